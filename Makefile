@@ -1,0 +1,60 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup data pretrain finetune baseline evaluate usf test lint format body markers clean
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WALKERS ?= data/walkers
+WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+export WANDB_SILENT ?= true
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+
+setup: $(STAMP)  ## make .venv and install the pinned versions
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+data: $(WALKERS)/meta.json  ## synthetic walkers with exact 3D truth
+
+$(WALKERS)/meta.json: | $(STAMP)
+	$(BIN)/meshgait walkers $(WALKERS) --workers $(WORKERS)
+
+pretrain: runs/pretrain/metrics.json  ## stage 1: 3D heatmaps
+
+runs/pretrain/metrics.json: $(WALKERS)/meta.json
+	$(BIN)/meshgait fit --config experiments/pretrain/walkers.yaml --ckpt_path last
+
+finetune: runs/finetune/metrics.json  ## stage 2: recognition on top of stage 1, and the table of results
+	@$(BIN)/meshgait evaluate runs/pretrain runs/finetune
+
+runs/finetune/metrics.json: runs/pretrain/metrics.json
+	$(BIN)/meshgait fit --config experiments/finetune/walkers.yaml --ckpt_path last
+
+baseline: runs/baseline/metrics.json  ## the same network without its 3D branch
+
+runs/baseline/metrics.json: $(WALKERS)/meta.json
+	$(BIN)/meshgait fit --config experiments/finetune/walkers-2d.yaml --ckpt_path last
+
+evaluate: runs/baseline/metrics.json runs/finetune/metrics.json  ## one table: GEI baseline, 2D only, Mesh-Gait
+	@$(BIN)/meshgait evaluate runs/pretrain runs/baseline runs/finetune
+
+test: $(STAMP)  ## all tests
+	$(BIN)/pytest
+
+lint: $(STAMP)  ## style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)  ## mend style and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove data, runs and the virtual environment
+	rm -rf data runs $(VENV)

@@ -1,0 +1,1 @@
+"""Body models, virtual markers, volumes and their targets."""

@@ -1,0 +1,213 @@
+"""Body model files: our npz, SMPL's npz, and SMPL's official pickles read without running what they ask for."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from meshgait.body.skeleton import NUM_JOINTS, PARENTS
+from meshgait.errors import BodyModelError, UnsafeFileError
+
+REMEDY = "register at smpl.is.tue.mpg.de, download SMPL for Python and pass the path of its .pkl or .npz"
+NUM_BETAS = 10
+REQUIRED = ("v_template", "shapedirs", "J_regressor", "weights", "kintree_table", "f")
+OPTIONAL = ("posedirs", "vert_sym_idxs", "meta")
+_MAX_SIZE = 50_000_000  # elements of a dense array; SMPL's largest has 4.3 million
+
+
+class _Inert:
+    """Keeps the state of a pickled object (a chumpy array, a sparse matrix) and computes nothing."""
+
+    def __init__(self, *args: object) -> None:
+        self.state: dict[str, object] = {}
+
+    def __setstate__(self, state: object) -> None:
+        self.state = state if isinstance(state, dict) else {}
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    """What `_codecs.encode` is used for in pickles of protocol 2: bytes written as Latin-1 text."""
+    if encoding != "latin1":
+        raise UnsafeFileError(f"body model file asks for the codec {encoding!r}; nothing was run; {REMEDY}")
+    return text.encode("latin1")
+
+
+def _reconstruct_inert(cls: type, base: type, state: object) -> object:
+    """`copyreg._reconstructor`, for the inert stand-ins only."""
+    if not (isinstance(cls, type) and issubclass(cls, _Inert)):
+        raise UnsafeFileError(f"body model file wants to build a {cls!r}; nothing was run; {REMEDY}")
+    return cls()
+
+
+_NUMPY: dict[str, Callable | type] = {
+    "_reconstruct": np.empty(0).__reduce__()[0],
+    "scalar": np.float64(0).__reduce__()[0],
+    "ndarray": np.ndarray,
+    "dtype": np.dtype,
+}
+_PLAIN: dict[tuple[str, str], Callable | type] = {
+    ("_codecs", "encode"): _latin1,
+    ("collections", "OrderedDict"): OrderedDict,
+    **{(module, "_reconstructor"): _reconstruct_inert for module in ("copy_reg", "copyreg")},
+    **{(module, "object"): object for module in ("__builtin__", "builtins")},
+    **{(f"numpy{core}", name): value for core in ("", ".core.multiarray", "._core.multiarray")
+       for name, value in _NUMPY.items()},
+}  # fmt: skip
+_SPARSE = ("csc_matrix", "csr_matrix", "coo_matrix")
+
+
+class _Unpickler(pickle.Unpickler):
+    """Admits numpy arrays; SciPy's sparse matrices and chumpy's arrays become inert; all else is refused."""
+
+    def find_class(self, module: str, name: str) -> object:
+        """Called for every name a pickle mentions, before anything of it is built."""
+        if (module, name) in _PLAIN:
+            return _PLAIN[module, name]
+        if module.split(".")[0] == "chumpy" or (module.startswith("scipy.sparse") and name in _SPARSE):
+            return type(name, (_Inert,), {})
+        raise UnsafeFileError(
+            f"body model file asks for {module}.{name}, which no SMPL file needs; nothing was run; {REMEDY}"
+        )
+
+
+def _dense(state: dict[str, object], shape: tuple[int, int], by_row: bool) -> np.ndarray:
+    """A sparse matrix's state as a dense array; numpy checks the bounds of every index."""
+    dense = np.zeros(shape)
+    if "indptr" in state:
+        minor = np.asarray(state["indices"])
+        major = np.repeat(np.arange(len(np.asarray(state["indptr"])) - 1), np.diff(state["indptr"]))
+        index = (major, minor) if by_row else (minor, major)
+    else:
+        index = (np.asarray(state["row"]), np.asarray(state["col"]))
+    np.add.at(dense, index, np.asarray(state["data"]))
+    return dense
+
+
+def _array(key: str, value: object) -> np.ndarray:
+    """An array out of an array or an inert stand-in."""
+    if not isinstance(value, _Inert):
+        return np.asarray(value)
+    state, kind = value.state, type(value).__name__
+    if "x" in state:  # chumpy.Ch keeps its value in x
+        return _array(key, state["x"])
+    if kind == "Select" and {"a", "idxs"} <= state.keys():  # chumpy's view of some elements of an array
+        chosen = _array(key, state["a"]).ravel()[np.asarray(state["idxs"], dtype=np.int64)]
+        shape = state.get("preferred_shape")
+        return chosen if shape is None else np.reshape(chosen, shape)
+    shape = tuple(int(n) for n in state.get("_shape", state.get("shape", ())))
+    if kind in _SPARSE and len(shape) == 2 and shape[0] * shape[1] < _MAX_SIZE:
+        return _dense(state, shape, by_row=kind == "csr_matrix")
+    raise BodyModelError(f"{key} is a {kind} of unknown make-up ({', '.join(map(str, state))}); {REMEDY}")
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads the arrays of a body model file that we know.
+
+    Args:
+        path: `.npz` (ours, or SMPL's) or `.pkl` (SMPL's, whose chumpy arrays need no chumpy here).
+
+    Returns:
+        Arrays by SMPL's names, unchecked.
+
+    Raises:
+        BodyModelError: no such file, or not a readable body model.
+        UnsafeFileError: a pickle that names anything but arrays; nothing of it was executed.
+    """
+    if not path.is_file():
+        raise BodyModelError(f"no body model at {path}; {REMEDY}, or leave it out to use the default body")
+    wanted = (*REQUIRED, *OPTIONAL)
+    try:
+        if zipfile.is_zipfile(path):
+            with np.load(path, allow_pickle=False) as archive:
+                return {key: archive[key] for key in wanted if key in archive.files}
+        with path.open("rb") as file:
+            content = _Unpickler(file, encoding="latin1").load()
+        if not isinstance(content, dict):
+            raise BodyModelError(f"{path} holds a {type(content).__name__}, not a body model; {REMEDY}")
+        return {key: _array(key, content[key]) for key in wanted if key in content}
+    except (BodyModelError, UnsafeFileError) as error:
+        raise type(error)(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+    except Exception as error:  # whatever a damaged file makes pickle, zip and numpy raise
+        raise BodyModelError(
+            f"{path} cannot be read as a body model ({type(error).__name__}: {error}); {REMEDY}"
+        ) from error
+
+
+def check_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
+    """Checks a body model's arrays and brings them to one layout.
+
+    Args:
+        arrays: by SMPL's names; shapedirs may have more than ten columns, posedirs may be missing.
+        where: named in errors.
+
+    Returns:
+        v_template (V, 3), shapedirs (V, 3, 10), posedirs (V, 3, 207; (V, 3, 0) if all zero), J_regressor
+        (24, V), weights (V, 24), all float32 and in metres; kintree_table (2, 24) and f (F, 3) int64;
+        vert_sym_idxs (V,) int64 if given.
+
+    Raises:
+        BodyModelError: an array is missing or its shape, kinematic tree or values are not SMPL's.
+    """
+    if missing := [key for key in REQUIRED if key not in arrays]:
+        raise BodyModelError(f"{where} lacks {', '.join(missing)}, so it is no SMPL body model; {REMEDY}")
+    count = len(arrays["v_template"])
+    features = 9 * (NUM_JOINTS - 1)
+    if "posedirs" not in arrays or not np.any(arrays["posedirs"]):
+        arrays = {**arrays, "posedirs": np.zeros((count, 3, 0))}
+    joints = arrays["J_regressor"].shape[0]
+    if joints != NUM_JOINTS:
+        raise BodyModelError(
+            f"{where} has {joints} joints, SMPL has {NUM_JOINTS}: SMPL-H, SMPL-X and MANO files do not fit; {REMEDY}"
+        )
+    shapes = {
+        "v_template": [(count, 3)],
+        "shapedirs": [(count, 3, max(NUM_BETAS, arrays["shapedirs"].shape[-1]))],
+        "posedirs": [(count, 3, 0), (count, 3, features)],
+        "J_regressor": [(NUM_JOINTS, count)],
+        "weights": [(count, NUM_JOINTS)],
+        "kintree_table": [(2, NUM_JOINTS)],
+        "f": [(arrays["f"].shape[0], 3)],
+    }
+    for key, allowed in shapes.items():
+        if arrays[key].shape not in allowed or not np.issubdtype(arrays[key].dtype, np.number):
+            raise BodyModelError(f"{where}: {key} has shape {arrays[key].shape}, not {allowed[-1]}; {REMEDY}")
+        if not np.isfinite(arrays[key]).all():
+            raise BodyModelError(f"{where}: {key} has values that are not finite; {REMEDY}")
+    if tuple(arrays["kintree_table"][0, 1:].astype(int)) != PARENTS[1:]:
+        raise BodyModelError(f"{where}: its kinematic tree is not SMPL's; {REMEDY}")
+    if arrays["f"].min() < 0 or arrays["f"].max() >= count:
+        raise BodyModelError(f"{where}: faces point outside its {count} vertices; {REMEDY}")
+    if not np.allclose(arrays["weights"].sum(1), 1, atol=1e-3):
+        raise BodyModelError(f"{where}: skinning weights do not sum to 1 at every vertex; {REMEDY}")
+
+    result = {key: arrays[key].astype(np.float32) for key in
+              ("v_template", "shapedirs", "posedirs", "J_regressor", "weights")}  # fmt: skip
+    result["shapedirs"] = np.ascontiguousarray(result["shapedirs"][..., :NUM_BETAS])
+    result["f"] = arrays["f"].astype(np.int64)
+    result["kintree_table"] = np.stack([np.array(PARENTS), np.arange(NUM_JOINTS)])
+    if arrays.get("vert_sym_idxs", np.empty(0)).shape == (count,):
+        result["vert_sym_idxs"] = arrays["vert_sym_idxs"].astype(np.int64)
+    return result
+
+
+def fingerprint(arrays: dict[str, np.ndarray]) -> str:
+    """Identifies a body by what it computes.
+
+    Args:
+        arrays: as `check_arrays` returns them.
+
+    Returns:
+        First 16 hexadecimal digits of the SHA-256 of the arrays, whichever file they came from.
+    """
+    digest = hashlib.sha256()
+    for key in sorted((*REQUIRED, "posedirs")):
+        array = np.ascontiguousarray(arrays[key])
+        digest.update(f"{key} {array.shape} {array.dtype.str}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:16]

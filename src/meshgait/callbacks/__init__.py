@@ -1,0 +1,1 @@
+"""What is evaluated, drawn and written while training."""

@@ -1,0 +1,94 @@
+"""Who is walking: gather embeddings of the test sequences, apply the protocol, log rank-1 beside the baseline."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from meshgait.batch import GaitBatch, GaitOutput
+from meshgait.evaluation.gei import gei_scores
+from meshgait.evaluation.retrieval import RetrievalMetrics, Scores
+
+SHOWN = ("rank1", "rank5", "mean_ap", "mean_inp")
+
+
+class RetrievalEvaluation(Callback):
+    """Score validation or test embeddings by the DataModule's protocol.
+
+    Logs ``val/rank1_nm`` and so on per probe condition, their mean as ``val/rank1``, and once the nearest
+    neighbour of mean silhouettes as ``gei/rank1_nm``: a benchmark that the baseline solves is too easy.
+
+    Args:
+        distance: how embeddings are compared.
+
+    Attributes:
+        scores: `Scores` per probe condition of the last evaluation.
+        baseline: the same of mean silhouettes.
+    """
+
+    def __init__(self, distance: Literal["euclidean", "cosine"] = "euclidean") -> None:
+        self.distance = distance
+        self.metric: RetrievalMetrics | None = None
+        self.scores: dict[str, Scores] = {}
+        self.baseline: dict[str, Scores] = {}
+
+    def _start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.metric = RetrievalMetrics(trainer.datamodule.selection, self.distance).to(module.device)
+
+    def _take(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        outputs: GaitOutput,
+        batch: GaitBatch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self.metric.update(outputs.embeddings, batch.indices)
+
+    def _finish(self, trainer: Trainer, module: LightningModule) -> None:
+        if trainer.sanity_checking:
+            return
+        self.scores = self.metric.compute()
+        if not self.baseline:
+            data = trainer.datamodule
+            self.baseline = gei_scores(data.store.silhouettes, data.selection)
+        module.log_dict(flatten(self.scores, "val") | flatten(self.baseline, "gei"), rank_zero_only=True)
+
+    on_validation_epoch_start = on_test_epoch_start = _start
+    on_validation_batch_end = on_test_batch_end = _take
+    on_validation_epoch_end = on_test_epoch_end = _finish
+
+
+def flatten(scores: dict[str, Scores], prefix: str) -> dict[str, float]:
+    """Flat figures ``prefix/measure_condition``, and the mean rank-1 over conditions as ``prefix/rank1``."""
+    flat = {
+        f"{prefix}/{measure}_{name}": score.numbers()[measure] for name, score in scores.items() for measure in SHOWN
+    }
+    mean = sum(score.rank1 for score in scores.values()) / max(1, len(scores))
+    return {f"{prefix}/rank1": mean, **flat}
+
+
+def errors_by_attribute(scores: dict[str, Scores], subjects: tuple[str, ...], attributes: Any) -> dict[str, int]:  # noqa: ANN401
+    """How many wrong rank-1s are of the same body, of the same style, or of neither.
+
+    Args:
+        scores: per condition.
+        subjects: name of each label.
+        attributes: per subject a mapping of attribute to value, such as {"body": 3, "style": 7}.
+    """
+    counts: dict[str, int] = {"other": 0}
+    for score in scores.values():
+        for true, found in score.wrong.tolist():
+            one, two = attributes[subjects[true]], attributes[subjects[found]]
+            shared = [name for name in one if one[name] == two[name]]
+            for name in shared or ["other"]:
+                counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def cell_table(score: Scores) -> list[list[float]] | None:
+    """Rank-1 per (probe view, gallery view) as nested lists, or None where the protocol has no cells."""
+    return None if score.cells is None else torch.as_tensor(score.cells).tolist()

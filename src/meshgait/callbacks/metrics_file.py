@@ -1,0 +1,113 @@
+"""Figures of a run as ``metrics.json`` in its folder, stamped with what they are of."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+import meshgait
+from meshgait.callbacks.evaluate import RetrievalEvaluation, cell_table, errors_by_attribute
+
+
+class MetricsFile(Callback):
+    """Write the figures of the last evaluation when a fit or a test ends.
+
+    The file appears only when the run is whole, so that it also says "done" (make relies on that).
+    """
+
+    def __init__(self) -> None:
+        self._begun = 0.0
+        self._spent = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Seconds spent so far, so that a resumed run counts them all."""
+        return {"seconds": self._spent + time.monotonic() - self._begun}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting."""
+        self._spent = state_dict["seconds"]
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._begun = time.monotonic()
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write what the last validation found; a fit that was interrupted leaves no file."""
+        if not trainer.interrupted and not trainer.fast_dev_run:
+            self._write(trainer, pl_module, "metrics.json")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write what the test found."""
+        self._write(trainer, pl_module, f"metrics-{trainer.datamodule.protocol.name}.json")
+
+    def _write(self, trainer: Trainer, module: LightningModule, name: str) -> None:
+        if not trainer.is_global_zero:
+            return
+        content = self._content(trainer, module)
+        path = Path(trainer.default_root_dir) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        temporary.replace(path)
+
+    def _content(self, trainer: Trainer, module: LightningModule) -> dict[str, Any]:
+        data = trainer.datamodule
+        network = getattr(module, "network", module)
+        figures = {name: round(float(value), 4) for name, value in sorted(trainer.callback_metrics.items())}
+        content: dict[str, Any] = {
+            "figures": figures,
+            "stage": type(module).__name__,
+            "uses_3d": getattr(network, "lifter", None) is not None,
+            "protocol": data.protocol.name,
+            "data": {"path": str(data.path), "hash": data.store.hash},
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "step": trainer.global_step,
+            "devices": trainer.world_size,
+            "precision": str(trainer.precision),
+            "seed": data.seed,
+            "version": meshgait.__version__,
+            "git": _git_revision(),
+            "machine": machine(),
+            "seconds": round(self._spent + time.monotonic() - self._begun, 1) if self._begun else None,
+        }
+        evaluations = [c for c in trainer.callbacks if isinstance(c, RetrievalEvaluation) and c.scores]
+        for evaluation in evaluations:
+            content["cells"] = {
+                name: {"probe_views": s.probe_views, "gallery_views": s.gallery_views, "rank1": cell_table(s)}
+                for name, s in evaluation.scores.items()
+                if s.cells is not None
+            }
+            if "subjects" in data.store.meta:
+                content["errors"] = errors_by_attribute(
+                    evaluation.scores, data.selection.subjects, data.store.meta["subjects"]
+                )
+        return content
+
+
+def machine() -> str:
+    """The machine in a few words, for figures that depend on it."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        name = lines[0] if lines else name
+    if torch.cuda.is_available():
+        name = f"{torch.cuda.get_device_name()}, {name}"
+    return f"{name}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
+
+
+def _git_revision() -> str | None:
+    """Commit of the code in use, if it is run from a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

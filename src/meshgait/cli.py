@@ -1,0 +1,90 @@
+"""The `meshgait` command: fit, validate, test, predict by LightningCLI, and the tools' verbs.
+
+Configuration exists here only: every class below takes plain typed arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+# large pages for the volumes: on Linux this halves the time of the 3D branch on a CPU; read when torch starts
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+from meshgait import __version__
+from meshgait.errors import ConfigError, MeshGaitError
+
+TRAINING = {
+    "fit": "train a stage: meshgait fit --config experiments/pretrain/walkers.yaml",
+    "validate": "evaluate a stage on its validation data",
+    "test": "evaluate a checkpoint, also on other data",
+}
+TOOLS = {
+    "body": "describe, bake or import a body model",
+    "markers": "learn virtual markers of a body",
+    "walkers": "write synthetic walkers with SMPL truth as a packed store",
+    "pack": "convert a data set to a packed store",
+    "evaluate": "print one table of the runs' figures",
+    "predict": "embedding, heatmaps, skeleton and mesh of one walker, or (with --config) embeddings of a store",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status (0 well, 2 an error the user can mend)."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if _is_training(argv):
+            return _train(argv)
+        return _tool(argv)
+    except MeshGaitError as error:
+        print(f"meshgait: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("meshgait: interrupted; what was written so far is whole, repeat the command to go on", file=sys.stderr)
+        return 130
+
+
+def _is_training(argv: Sequence[str]) -> bool:
+    if not argv or argv[0] not in {*TRAINING, "predict"}:
+        return False
+    # `predict PATH` is one walker, `predict --config ...` a whole store
+    return argv[0] != "predict" or any(word.startswith(("--config", "--print_config", "--data")) for word in argv)
+
+
+def _train(argv: Sequence[str]) -> int:
+    from meshgait.training import run
+
+    return run(argv)
+
+
+def _tool(argv: Sequence[str]) -> int:
+    wanted = argv[0] if argv and argv[0] in TOOLS else None
+    parser = _Parser(prog="meshgait", description="Gait recognition from silhouettes by way of 3D heatmaps.")
+    parser.add_argument("--version", action="version", version=f"meshgait {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+    for name, text in TRAINING.items():
+        verbs.add_parser(name, help=text, add_help=False)
+    for name, text in TOOLS.items():
+        if name == wanted:  # only the verb in use is imported: the others may be slow to load
+            importlib.import_module(f"meshgait.tools.{name}").add_parser(verbs)
+        else:
+            verbs.add_parser(name, help=text, add_help=False)
+    arguments = parser.parse_args(argv)
+    if wanted is None:
+        parser.print_help()
+        return 0 if not argv else 2
+    return importlib.import_module(f"meshgait.tools.{wanted}").run(arguments) or 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors become `ConfigError`: one line with the remedy, like all others."""
+
+    def error(self, message: str) -> None:
+        raise ConfigError(f"{message}; see `{self.prog} --help`")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

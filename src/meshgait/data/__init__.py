@@ -1,0 +1,1 @@
+"""Reading, storing, choosing and augmenting silhouette sequences."""

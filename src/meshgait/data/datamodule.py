@@ -1,0 +1,226 @@
+"""LightningDataModules: silhouettes with identities (stage 2), frames with SMPL truth (stage 1)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from lightning import LightningDataModule
+from lightning.pytorch.utilities.combined_loader import CombinedLoader
+from torch.utils.data import DataLoader
+
+from meshgait.data.dataset import SequenceDataset, collate
+from meshgait.data.partitions import Partition
+from meshgait.data.protocols import Protocol, Selection, Split, get_protocol, select, split
+from meshgait.data.sampling import FrameMode, SequenceBatchSampler, SubjectBatchSampler
+from meshgait.data.store import Store
+from meshgait.errors import ConfigError, DataError
+
+
+class _StoreDataModule(LightningDataModule):
+    """What both DataModules share: a store, its split, loaders.
+
+    Args:
+        store: folder of the packed store.
+        protocol: name of the protocol that tells training from test sequences.
+        partition: JSON with TRAIN_SET and TEST_SET; by default the store's own, then the protocol's rule.
+        batches: training batches an epoch.
+        workers: processes that load; 0 loads in the main one (memory-mapped stores seldom need more).
+        seed: of all draws.
+    """
+
+    def __init__(
+        self, store: str, protocol: str, partition: str | None, batches: int, workers: int, seed: int
+    ) -> None:
+        super().__init__()
+        if batches < 1 or workers < 0:
+            raise ConfigError(f"batches is {batches} (at least 1), workers is {workers} (at least 0)")
+        self.path, self.protocol = Path(store), get_protocol(protocol)
+        self.partition_path, self.batches, self.workers, self.seed = partition, batches, workers, seed
+
+    @cached_property
+    def store(self) -> Store:
+        """The packed store, opened on first use."""
+        return Store(self.path)
+
+    @cached_property
+    def split(self) -> Split:
+        """Masks of the training and of the test sequences."""
+        return split(self.store.sequences, self.protocol, _partition(self.store, self.partition_path))
+
+    def _ranks(self) -> dict[str, int]:
+        trainer = self.trainer
+        return {"rank": trainer.global_rank, "world": trainer.world_size} if trainer else {"rank": 0, "world": 1}
+
+    def _loader(
+        self,
+        dataset: SequenceDataset,
+        sampler: SubjectBatchSampler | SequenceBatchSampler | None = None,
+        indices: np.ndarray | None = None,
+        size: int = 1,
+    ) -> DataLoader:
+        """Loader of random batches (``sampler``) or of ``indices`` in order, ``size`` at once."""
+        keep = {"persistent_workers": True, "prefetch_factor": 4} if self.workers else {}
+        if sampler is None:
+            rank, world = self._ranks().values()
+            sampler = [list(map(int, part)) for part in _chunks(indices[rank::world], size)]
+        return DataLoader(
+            dataset, batch_sampler=sampler, num_workers=self.workers, collate_fn=collate, pin_memory=False, **keep
+        )
+
+
+class SilhouetteDataModule(_StoreDataModule):
+    """Silhouette sequences with identities: P x K training batches, whole sequences for evaluation.
+
+    Args:
+        store: folder of the packed store.
+        protocol: name of the protocol (walkers, casia-b, oumvlp, gait3d, grew, usf, ...).
+        partition: JSON with TRAIN_SET and TEST_SET; by default the store's own, then the protocol's rule.
+        subjects: P, subjects a batch over all devices.
+        sequences: K, sequences of each.
+        frames: frames of a training sequence.
+        frame_mode: "subset" (random frames, for set pooling) or "window" (consecutive).
+        batches: training batches an epoch.
+        truth: whether SMPL truth of the store is read along where it is there.
+        body_store: another store whose training subjects give 3D supervision (silhouettes without truth need it).
+        body_frames: single frames a batch from ``body_store``.
+        eval_frames: at most so many frames of a sequence are evaluated (0: all).
+        eval_sequences: sequences at once in evaluation.
+        workers: loading processes.
+        seed: of all draws.
+    """
+
+    def __init__(
+        self,
+        store: str,
+        protocol: str = "walkers",
+        partition: str | None = None,
+        subjects: int = 8,
+        sequences: int = 4,
+        frames: int = 30,
+        frame_mode: Literal["subset", "window"] = "subset",
+        batches: int = 100,
+        truth: bool = True,
+        body_store: str | None = None,
+        body_frames: int = 64,
+        eval_frames: int = 720,
+        eval_sequences: int = 8,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(store, protocol, partition, batches, workers, seed)
+        for name, value in {"sequences": sequences, "frames": frames, "eval_sequences": eval_sequences}.items():
+            if value < 1:
+                raise ConfigError(f"data.{name} is {value}; it must be at least 1")
+        self.subjects, self.sequences, self.frames, self.frame_mode = subjects, sequences, frames, frame_mode
+        self.truth, self.body_path, self.body_frames = truth, body_store, body_frames
+        self.eval_frames, self.eval_sequences = eval_frames, eval_sequences
+
+    @cached_property
+    def labels(self) -> list[int]:
+        """Index of each sequence's subject among the training subjects; -1 for all other sequences."""
+        names = sorted({s.subject for s, use in zip(self.store.sequences, self.split.train, strict=True) if use})
+        index = {name: number for number, name in enumerate(names)}
+        return [
+            index[s.subject] if use else -1 for s, use in zip(self.store.sequences, self.split.train, strict=True)
+        ]
+
+    @property
+    def num_subjects(self) -> int:
+        """Number of training subjects, the classes of the classifier."""
+        return max(self.labels, default=-1) + 1
+
+    @cached_property
+    def selection(self) -> Selection:
+        """Gallery and probes of the test sequences."""
+        return select(self.store.sequences, self.protocol, _partition(self.store, self.partition_path))
+
+    def train_dataloader(self) -> DataLoader | CombinedLoader:
+        """P x K identity batches, beside them frames with truth where ``body_store`` is given."""
+        truth = self.truth and self.store.has_smpl
+        sampler = SubjectBatchSampler(
+            self.labels, self.subjects, self.sequences, self.batches, self.seed, **self._ranks()
+        )
+        dataset = SequenceDataset(self.store, self.labels, self.frames, self.frame_mode, truth)
+        identity = self._loader(dataset, sampler)
+        if self.body_path is None:
+            return identity
+        frames = BodyDataModule(
+            self.body_path, batch_size=self.body_frames, batches=self.batches, workers=self.workers, seed=self.seed
+        )
+        frames.trainer = self.trainer
+        return CombinedLoader({"identity": identity, "body": frames.train_dataloader()}, "max_size_cycle")
+
+    def val_dataloader(self) -> DataLoader:
+        """Every sequence of gallery and probes."""
+        wanted = np.logical_or.reduce([self.selection.gallery, *self.selection.probes.values()])
+        dataset = SequenceDataset(self.store, self.labels, self.eval_frames, "all", self.truth and self.store.has_smpl)
+        return self._loader(dataset, indices=np.flatnonzero(wanted), size=self.eval_sequences)
+
+    test_dataloader = val_dataloader
+
+    def predict_dataloader(self) -> DataLoader:
+        """Every sequence of the store."""
+        dataset = SequenceDataset(self.store, self.labels, self.eval_frames, "all", truth=False)
+        return self._loader(dataset, indices=np.arange(len(self.store.sequences)), size=self.eval_sequences)
+
+
+class BodyDataModule(_StoreDataModule):
+    """Single frames with SMPL truth.
+
+    Args:
+        store: folder of a packed store with SMPL parameters.
+        protocol: name of the protocol that tells training from test sequences.
+        partition: JSON with TRAIN_SET and TEST_SET; by default the store's own, then the protocol's rule.
+        batch_size: frames a batch over all devices.
+        batches: training batches an epoch.
+        eval_frames: frames of a test sequence that are evaluated, spread evenly.
+        workers: loading processes.
+        seed: of all draws.
+    """
+
+    def __init__(
+        self,
+        store: str,
+        protocol: str = "walkers",
+        partition: str | None = None,
+        batch_size: int = 64,
+        batches: int = 100,
+        eval_frames: int = 4,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(store, protocol, partition, batches, workers, seed)
+        if batch_size < 1 or eval_frames < 1:
+            raise ConfigError(f"batch_size is {batch_size}, eval_frames is {eval_frames}; both must be at least 1")
+        self.batch_size, self.eval_frames = batch_size, eval_frames
+
+    def _dataset(self, frames: int, mode: FrameMode) -> SequenceDataset:
+        if not self.store.has_smpl:
+            raise DataError(f"{self.path} has no SMPL truth to learn 3D from; use a store of `meshgait walkers`")
+        return SequenceDataset(self.store, [-1] * len(self.store.sequences), frames, mode, truth=True)
+
+    def train_dataloader(self) -> DataLoader:
+        """Random frames of random training sequences."""
+        indices = np.flatnonzero(self.split.train)
+        sampler = SequenceBatchSampler(indices, self.batch_size, self.batches, self.seed, **self._ranks())
+        return self._loader(self._dataset(1, "subset"), sampler)
+
+    def val_dataloader(self) -> DataLoader:
+        """A few frames of every test sequence."""
+        size = max(1, 256 // self.eval_frames)
+        return self._loader(self._dataset(self.eval_frames, "spread"), indices=np.flatnonzero(self.split.test), size=size)
+
+    test_dataloader = val_dataloader
+
+
+def _partition(store: Store, path: str | None) -> Partition | None:
+    if path is not None:
+        return Partition.read(path)
+    return None if store.partition is None else Partition.of(store.partition, f"{store.path}/partition.json")
+
+
+def _chunks(indices: np.ndarray, size: int) -> list[np.ndarray]:
+    return [indices[i : i + size] for i in range(0, len(indices), size)]

@@ -1,0 +1,67 @@
+"""Lists of training and test subjects that come with a data set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from meshgait.errors import DataError
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Subjects of training and test as a data set's file tells them (OpenGait's JSON form).
+
+    Attributes:
+        train: subjects of TRAIN_SET.
+        test: subjects of TEST_SET.
+        probes: PROBE_SET, each "subject-condition-view"; may be empty.
+        source: where it was read, for error messages.
+    """
+
+    train: frozenset[str]
+    test: frozenset[str]
+    probes: frozenset[str] = field(default=frozenset())
+    source: str = "partition"
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any], source: str = "partition") -> Partition:
+        """From {"TRAIN_SET": [...], "TEST_SET": [...]} and perhaps "PROBE_SET".
+
+        Raises:
+            DataError: a list is missing or holds something else than names, or a subject is in both.
+        """
+        sets = {}
+        for key in ("TRAIN_SET", "TEST_SET", "PROBE_SET"):
+            names = content.get(key, [] if key == "PROBE_SET" else None) if isinstance(content, Mapping) else None
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise DataError(
+                    f'{source}: {key} must be a list of names in quotes, as in {{"TRAIN_SET": ["001"], '
+                    '"TEST_SET": ["002"]}'
+                )
+            sets[key] = frozenset(names)
+        both = sorted(sets["TRAIN_SET"] & sets["TEST_SET"])
+        if both:
+            raise DataError(
+                f"{source}: {len(both)} subjects are in TRAIN_SET and in TEST_SET ({', '.join(both[:5])}"
+                f"{', ...' if len(both) > 5 else ''}); keep each in one, test on unseen people"
+            )
+        return cls(sets["TRAIN_SET"], sets["TEST_SET"], sets["PROBE_SET"], source)
+
+    @classmethod
+    def read(cls, path: Path | str) -> Partition:
+        """From a JSON file.
+
+        Raises:
+            DataError: the file is missing or no such JSON.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DataError(f"{path} does not exist; give the partition JSON of the data set") from None
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} cannot be read as JSON ({error}); repair or replace it") from None
+        return cls.of(content, str(path))

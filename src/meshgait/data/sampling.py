@@ -1,0 +1,170 @@
+"""Which sequences make a batch and which frames of them are read.
+
+Every draw carries a seed of its own, so a sample is the same whichever worker reads it; every batch depends
+only on (seed, epoch, number), so an epoch can be repeated exactly. Rank and world size are passed in.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from meshgait.errors import ConfigError
+
+FrameMode = Literal["all", "spread", "window", "subset"]
+
+
+class Draw(NamedTuple):
+    """One sequence to read, and the seed of all that is random about it."""
+
+    index: int
+    seed: int
+
+
+def choose_frames(total: int, count: int, mode: FrameMode, seed: int = 0) -> np.ndarray:
+    """Frame numbers to read of a sequence of ``total`` frames.
+
+    Args:
+        total: frames the sequence has.
+        count: frames wanted; for "all" the most that are read (0: no limit).
+        mode: "all", in order; "spread", evenly over the sequence; "window", consecutive from a random start;
+            "subset", a random subset in order of time. The last two repeat a sequence that is too short.
+        seed: of the random choice.
+
+    Returns:
+        (count,) int64, or (min(total, count),) for "all" and "spread".
+    """
+    if mode == "all":
+        return np.arange(min(total, count) if count else total)
+    if mode == "spread":
+        count = min(total, count)
+        return ((np.arange(count) + 0.5) * total / count).astype(np.int64)
+    rng = np.random.default_rng(seed)
+    repeated = np.arange(max(total, -(-count // total) * total)) % total
+    if mode == "window":
+        start = rng.integers(len(repeated) - count + 1)
+        return repeated[start : start + count]
+    return np.sort(repeated[rng.permutation(len(repeated))[:count]])
+
+
+class _EpochSampler(Sampler[list[Draw]], ABC):
+    """Batches that depend on (seed, epoch, number of the batch) alone; a rank takes its contiguous share.
+
+    Args:
+        batches: batches an epoch.
+        seed: of all draws.
+        rank: this process.
+        world: number of processes.
+    """
+
+    def __init__(self, batches: int, seed: int, rank: int, world: int) -> None:
+        self.batches, self.seed, self.rank, self.world, self.epoch = batches, seed, rank, world, 0
+
+    @property
+    def sampler(self) -> _EpochSampler:
+        """Itself: Lightning calls `set_epoch` only on ``batch_sampler.sampler``."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next iteration that of ``epoch``."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        for number in range(self.batches):
+            rng = np.random.default_rng((self.seed, self.epoch, number))
+            indices = self._indices(rng)
+            seeds = rng.integers(2**62, size=len(indices))
+            draws = [Draw(int(i), int(s)) for i, s in zip(indices, seeds, strict=True)]
+            share = len(draws) // self.world
+            yield draws[self.rank * share : (self.rank + 1) * share]
+
+    @abstractmethod
+    def _indices(self, rng: np.random.Generator) -> np.ndarray:
+        """Sequences of one batch over all ranks."""
+
+
+class SubjectBatchSampler(_EpochSampler):
+    """P subjects x K sequences of each (P x K), for losses over pairs.
+
+    Args:
+        labels: subject of each sequence; negative labels are left out.
+        subjects: P; a multiple of the world size, so that a rank holds whole subjects.
+        sequences: K; a subject with fewer repeats some.
+        batches: batches an epoch.
+        seed: of all draws.
+        rank: this process.
+        world: number of processes.
+
+    Raises:
+        ConfigError: fewer subjects than P, or P is no multiple of the world size.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[int],
+        subjects: int,
+        sequences: int,
+        batches: int,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        super().__init__(batches, seed, rank, world)
+        groups: dict[int, list[int]] = defaultdict(list)
+        for index, label in enumerate(labels):
+            if label >= 0:
+                groups[label].append(index)
+        if len(groups) < subjects:
+            raise ConfigError(
+                f"a batch wants {subjects} subjects, the data have {len(groups)}; lower data.subjects"
+            )
+        if subjects % world:
+            raise ConfigError(f"{subjects} subjects a batch do not share evenly among {world} devices")
+        self.groups = [np.asarray(groups[label]) for label in sorted(groups)]
+        self.subjects, self.sequences = subjects, sequences
+
+    def _indices(self, rng: np.random.Generator) -> np.ndarray:
+        chosen = rng.choice(len(self.groups), self.subjects, replace=False)
+        return np.concatenate([self._of(self.groups[g], rng) for g in chosen])
+
+    def _of(self, group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """K members of a group: each once before any comes again."""
+        rounds = -(-self.sequences // len(group))
+        return np.concatenate([rng.permutation(group) for _ in range(rounds)])[: self.sequences]
+
+
+class SequenceBatchSampler(_EpochSampler):
+    """Batches of sequences drawn evenly from those named.
+
+    Args:
+        indices: sequences to draw from.
+        size: sequences a batch, over all devices; a multiple of the world size.
+        batches: batches an epoch.
+        seed: of all draws.
+        rank: this process.
+        world: number of processes.
+
+    Raises:
+        ConfigError: there is no sequence, or the size is no multiple of the world size.
+    """
+
+    def __init__(
+        self, indices: Sequence[int], size: int, batches: int, seed: int = 0, rank: int = 0, world: int = 1
+    ) -> None:
+        super().__init__(batches, seed, rank, world)
+        if not len(indices):
+            raise ConfigError("there is no sequence to train on; check the store and its partition")
+        if size % world:
+            raise ConfigError(f"a batch of {size} does not share evenly among {world} devices")
+        self.indices, self.size = np.asarray(indices), size
+
+    def _indices(self, rng: np.random.Generator) -> np.ndarray:
+        return rng.choice(self.indices, self.size)

@@ -1,0 +1,34 @@
+"""Errors a user can act on: each message names what is wrong, where, and the remedy, in one line."""
+
+from __future__ import annotations
+
+
+class MeshGaitError(Exception):
+    """Base of every error that the user's input or set-up caused.
+
+    The command line prints the message alone, on one line, and exits with status 2.
+    """
+
+
+class DataError(MeshGaitError):
+    """Input data (silhouettes, poses, a store, a split) cannot be used as it is."""
+
+
+class StoreError(DataError):
+    """A packed store is missing, incomplete, of another version or damaged."""
+
+
+class UnsafeFileError(DataError):
+    """A file asks for code to be run while it is read; nothing of it was executed."""
+
+
+class BodyModelError(MeshGaitError):
+    """A body model or a marker set is missing, malformed or made for another body."""
+
+
+class ConfigError(MeshGaitError):
+    """A setting is out of its range or contradicts another one."""
+
+
+class OutputError(MeshGaitError):
+    """The place to write to cannot be written."""

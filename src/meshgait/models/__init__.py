@@ -1,0 +1,1 @@
+"""The network, apart from its training."""

@@ -1,0 +1,102 @@
+"""3D branch: early silhouette features -> volumes of joints and markers -> features for recognition."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, pad
+
+from meshgait.batch import BodyEstimate
+from meshgait.body.heatmaps import soft_argmax
+from meshgait.models.backbone import as_images
+from meshgait.models.blocks import GlobalContext, conv_bn, residual_stage
+from meshgait.models.size import FEATURE_STRIDE, NetworkSize
+
+LOGIT_GAIN = 8.0
+"""Factor on the volumes' logits. Over thousands of voxels a softmax of small logits is flat, its expectation
+rests in the middle and its gradient is tiny; a larger gain lets peaks grow at the same learning rate."""
+PROBABILITY_GAIN = 16.0
+"""Brings a peak of one voxel's spread (probability ~ 1 / 16) to about 1 for the batch norm that reads it."""
+
+# The volumes are by far the largest tensors of the network (88 x 8 x 16 x 11 floats a frame in the narrow
+# configuration), and on a CPU each pass over them costs about as much as a convolution. So they are written
+# by one matrix product in the layout that the softmax wants, read by one, and gains and biases are put on the
+# small side of those products.
+
+
+def _conv_relu(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(*conv_bn(inputs, outputs, 3, stride), nn.ReLU(inplace=True))
+
+
+class Lifter(nn.Module):
+    """Light encoder-decoder from early features to one probability volume a point.
+
+    Two strided steps lead to a coarse map whose global context is added; two upsampling steps with skips lead
+    back to the volume's height and width; a 1x1 convolution gives depth slices as channels.
+    """
+
+    def __init__(self, size: NetworkSize) -> None:
+        super().__init__()
+        self.points, self.depth = size.points, size.volume_depth
+        width = size.lifter_channels
+        _, height, breadth = size.volume
+        self.entry = _conv_relu(size.channels[0], width, size.volume_stride // size.early_stride)
+        self.down = _conv_relu(width, width, 2)
+        self.deep = _conv_relu(width, 2 * width, 2)
+        coarse = (ceil(ceil(height / 2) / 2), ceil(ceil(breadth / 2) / 2))
+        self.context = GlobalContext(2 * width, coarse, size.lifter_hidden)
+        self.up = _conv_relu(2 * width, width)
+        self.out = _conv_relu(width, width)
+        self.head = nn.Parameter(torch.empty(size.points * size.volume_depth, width + 1))
+        nn.init.normal_(self.head, std=width**-0.5 / LOGIT_GAIN)
+
+    def forward(self, early: Tensor) -> Tensor:
+        """(N, channels, H / s, W / s) -> probability volumes (N, K, D, H', W'), float32."""
+        fine = self.entry(early)
+        middle = self.down(fine)
+        coarse = self.context(self.deep(middle))
+        middle = middle + self.up(_resize(coarse, middle))
+        fine = fine + self.out(_resize(middle, fine))
+        features = rearrange(pad(fine, (0, 0, 0, 0, 0, 1), value=1.0) * LOGIT_GAIN, "n c h w -> n c (h w)")
+        logits = self.head @ features  # the padded channel of ones carries the bias
+        volumes = torch.softmax(rearrange(logits, "n (k d) x -> n k (d x)", k=self.points).float(), dim=-1)
+        return rearrange(volumes, "n k (d h w) -> n k d h w", d=self.depth, h=fine.shape[-2])
+
+
+def _resize(x: Tensor, like: Tensor) -> Tensor:
+    return interpolate(x, like.shape[-2:], mode="nearest")
+
+
+class VolumeReader(nn.Module):
+    """Features of the volumes on the grid of the 2D branch: (N, K, D, H', W') -> (N, C', H / 4, W / 4)."""
+
+    def __init__(self, size: NetworkSize) -> None:
+        super().__init__()
+        width = size.reader_channels
+        self.fold = nn.Parameter(torch.empty(width, size.points * size.volume_depth))
+        nn.init.kaiming_uniform_(self.fold, nonlinearity="relu")
+        self.norm = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+        self.stage = residual_stage(width, width, 1, FEATURE_STRIDE // size.volume_stride)
+
+    def forward(self, volumes: Tensor) -> Tensor:
+        """Read probability volumes."""
+        height = volumes.shape[-2]
+        folded = (self.fold * PROBABILITY_GAIN) @ rearrange(volumes, "n k d h w -> n (k d) (h w)")
+        return self.stage(self.norm(rearrange(folded, "n c (h w) -> n c h w", h=height)))
+
+
+class Reconstructor(nn.Module):
+    """Stem and lifter alone: what stage 1 trains. Silhouettes (N, H, W) -> `BodyEstimate` of N frames."""
+
+    def __init__(self, size: NetworkSize, stem: nn.Module, lifter: Lifter) -> None:
+        super().__init__()
+        self.frame = size.frame
+        self.stem, self.lifter = stem, lifter
+
+    def forward(self, frames: Tensor) -> BodyEstimate:
+        """Volumes and points of silhouettes in [0, 1]."""
+        volumes = self.lifter(self.stem(as_images(frames)))
+        return BodyEstimate(volumes, soft_argmax(volumes, self.frame))

@@ -1,0 +1,122 @@
+"""What both stages share: optimiser and schedule, augmentation of batches, loading of earlier weights."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+
+from meshgait.batch import GaitBatch
+from meshgait.body.targets import follow
+from meshgait.data.transforms import Augmentation
+from meshgait.errors import ConfigError, DataError
+
+
+class Stage(LightningModule):
+    """Base of the stages; a subclass sets ``network`` and the steps.
+
+    Args:
+        lr: peak learning rate.
+        weight_decay: decoupled for AdamW.
+        optimizer: "adamw", or "sgd" with momentum 0.9.
+        warmup: share of all steps over which the learning rate rises; then it falls as a cosine to zero.
+        augmentation: of training batches.
+        seed: of the augmentation.
+    """
+
+    def __init__(
+        self,
+        lr: float,
+        weight_decay: float,
+        optimizer: Literal["adamw", "sgd"],
+        warmup: float,
+        augmentation: Augmentation,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        if lr <= 0:
+            raise ConfigError(f"lr is {lr}; it must be positive")
+        if not 0 <= warmup < 1:
+            raise ConfigError(f"warmup is {warmup}; give the share of steps, 0 <= warmup < 1")
+        self.lr, self.weight_decay, self.optimizer_name, self.warmup = lr, weight_decay, optimizer, warmup
+        self.augmentation, self.seed = augmentation, seed
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Groups of trainable parameters for the optimiser; matrices decay, vectors do not."""
+        return decay_groups(self, self.weight_decay)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW or SGD with a linear warm-up and a cosine over all steps of the fit."""
+        groups = self.parameter_groups()
+        if self.optimizer_name == "sgd":
+            optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=self.lr, momentum=0.9)
+        else:
+            optimizer = torch.optim.AdamW(groups, lr=self.lr)
+        total = max(1, int(self.trainer.estimated_stepping_batches))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, WarmupCosine(total, self.warmup))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def augment(self, batch: GaitBatch, augmentation: Augmentation, stream: int) -> GaitBatch:
+        """Augmented batch, truth included; depends on (seed, step, rank, stream) alone."""
+        key = np.random.SeedSequence((self.seed, self.global_step, self.global_rank, stream))
+        generator = torch.Generator().manual_seed(int(key.generate_state(1)[0]))
+        silhouettes, moved = augmentation(batch.silhouettes, generator)
+        truth = batch.truth
+        if truth is not None:
+            device = truth.poses.device
+            geometry = [x.to(device) for x in (moved.flip, moved.angle, moved.scale, moved.shift)]
+            truth = follow(truth, silhouettes.shape[-2:], *geometry)
+        return GaitBatch(silhouettes, batch.mask, batch.labels, batch.indices, truth)
+
+    def log_terms(self, prefix: str, terms: dict[str, Tensor], batch_size: int) -> None:
+        """Log each loss term by name."""
+        self.log_dict({f"{prefix}/{name}": term for name, term in terms.items()}, batch_size=batch_size)
+
+
+class WarmupCosine:
+    """Factor on the learning rate: linear rise over ``warmup`` of ``total`` steps, then a cosine to zero."""
+
+    def __init__(self, total: int, warmup: float) -> None:
+        self.total, self.rise = total, max(1, round(total * warmup))
+
+    def __call__(self, step: int) -> float:
+        """Factor at ``step``."""
+        if step < self.rise:
+            return (step + 1) / self.rise
+        done = min(1.0, (step - self.rise) / max(1, self.total - self.rise))
+        return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def decay_groups(module: nn.Module, weight_decay: float, **extra: float) -> list[dict[str, Any]]:
+    """Optimiser groups of the trainable parameters of ``module``: with decay, and (vectors) without."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    groups = (
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay, **extra},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0, **extra},
+    )
+    return [group for group in groups if group["params"]]
+
+
+def load_weights(path: str | Path, prefix: str = "network.") -> dict[str, Tensor]:
+    """Network weights of a checkpoint, without their prefix; nothing but tensors and plain data is admitted.
+
+    Raises:
+        DataError: no such file, damaged, or no checkpoint of this framework.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"no checkpoint at {path}; train one first (`make pretrain`) or correct the path")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path} cannot be read as a checkpoint ({reason}); train anew or take another") from error
+    weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    if not weights:
+        raise DataError(f"{path} holds no weights of a network of ours; give a checkpoint of `meshgait fit`")
+    return weights

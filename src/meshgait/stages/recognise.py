@@ -1,0 +1,187 @@
+"""Stage 2: learn who is walking, and keep learning 3D wherever truth exists."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from einops import rearrange
+from torch import Tensor, nn
+
+from meshgait.batch import GaitBatch, GaitOutput
+from meshgait.data.transforms import Augmentation
+from meshgait.errors import ConfigError
+from meshgait.evaluation.body import BodyErrors
+from meshgait.losses.identity import accuracy, classification, triplet
+from meshgait.models.fusion import FusionKind
+from meshgait.models.meshgait import MeshGait
+from meshgait.models.size import NetworkSize
+from meshgait.stages.base import Stage, decay_groups, load_weights
+from meshgait.stages.supervision import BodyLossWeights, BodySupervision
+
+CLASSIFIER = "network.classify.weight"
+
+
+class RecogniseStage(Stage):
+    """LightningModule of stage 2; with ``use_3d`` false it trains the plain 2D baseline.
+
+    Args:
+        size: sizes of the network; those of stage 1 where its weights are loaded.
+        num_subjects: training subjects; linked to the data on the command line.
+        pretrained: checkpoint of stage 1 whose stem and 3D branch are the start; None starts from noise.
+        use_3d: whether there is a 3D branch.
+        fusion: how the branches are fused.
+        detach_heatmaps: whether identity gradients stop at the volumes.
+        freeze_3d: keep the stem and 3D branch as pretrained.
+        lr_3d: factor on the learning rate of the stem's and 3D branch's parameters.
+        body_weight: factor on all 3D losses; 0 trains identity alone.
+        body_frames: frames of a batch that 3D losses are computed on (0: all).
+        triplet_weight: factor on the triplet loss.
+        class_weight: factor on the classification loss.
+        margin: of the triplet loss.
+        lr: peak learning rate.
+        weight_decay: of matrices.
+        optimizer: "adamw" or "sgd".
+        warmup: share of steps of the warm-up.
+        losses: weights among the 3D losses.
+        decoder: how the mesh is read from markers.
+        body: SMPL file of the truth; None for the default body.
+        markers: marker file of that body; None for those of the default body.
+        augmentation: of identity batches.
+        body_augmentation: of separate 3D batches.
+        seed: of the augmentation.
+    """
+
+    def __init__(
+        self,
+        size: NetworkSize,
+        num_subjects: int,
+        pretrained: str | None = None,
+        use_3d: bool = True,
+        fusion: FusionKind = "attention",
+        detach_heatmaps: bool = False,
+        freeze_3d: bool = False,
+        lr_3d: float = 1.0,
+        body_weight: float = 1.0,
+        body_frames: int = 64,
+        triplet_weight: float = 1.0,
+        class_weight: float = 1.0,
+        margin: float = 0.2,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-2,
+        optimizer: Literal["adamw", "sgd"] = "adamw",
+        warmup: float = 0.05,
+        losses: BodyLossWeights = BodyLossWeights(),  # noqa: B008 - frozen
+        decoder: Literal["simplex", "ridge"] = "simplex",
+        body: str | None = None,
+        markers: str | None = None,
+        augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
+        body_augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
+        seed: int = 0,
+    ) -> None:
+        super().__init__(lr, weight_decay, optimizer, warmup, augmentation, seed)
+        if freeze_3d and not pretrained:
+            raise ConfigError("freeze_3d keeps the 3D branch as it starts, which is noise; give `pretrained` too")
+        self.network = MeshGait(size, num_subjects, use_3d, fusion, detach_heatmaps)
+        self.supervision: BodySupervision | None = None
+        if use_3d:
+            self.supervision = BodySupervision(size.frame, losses, decoder, body, markers, body_frames)
+            self.body_metrics = BodyErrors()
+            if pretrained:
+                self._start_from(pretrained)
+        self.frozen = self._shared() if freeze_3d and use_3d else []
+        for part in self.frozen:
+            part.requires_grad_(False)
+        self.lr_3d, self.margin = lr_3d, margin
+        self.body_weight, self.triplet_weight, self.class_weight = body_weight, triplet_weight, class_weight
+        self.body_augmentation = body_augmentation
+
+    def _shared(self) -> list[nn.Module]:
+        """What stage 1 trains: stem and lifter."""
+        return [self.network.stem, self.network.lifter]
+
+    def _start_from(self, path: str) -> None:
+        try:
+            self.network.reconstructor().load_state_dict(load_weights(path))
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ConfigError(f"{path} does not fit this network ({reason}); use stage 1's `size`") from error
+
+    def train(self, mode: bool = True) -> RecogniseStage:
+        """Training mode, in which frozen parts keep their running statistics."""
+        super().train(mode)
+        for part in self.frozen:
+            part.eval()
+        return self
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The pretrained parts with a learning rate of their own."""
+        if self.supervision is None or self.lr_3d == 1:
+            return super().parameter_groups()
+        shared = nn.ModuleList(self._shared())
+        early = {id(p) for p in shared.parameters()}
+        rest = nn.ParameterList([p for p in self.parameters() if id(p) not in early])
+        slow = decay_groups(shared, self.weight_decay, lr=self.lr * self.lr_3d)
+        return decay_groups(rest, self.weight_decay) + slow
+
+    def forward(self, silhouettes: Tensor, mask: Tensor) -> GaitOutput:
+        """Embeddings of sequences (B, T, H, W) with mask (B, T); no mesh is built."""
+        return self.network(silhouettes, mask)
+
+    def training_step(self, batch: GaitBatch | dict[str, GaitBatch], batch_idx: int) -> Tensor:
+        """Identity losses, and 3D losses where truth exists (in the same batch or in one of its own)."""
+        parts = batch if isinstance(batch, dict) else {"identity": batch}
+        identity = self.augment(parts["identity"], self.augmentation, stream=0)
+        with_body = self.supervision is not None and self.body_weight > 0 and identity.truth is not None
+        output = self.network(identity.silhouettes, identity.mask, with_body)
+        terms = {
+            "triplet": triplet(output.embeddings, identity.labels, self.margin),
+            "classification": classification(output.logits, identity.labels),
+        }
+        loss = self.triplet_weight * terms["triplet"] + self.class_weight * terms["classification"]
+        terms["accuracy"] = accuracy(output.logits, identity.labels)
+        if with_body:
+            body_loss, body_terms, _ = self.supervision(output.body, identity.truth, identity.mask)
+            loss, terms = loss + self.body_weight * body_loss, terms | body_terms
+        elif self.supervision is not None and self.body_weight > 0 and "body" in parts:
+            body_loss, body_terms = self._supervise_apart(parts["body"])
+            loss, terms = loss + self.body_weight * body_loss, terms | body_terms
+        self.log_terms("train", {"loss": loss, **terms}, len(identity.labels))
+        return loss
+
+    def _supervise_apart(self, batch: GaitBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """3D losses of a batch that has truth but no identity, through stem and lifter alone."""
+        batch = self.augment(batch, self.body_augmentation, stream=1)
+        estimate = self.network.reconstructor()(rearrange(batch.silhouettes, "b t h w -> (b t) h w"))
+        loss, terms, _ = self.supervision(estimate, batch.truth, batch.mask)
+        return loss, terms
+
+    def validation_step(self, batch: GaitBatch, batch_idx: int) -> GaitOutput:
+        """Embeddings for the callbacks; errors in millimetres where truth exists."""
+        with_body = self.supervision is not None and batch.truth is not None
+        output = self.network(batch.silhouettes, batch.mask, with_body)
+        if with_body:
+            _, _, reading = self.supervision(output.body, batch.truth, batch.mask)
+            self.body_metrics.update(reading.joints, reading.true_joints, reading.vertices, reading.true_vertices)
+        return output
+
+    def on_validation_epoch_end(self) -> None:
+        """Log MPJPE, PA-MPJPE and MPVPE where there was truth."""
+        if self.supervision is not None and self.body_metrics.update_called:
+            values = self.body_metrics.compute()
+            self.log_dict({f"val/{name}": value for name, value in values.items()})
+            self.body_metrics.reset()
+
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
+
+    def predict_step(self, batch: GaitBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Embeddings and the sequences they belong to."""
+        return {"embeddings": self(batch.silhouettes, batch.mask).embeddings, "indices": batch.indices}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave the classifier out where it was trained on other subjects: embeddings do not need it."""
+        own = self.state_dict().get(CLASSIFIER)
+        saved = checkpoint["state_dict"].get(CLASSIFIER)
+        fits = own is not None and saved is not None and own.shape == saved.shape
+        if own is not None and not fits and not (self._trainer and self.trainer.training):
+            checkpoint["state_dict"][CLASSIFIER] = own

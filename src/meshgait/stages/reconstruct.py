@@ -1,0 +1,83 @@
+"""Stage 1: learn 3D heatmaps of joints and markers from single silhouettes with SMPL truth."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from einops import rearrange
+from torch import Tensor
+
+from meshgait.batch import BodyEstimate, GaitBatch
+from meshgait.data.transforms import Augmentation
+from meshgait.evaluation.body import BodyErrors
+from meshgait.models.backbone import Stem
+from meshgait.models.lifter import Lifter, Reconstructor
+from meshgait.models.size import NetworkSize
+from meshgait.stages.base import Stage
+from meshgait.stages.supervision import BodyLossWeights, BodySupervision
+
+
+class ReconstructStage(Stage):
+    """LightningModule of stage 1.
+
+    Args:
+        size: sizes of the network; stage 2 must use the same.
+        lr: peak learning rate.
+        weight_decay: of matrices.
+        optimizer: "adamw" or "sgd".
+        warmup: share of steps of the warm-up.
+        losses: weights of the 3D losses.
+        decoder: how the mesh is read from markers.
+        body: SMPL file of the truth; None for the default body (that of the walkers).
+        markers: marker file of that body; None for those of the default body.
+        augmentation: of training batches.
+        seed: of the augmentation.
+    """
+
+    def __init__(
+        self,
+        size: NetworkSize,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-2,
+        optimizer: Literal["adamw", "sgd"] = "adamw",
+        warmup: float = 0.05,
+        losses: BodyLossWeights = BodyLossWeights(),  # noqa: B008 - frozen
+        decoder: Literal["simplex", "ridge"] = "simplex",
+        body: str | None = None,
+        markers: str | None = None,
+        augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
+        seed: int = 0,
+    ) -> None:
+        super().__init__(lr, weight_decay, optimizer, warmup, augmentation, seed)
+        self.network = Reconstructor(size, Stem(size), Lifter(size))
+        self.supervision = BodySupervision(size.frame, losses, decoder, body, markers)
+        self.body_metrics = BodyErrors()
+
+    def forward(self, frames: Tensor) -> BodyEstimate:
+        """Volumes and points of silhouettes (N, H, W)."""
+        return self.network(frames)
+
+    def training_step(self, batch: GaitBatch, batch_idx: int) -> Tensor:
+        """Total 3D loss of one batch."""
+        batch = self.augment(batch, self.augmentation, stream=0)
+        loss, terms, _ = self._compare(batch)
+        self.log_terms("train", {"loss": loss, **terms}, len(batch.labels))
+        return loss
+
+    def validation_step(self, batch: GaitBatch, batch_idx: int) -> None:
+        """Errors in millimetres on held-out subjects."""
+        loss, _, reading = self._compare(batch)
+        self.log("val/loss", loss, batch_size=len(batch.labels), sync_dist=True)
+        self.body_metrics.update(reading.joints, reading.true_joints, reading.vertices, reading.true_vertices)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log MPJPE, PA-MPJPE and MPVPE."""
+        self.log_dict({f"val/{name}": value for name, value in self.body_metrics.compute().items()}, prog_bar=True)
+        self.body_metrics.reset()
+
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
+
+    def _compare(self, batch: GaitBatch) -> tuple:
+        estimate = self.network(rearrange(batch.silhouettes, "b t h w -> (b t) h w"))
+        return self.supervision(estimate, batch.truth, batch.mask)

@@ -1,0 +1,154 @@
+"""3D supervision: compare what the 3D branch says with SMPL truth; shared by both stages."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from meshgait.batch import BodyEstimate, BodyTargets, SmplTruth
+from meshgait.body.heatmaps import voxel_index
+from meshgait.body.markers import Markers
+from meshgait.body.smpl import BodyModel
+from meshgait.body.targets import TargetMaker, to_metres
+from meshgait.losses import body as losses
+from meshgait.losses.total import weighted_sum
+from meshgait.models.mesh import MeshDecoder, point_confidence
+
+
+@dataclass(frozen=True)
+class BodyLossWeights:
+    """Weights of the 3D losses; distances are in metres, a weight of 0 leaves the term out.
+
+    Attributes:
+        joints: L1 of the joints.
+        markers: L1 of the virtual markers.
+        vertices: L1 of the mesh.
+        confidence: cross-entropy of the volumes at the true voxels.
+        edges: L1 of the mesh's edge lengths.
+        normals: |cos| of predicted edges with true face normals.
+    """
+
+    joints: float = 10.0
+    markers: float = 10.0
+    vertices: float = 5.0
+    confidence: float = 0.1
+    edges: float = 5.0
+    normals: float = 0.05
+
+
+@dataclass
+class BodyReading:
+    """Estimate and truth of the supervised frames in metres, up to a common origin (for metrics).
+
+    Attributes:
+        joints: (N, 24, 3) predicted.
+        true_joints: (N, 24, 3).
+        vertices: (N, V, 3) predicted.
+        true_vertices: (N, V, 3).
+    """
+
+    joints: Tensor
+    true_joints: Tensor
+    vertices: Tensor
+    true_vertices: Tensor
+
+
+class BodySupervision(nn.Module):
+    """Targets, mesh decoder and losses of the 3D branch.
+
+    Args:
+        frame: (H, W) of the crop.
+        weights: of the loss terms.
+        decoder: how the mesh is read from markers.
+        body: SMPL file, or None for the default body.
+        markers: marker file, or None for those of the default body.
+        frames: at most so many frames of a batch are supervised (0: all); which ones is random.
+    """
+
+    def __init__(
+        self,
+        frame: tuple[int, int],
+        weights: BodyLossWeights,
+        decoder: Literal["simplex", "ridge"],
+        body: str | None = None,
+        markers: str | None = None,
+        frames: int = 0,
+    ) -> None:
+        super().__init__()
+        model = BodyModel.load(body)
+        marker_set = Markers.load(markers) if markers else Markers.default()
+        self.frame, self.frames = frame, frames
+        self.weights = {name: weight for name, weight in asdict(weights).items() if weight}
+        self.targets = TargetMaker(model, marker_set)
+        matrix = torch.as_tensor(getattr(marker_set, decoder)).float()
+        self.mesh = MeshDecoder(matrix, adaptive=decoder == "simplex")
+        faces = torch.as_tensor(model.faces)
+        self.register_buffer("faces", faces, persistent=False)
+        self.register_buffer("edges", losses.mesh_edges(faces), persistent=False)
+
+    def choose(self, estimate: BodyEstimate, truth: SmplTruth, mask: Tensor) -> tuple[BodyEstimate, SmplTruth]:
+        """The frames to supervise: real and valid ones, at most ``frames`` of them while training."""
+        usable = rearrange(mask & truth.valid, "b t -> (b t)").nonzero()[:, 0]
+        if self.training and self.frames and len(usable) > self.frames:
+            usable = usable[torch.randperm(len(usable), device=usable.device)[: self.frames]]
+        chosen = SmplTruth(
+            *(rearrange(x, "b t ... -> (b t) ...")[usable] for x in (truth.poses, truth.betas, truth.cameras)),
+            valid=torch.ones_like(usable, dtype=torch.bool),
+        )
+        return BodyEstimate(estimate.volumes[usable], estimate.points[usable]), chosen
+
+    def decode_mesh(self, estimate: BodyEstimate) -> Tensor:
+        """Mesh (N, V, 3) in crop pixels from the markers of an estimate."""
+        joints = self.joints_of(estimate)
+        markers = estimate.points[:, joints:]
+        sureness = point_confidence(estimate.volumes[:, joints:], markers, self.frame)
+        return self.mesh(markers, sureness)
+
+    def joints_of(self, estimate: BodyEstimate) -> int:
+        """Number of joints among the points of an estimate (the rest are markers)."""
+        return estimate.points.shape[1] - len(self.targets.indices)
+
+    def forward(
+        self, estimate: BodyEstimate, truth: SmplTruth, mask: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor], BodyReading]:
+        """Losses of an estimate of B T frames against truth (B, T, ...) on real, valid frames.
+
+        Returns:
+            (total, terms by name, reading in metres).
+        """
+        estimate, chosen = self.choose(estimate, truth, mask)
+        target = self.targets(chosen.poses, chosen.betas, chosen.cameras)
+        terms, reading = self._compare(estimate, target, chosen.valid)
+        return weighted_sum(terms, self.weights), terms, reading
+
+    def _compare(
+        self, estimate: BodyEstimate, target: BodyTargets, mask: Tensor
+    ) -> tuple[dict[str, Tensor], BodyReading]:
+        joints = self.joints_of(estimate)
+        points, vertices = (to_metres(x, target.scale) for x in (estimate.points, self.decode_mesh(estimate)))
+        true_joints, true_markers, true_vertices = (
+            to_metres(x, target.scale) for x in (target.joints, target.markers, target.vertices)
+        )
+        wanted = {
+            "joints": lambda: losses.points_l1(points[:, :joints], true_joints, mask),
+            "markers": lambda: losses.points_l1(points[:, joints:], true_markers, mask),
+            "vertices": lambda: losses.points_l1(vertices, true_vertices, mask),
+            "confidence": lambda: self._confidence(estimate, target, mask),
+            "edges": lambda: losses.edge_length(vertices, true_vertices, self.edges, mask),
+            "normals": lambda: losses.surface_normals(vertices, true_vertices, self.faces, mask),
+        }
+        reading = BodyReading(
+            joints=points[:, :joints], true_joints=true_joints, vertices=vertices, true_vertices=true_vertices
+        )
+        return {name: wanted[name]() for name in self.weights}, reading
+
+    def _confidence(self, estimate: BodyEstimate, target: BodyTargets, mask: Tensor) -> Tensor:
+        true = torch.cat([target.joints, target.markers], dim=1)
+        index, inside = voxel_index(true, estimate.volumes.shape[2:], self.frame)
+        flat = rearrange(estimate.volumes, "n k d h w -> n k (d h w)")
+        at_truth = flat.gather(-1, rearrange(index, "n k -> n k 1"))[..., 0]
+        return losses.confidence(at_truth, inside, mask)

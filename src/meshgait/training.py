@@ -1,0 +1,108 @@
+"""LightningCLI of the stages: typed YAML and arguments in, a run folder out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentError
+from lightning import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import WandbLogger
+
+from meshgait.callbacks.evaluate import RetrievalEvaluation
+from meshgait.callbacks.metrics_file import MetricsFile
+from meshgait.callbacks.panels import HeatmapPanels
+from meshgait.data.datamodule import SilhouetteDataModule
+from meshgait.errors import ConfigError
+
+
+class SaveConfig(SaveConfigCallback):
+    """The resolved configuration as ``config.yaml`` in the run folder."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write it once, by rank 0, for runs that train."""
+        if trainer.is_global_zero and stage == "fit" and not trainer.fast_dev_run:
+            folder = Path(trainer.default_root_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            self.parser.save(self.config, folder / "config.yaml", skip_none=False, overwrite=True, multifile=False)
+
+
+class MeshGaitCLI(LightningCLI):
+    """LightningCLI with the class count linked to the data, and the callbacks every run has."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Options besides trainer, model and data."""
+        parser.add_argument("--wandb", default="offline", type=str, help="offline, online or disabled")
+        parser.add_argument("--project", default="mesh-gait", type=str, help="W&B project")
+        parser.add_argument("--threads", default=0, type=int, help="CPU threads of torch; 0 leaves its default")
+        parser.link_arguments(
+            "data.num_subjects", "model.init_args.num_subjects", apply_on="instantiate"
+        )
+
+    def before_instantiate_classes(self) -> None:
+        """Threads, before anything computes."""
+        threads = self._get(self.config, "threads")
+        if threads:
+            torch.set_num_threads(threads)
+        if self._get(self.config, "wandb") not in ("offline", "online", "disabled"):
+            raise ConfigError(f"--wandb is {self._get(self.config, 'wandb')!r}; use offline, online or disabled")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
+        """Trainer with the run folder's logger and our callbacks, unless the configuration names others."""
+        settings = self._get(self.config_init, "trainer", default={})
+        root = Path(settings.get("default_root_dir") or "runs/unnamed")
+        kwargs.setdefault("default_root_dir", str(root))
+        given = list(settings.get("callbacks") or [])
+        own = default_callbacks(root, self.datamodule)
+        kwargs["callbacks"] = given + [c for c in own if type(c) not in map(type, given)]
+        if settings.get("logger") is None:
+            mode, project = self._get(self.config, "wandb"), self._get(self.config, "project")
+            kwargs["logger"] = make_logger(root, mode, project)
+        return super().instantiate_trainer(**kwargs)
+
+
+def default_callbacks(root: Path, data: LightningDataModule) -> list[Callback]:
+    """Callbacks of every run: progress, checkpoint of each epoch, evaluation, pictures, figures."""
+    callbacks: list[Callback] = [
+        RichProgressBar(leave=False),
+        ModelCheckpoint(
+            dirpath=root / "checkpoints", save_last=True, save_top_k=0, save_on_train_epoch_end=True
+        ),
+        LearningRateMonitor("step"),
+        HeatmapPanels(),
+        MetricsFile(),
+    ]
+    if isinstance(data, SilhouetteDataModule):
+        callbacks.append(RetrievalEvaluation())
+    return callbacks
+
+
+def make_logger(root: Path, mode: str, project: str) -> WandbLogger | bool:
+    """W&B logger that writes to the run folder; offline unless asked otherwise, nothing at all if disabled."""
+    if mode == "disabled":
+        return False
+    root.mkdir(parents=True, exist_ok=True)
+    return WandbLogger(name=root.name, save_dir=str(root), project=project, offline=mode == "offline")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one of fit, validate, test, predict.
+
+    Raises:
+        ConfigError: the configuration has an unknown key or a value of the wrong type.
+    """
+    try:
+        MeshGaitCLI(
+            args=list(argv),
+            save_config_callback=SaveConfig,
+            seed_everything_default=0,
+            parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False},
+            trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0, "accelerator": "auto"},
+        )
+    except ArgumentError as error:
+        raise ConfigError(str(error)) from error
+    return 0
