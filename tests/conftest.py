@@ -6,6 +6,26 @@ from pathlib import Path
 import pytest
 import torch
 
+from meshgait.body.markers import Markers
+from meshgait.body.smpl import BodyModel
+from meshgait.data.store import Store
+from meshgait.models.size import NetworkSize
+from meshgait.walkers.cast import Settings
+from meshgait.walkers.generate import generate
+
+torch.set_num_threads(1)  # tests may run side by side, and sums come out the same on every machine
+
+TINY = NetworkSize(
+    channels=(4, 8, 8, 8),
+    strides=(2, 1, 2, 1, 1),
+    volume_depth=4,
+    volume_stride=4,
+    lifter_channels=8,
+    lifter_hidden=16,
+    reader_channels=8,
+    embedding=8,
+)
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -15,6 +35,40 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip("reference data absent; set MESHGAIT_SHARED_DATA to its folder")
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_size() -> NetworkSize:
+    """A network that runs in milliseconds."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tmp_path_factory) -> Path:
+    """Walkers with truth: 8 subjects (4 of them test) x (nm-01..03, bg-01, cl-01) x 2 views x 6 frames."""
+    path = tmp_path_factory.mktemp("walkers") / "store"
+    conditions = ("nm-01", "nm-02", "nm-03", "bg-01", "cl-01")
+    settings = Settings(bodies=4, styles=4, test_fraction=0.5, views=(0, 72), conditions=conditions, frames=6)
+    generate(path, settings, progress=False)
+    return path
+
+
+@pytest.fixture
+def store(tiny_store) -> Store:
+    """The tiny store, opened."""
+    return Store(tiny_store)
+
+
+@pytest.fixture(scope="session")
+def default_model() -> BodyModel:
+    """The default body."""
+    return BodyModel.default()
+
+
+@pytest.fixture(scope="session")
+def default_markers() -> Markers:
+    """Its markers."""
+    return Markers.default()
 
 
 @pytest.fixture(autouse=True)

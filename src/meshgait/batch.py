@@ -90,11 +90,13 @@ class BodyEstimate(_Movable):
 
     Attributes:
         volumes: (N, K, D, H', W') probabilities, each volume summing to one; joints first, then markers.
-        points: (N, K, 3) soft-argmax in crop pixels (u, v, d), joints first, then markers.
+        points: (N, K, 3) soft-argmax in crop pixels (u, v, d).
+        marginals: (N, K, W' + H' + D) of each volume along u, v, d, one behind the other.
     """
 
     volumes: Tensor
     points: Tensor
+    marginals: Tensor
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import torch
 from jsonargparse import ArgumentError
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import WandbLogger
 
 from meshgait.callbacks.evaluate import RetrievalEvaluation
 from meshgait.callbacks.metrics_file import MetricsFile
 from meshgait.callbacks.panels import HeatmapPanels
+from meshgait.callbacks.progress import progress_callback
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.errors import ConfigError
 
@@ -57,25 +59,26 @@ class MeshGaitCLI(LightningCLI):
         root = Path(settings.get("default_root_dir") or "runs/unnamed")
         kwargs.setdefault("default_root_dir", str(root))
         given = list(settings.get("callbacks") or [])
-        own = default_callbacks(root, self.datamodule)
-        kwargs["callbacks"] = given + [c for c in own if type(c) not in map(type, given)]
         if settings.get("logger") is None:
             mode, project = self._get(self.config, "wandb"), self._get(self.config, "project")
             kwargs["logger"] = make_logger(root, mode, project)
+        own = default_callbacks(root, self.datamodule, logs=bool(kwargs.get("logger", settings.get("logger"))))
+        kwargs["callbacks"] = given + [c for c in own if type(c) not in map(type, given)]
         return super().instantiate_trainer(**kwargs)
 
 
-def default_callbacks(root: Path, data: LightningDataModule) -> list[Callback]:
+def default_callbacks(root: Path, data: LightningDataModule, logs: bool) -> list[Callback]:
     """Callbacks of every run: progress, checkpoint of each epoch, evaluation, pictures, figures."""
     callbacks: list[Callback] = [
-        RichProgressBar(leave=False),
+        progress_callback(),
         ModelCheckpoint(
             dirpath=root / "checkpoints", save_last=True, save_top_k=0, save_on_train_epoch_end=True
         ),
-        LearningRateMonitor("step"),
         HeatmapPanels(),
         MetricsFile(),
     ]
+    if logs:  # the monitor refuses to run without a logger
+        callbacks.append(LearningRateMonitor("step"))
     if isinstance(data, SilhouetteDataModule):
         callbacks.append(RetrievalEvaluation())
     return callbacks
@@ -101,7 +104,7 @@ def run(argv: Sequence[str]) -> int:
             save_config_callback=SaveConfig,
             seed_everything_default=0,
             parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False},
-            trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0, "accelerator": "auto"},
+            trainer_defaults={"enable_progress_bar": sys.stdout.isatty(), "use_distributed_sampler": False, "num_sanity_val_steps": 0, "accelerator": "auto"},
         )
     except ArgumentError as error:
         raise ConfigError(str(error)) from error

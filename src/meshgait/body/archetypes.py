@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from einops import einsum, rearrange
 from scipy.optimize import linear_sum_assignment, nnls
+from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from meshgait.errors import ConfigError
@@ -58,7 +59,7 @@ class Symmetry:
         pairs = (k - middle) // 2
         if k < 1 or middle > midline.sum() or pairs > (sides == 1).sum():
             raise ConfigError(
-                f"{k} markers do not fit a body of {len(mirror)} vertices; choose between 1 and {len(mirror) // 2}"
+                f"{k} markers do not fit a body of {len(mirror)} vertices; choose between 1 and {len(mirror)}"
             )
         flip = [*(np.arange(pairs) + pairs), *np.arange(pairs), *np.arange(2 * pairs, k)]
         return cls(mirror, np.array(flip, dtype=np.int64), sides)
@@ -73,22 +74,25 @@ class Symmetry:
         return np.concatenate([left, self.vertices[left], middle]).astype(np.int64)
 
 
-def compress(meshes: np.ndarray, tolerance: float = 0.2) -> np.ndarray:
-    """Few rows that have the same inner products between vertices as many meshes.
+def compress(meshes: np.ndarray, mirror: np.ndarray, tolerance: float = 0.2) -> np.ndarray:
+    """Few rows that have the same inner products between vertices as many meshes and their mirror images.
 
     Args:
         meshes: (N, V, 3) in metres, pelvis-centred.
+        mirror: (V,) partners of the vertices; mirrored meshes make what is learnt symmetric.
         tolerance: what may get lost, as RMS over vertices in mm.
 
     Returns:
-        R (r, V) in mm with |R(:,u) - R(:,v)| the RMS distance of vertices u and v over the meshes.
+        R (r, V) in mm with |R(:,u) - R(:,v)| the RMS distance of vertices u and v over the 2 N meshes.
     """
-    columns = rearrange(meshes.astype(np.float64), "n v c -> (n c) v") * (MILLIMETRES / np.sqrt(len(meshes)))
-    energy, axes = np.linalg.eigh(columns @ columns.T)
-    rank = 1 + int((np.cumsum(energy[::-1])[::-1] > 0).sum())
-    lost = np.cumsum(energy.clip(0)) / columns.shape[1]
-    rank = len(energy) - int((lost < tolerance**2).sum())
-    return axes[:, ::-1][:, :rank].T @ columns
+    both = np.concatenate([meshes, meshes[:, mirror] * (-1, 1, 1)]).astype(np.float64)
+    columns = rearrange(both, "n v c -> (n c) v") * (MILLIMETRES / np.sqrt(len(both)))
+    rows, vertices = columns.shape
+    # the smaller of the two Gram matrices has the same positive eigenvalues; eigh sorts them ascending
+    energy, axes = np.linalg.eigh(columns @ columns.T if rows < vertices else columns.T @ columns)
+    rank = len(energy) - int((np.cumsum(energy.clip(0)) / vertices < tolerance**2).sum())
+    energy, axes = energy[::-1][:rank], axes[:, ::-1][:, :rank]
+    return axes.T @ columns if rows < vertices else np.sqrt(energy)[:, None] * axes.T
 
 
 def farthest_points(features: np.ndarray, count: int, taken: list[int], allowed: np.ndarray) -> list[int]:
@@ -181,7 +185,7 @@ def snap(features: np.ndarray, archetypes: np.ndarray, symmetry: Symmetry) -> np
     """
 
     def assign(columns: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-        cost = ((features[:, None, allowed] - columns[:, :, None]) ** 2).sum(0)
+        cost = cdist(columns.T, features.T[allowed], "sqeuclidean")
         return allowed[linear_sum_assignment(cost)[1]]
 
     pairs = symmetry.pairs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import zipfile
 from collections import OrderedDict
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from meshgait.body.skeleton import NUM_JOINTS, PARENTS
-from meshgait.errors import BodyModelError, UnsafeFileError
+from meshgait.errors import BodyModelError, OutputError, UnsafeFileError
 
 REMEDY = "register at smpl.is.tue.mpg.de, download SMPL for Python and pass the path of its .pkl or .npz"
 NUM_BETAS = 10
@@ -45,6 +46,7 @@ def _reconstruct_inert(cls: type, base: type, state: object) -> object:
     return cls()
 
 
+_FROM_BUFFER: Callable = np.empty(1).__reduce_ex__(5)[0]
 _NUMPY: dict[str, Callable | type] = {
     "_reconstruct": np.empty(0).__reduce__()[0],
     "scalar": np.float64(0).__reduce__()[0],
@@ -55,7 +57,8 @@ _PLAIN: dict[tuple[str, str], Callable | type] = {
     ("_codecs", "encode"): _latin1,
     ("collections", "OrderedDict"): OrderedDict,
     **{(module, "_reconstructor"): _reconstruct_inert for module in ("copy_reg", "copyreg")},
-    **{(module, "object"): object for module in ("__builtin__", "builtins")},
+    **{(module, kind.__name__): kind for module in ("__builtin__", "builtins") for kind in (object, bytes, set)},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _FROM_BUFFER for core in ("core", "_core")},
     **{(f"numpy{core}", name): value for core in ("", ".core.multiarray", "._core.multiarray")
        for name, value in _NUMPY.items()},
 }  # fmt: skip
@@ -84,7 +87,8 @@ def _dense(state: dict[str, object], shape: tuple[int, int], by_row: bool) -> np
         major = np.repeat(np.arange(len(np.asarray(state["indptr"])) - 1), np.diff(state["indptr"]))
         index = (major, minor) if by_row else (minor, major)
     else:
-        index = (np.asarray(state["row"]), np.asarray(state["col"]))
+        rows, columns = state["coords"] if "coords" in state else (state["row"], state["col"])
+        index = (np.asarray(rows), np.asarray(columns))
     np.add.at(dense, index, np.asarray(state["data"]))
     return dense
 
@@ -139,6 +143,26 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes a body model as `.npz`, under a temporary name until it is whole; equal arrays give equal bytes.
+
+    Args:
+        path: where to.
+        arrays: by SMPL's names; empty ones are left out.
+
+    Raises:
+        OutputError: the place cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            np.savez_compressed(file, **{key: array for key, array in arrays.items() if array.size})
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written ({error.strerror}); choose another place") from error
+
+
 def check_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
     """Checks a body model's arrays and brings them to one layout.
 
@@ -163,7 +187,7 @@ def check_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndar
     joints = arrays["J_regressor"].shape[0]
     if joints != NUM_JOINTS:
         raise BodyModelError(
-            f"{where} has {joints} joints, SMPL has {NUM_JOINTS}: SMPL-H, SMPL-X and MANO files do not fit; {REMEDY}"
+            f"{where} has {joints} joints, SMPL has {NUM_JOINTS}: SMPL-H, SMPL-X and MANO do not fit; {REMEDY}"
         )
     shapes = {
         "v_template": [(count, 3)],

@@ -1,4 +1,4 @@
-"""Volumetric heatmaps in the silhouette frame: soft-argmax, confidence, voxel indices.
+"""Volumetric heatmaps in the silhouette frame: soft-argmax, marginals, voxel indices.
 
 A volume has D x H' x W' voxels and spans the crop: W pixels in u (right), H in v (down) and H in d (towards
 the camera), with the pelvis depth d = 0 in the middle. Voxel i of n covers [i, i + 1) / n of its axis, so its
@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from einops import rearrange
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 
 def axis_extent(frame: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
@@ -26,26 +27,33 @@ def voxel_centres(volume: tuple[int, int, int], frame: tuple[int, int], like: Te
     return rearrange(torch.stack([u, v, d]), "c d h w -> (d h w) c") * length + origin
 
 
-def soft_argmax(probabilities: Tensor, frame: tuple[int, int]) -> Tensor:
-    """Expected position of each volume (integral regression: Sun et al., ECCV 2018).
+def read_volumes(probabilities: Tensor, frame: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Expected position (integral regression: Sun et al., ECCV 2018) and marginals of each volume.
 
-    One product with the table of voxel centres, which all frames share, reads the volumes once; sums to three
-    marginals read them up to three times.
+    One product with a table that all frames share reads the volumes once, forwards and backwards; sums along
+    each axis would read them several times, and on a CPU that is what the 3D branch spends its time on.
 
     Args:
         probabilities: (N, K, D, H', W'), each volume summing to one.
         frame: (H, W) of the crop in pixels.
 
     Returns:
-        (N, K, 3) = (u, v, d) in crop pixels, float32.
+        points (N, K, 3) = (u, v, d) in crop pixels, and marginals (N, K, W' + H' + D) of the axes u, v, d, one
+        behind the other; both float32.
     """
+    depth, height, width = probabilities.shape[2:]
     flat = rearrange(probabilities, "n k d h w -> n k (d h w)").float()
-    with torch.autocast(probabilities.device.type, enabled=False):
-        return flat @ voxel_centres(probabilities.shape[2:], frame, flat)
+    cells = torch.cartesian_prod(*(torch.arange(n, device=flat.device) for n in (depth, height, width)))
+    d, v, u = cells.unbind(-1)
+    table = [voxel_centres((depth, height, width), frame, flat)]
+    table += [one_hot(axis, n).to(flat) for axis, n in ((u, width), (v, height), (d, depth))]
+    with torch.autocast(flat.device.type, enabled=False):
+        read = flat @ torch.cat(table, dim=-1)
+    return read[..., :3], read[..., 3:]
 
 
-def voxel_index(points: Tensor, volume: tuple[int, int, int], frame: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Flat index of the voxel each point lies in.
+def axis_cells(points: Tensor, volume: tuple[int, int, int], frame: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Cell of each axis that a point lies in.
 
     Args:
         points: (..., 3) = (u, v, d) in crop pixels.
@@ -53,13 +61,19 @@ def voxel_index(points: Tensor, volume: tuple[int, int, int], frame: tuple[int, 
         frame: (H, W) of the crop in pixels.
 
     Returns:
-        (index, inside): (...) int64 into the flattened volume (clamped to it), and (...) bool.
+        (cells, inside): (..., 3) int64 along (u, v, d), clamped to the volume, and (...) bool.
     """
     length, origin = axis_extent(frame, points)
-    depth, height, width = volume
-    counts = points.new_tensor([width, height, depth])
+    counts = torch.tensor(volume[::-1], device=points.device)
     # floor each axis before combining: a fraction in z must not spill into y and x
-    cell = torch.floor((points - origin) / length * counts).long()
-    inside = ((cell >= 0) & (cell < counts.long())).all(-1)
-    u, v, d = cell.clamp(min=torch.zeros_like(counts.long()), max=counts.long() - 1).unbind(-1)
+    cells = torch.floor((points - origin) / length * counts).long()
+    inside = ((cells >= 0) & (cells < counts)).all(-1)
+    return torch.minimum(cells.clamp(min=0), counts - 1), inside
+
+
+def voxel_index(points: Tensor, volume: tuple[int, int, int], frame: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Flat index (...) int64 of the voxel each point lies in (clamped), and whether it lies inside (...) bool."""
+    cells, inside = axis_cells(points, volume, frame)
+    u, v, d = cells.unbind(-1)
+    _, height, width = volume
     return (d * height + v) * width + u, inside

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import json
 from importlib import resources
@@ -167,12 +166,6 @@ class BodyModel(nn.Module):
         # smplx would expand one shape itself, but fails on the way; expand() copies nothing
         out = self.smpl(betas=betas.expand(len(poses), -1), global_orient=poses[:, :3], body_pose=poses[:, 3:])
         return BodyOutput(out.vertices.contiguous(), out.joints[:, :NUM_JOINTS].contiguous())
-
-
-@functools.cache
-def default_body() -> BodyModel:
-    """The default body, built once per process; do not move it to another device (use `default` for that)."""
-    return BodyModel.default()
 
 
 def rest_mesh(body: BodyModel, betas: np.ndarray | None = None) -> np.ndarray:

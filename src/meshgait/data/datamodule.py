@@ -35,8 +35,8 @@ class _StoreDataModule(LightningDataModule):
         self, store: str, protocol: str, partition: str | None, batches: int, workers: int, seed: int
     ) -> None:
         super().__init__()
-        if batches < 1 or workers < 0:
-            raise ConfigError(f"batches is {batches} (at least 1), workers is {workers} (at least 0)")
+        _require(1, batches=batches)
+        _require(0, workers=workers, seed=seed)
         self.path, self.protocol = Path(store), get_protocol(protocol)
         self.partition_path, self.batches, self.workers, self.seed = partition, batches, workers, seed
 
@@ -111,9 +111,9 @@ class SilhouetteDataModule(_StoreDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(store, protocol, partition, batches, workers, seed)
-        for name, value in {"sequences": sequences, "frames": frames, "eval_sequences": eval_sequences}.items():
-            if value < 1:
-                raise ConfigError(f"data.{name} is {value}; it must be at least 1")
+        _require(1, subjects=subjects, sequences=sequences, frames=frames, body_frames=body_frames)
+        _require(1, eval_sequences=eval_sequences)
+        _require(0, eval_frames=eval_frames)
         self.subjects, self.sequences, self.frames, self.frame_mode = subjects, sequences, frames, frame_mode
         self.truth, self.body_path, self.body_frames = truth, body_store, body_frames
         self.eval_frames, self.eval_sequences = eval_frames, eval_sequences
@@ -193,8 +193,7 @@ class BodyDataModule(_StoreDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(store, protocol, partition, batches, workers, seed)
-        if batch_size < 1 or eval_frames < 1:
-            raise ConfigError(f"batch_size is {batch_size}, eval_frames is {eval_frames}; both must be at least 1")
+        _require(1, batch_size=batch_size, eval_frames=eval_frames)
         self.batch_size, self.eval_frames = batch_size, eval_frames
 
     def _dataset(self, frames: int, mode: FrameMode) -> SequenceDataset:
@@ -214,6 +213,12 @@ class BodyDataModule(_StoreDataModule):
         return self._loader(self._dataset(self.eval_frames, "spread"), indices=np.flatnonzero(self.split.test), size=size)
 
     test_dataloader = val_dataloader
+
+
+def _require(least: int, **settings: int) -> None:
+    for name, value in settings.items():
+        if value < least:
+            raise ConfigError(f"data.{name} is {value}; it must be at least {least}")
 
 
 def _partition(store: Store, path: str | None) -> Partition | None:

@@ -95,6 +95,8 @@ class _Unpickler(pickle.Unpickler):
             admitted[f"{core}.multiarray.scalar"] = self._scalar
             admitted[f"{core}.numeric._frombuffer"] = self.array
         admitted["_codecs.encode"] = self._encode
+        # how protocol 2 writes no bytes at all; with an argument it would make as many as it is told
+        admitted |= dict.fromkeys(("__builtin__.bytes", "builtins.bytes"), self._no_bytes)
         self._admitted = {name: _Admitted(function) for name, function in admitted.items()}
 
     def find_class(self, module: str, name: str) -> _Admitted:
@@ -133,6 +135,9 @@ class _Unpickler(pickle.Unpickler):
         if encoding not in ("latin1", "latin-1"):
             raise UnsafeFileError(f"it asks for the codec {encoding!r}")
         return text.encode("latin1")
+
+    def _no_bytes(self, *args: object) -> bytes:
+        return self._refuse("bytes() of something") if args else b""
 
     @staticmethod
     def _refuse(name: str) -> Any:  # noqa: ANN401

@@ -21,7 +21,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -172,12 +171,11 @@ class StoreWriter:
                 raise StoreError(f"{subject}/{condition}/{view}: this store needs poses, betas and cameras")
             arrays |= {"poses": poses, "betas": betas, "cameras": cameras}
             arrays["valid"] = np.ones(count, bool) if valid is None else valid
-        for name, (row, dtype) in self._columns().items():
-            array = np.ascontiguousarray(arrays[name], dtype=dtype)
-            if array.shape != (count, *row):
-                raise StoreError(
-                    f"{subject}/{condition}/{view}: {name} is {array.shape}, expected {(count, *row)}"
-                )
+        for name, (row, dtype) in self._columns().items():  # all are checked before any is written
+            arrays[name] = np.ascontiguousarray(arrays[name], dtype=dtype)
+            if (shape := arrays[name].shape) != (count, *row):
+                raise StoreError(f"{subject}/{condition}/{view}: {name} is {shape}, expected {(count, *row)}")
+        for name, array in arrays.items():
             self._files[name].write(array.data)
             self._files[name].flush()
         # the index row comes last: a sequence counts only once its frames are there
@@ -255,6 +253,12 @@ class Store:
             raise StoreError(
                 f"{self.path} is no packed store: meta.json is missing{hint}; make one with `meshgait walkers`"
             )
+        try:
+            self._read()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(f"{self.path} is damaged ({error}); make the store anew") from error
+
+    def _read(self) -> None:
         self.meta: dict[str, Any] = json.loads((self.path / "meta.json").read_text())
         if self.meta.get("version", 0) > VERSION:
             raise StoreError(
@@ -263,9 +267,10 @@ class Store:
         self.size: tuple[int, int] = tuple(self.meta["size"])
         self.bits: int = self.meta["bits"]
         with (self.path / "sequences.csv").open(newline="") as file:
-            rows: Iterable[list[str]] = csv.reader(file)
-            next(iter(rows))
-            self.sequences = [Sequence(s, c, v, int(start), int(n)) for s, c, v, start, n in rows]
+            rows = list(csv.reader(file))[1:]
+        self.sequences = [Sequence(s, c, v, int(start), int(n)) for s, c, v, start, n in rows]
+        if sum(sequence.frames for sequence in self.sequences) != self.meta["frames"]:
+            raise ValueError("sequences.csv and meta.json differ in the number of frames")
         self.has_smpl = (self.path / "poses.npy").is_file()
         partition = self.path / "partition.json"
         self.partition: dict[str, Any] | None = json.loads(partition.read_text()) if partition.is_file() else None
@@ -273,15 +278,9 @@ class Store:
         self._arrays = {name: self._open(name) for name in names}
 
     def _open(self, name: str) -> np.ndarray:
-        path = self.path / f"{name}.npy"
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path} is damaged ({error}); make the store anew") from error
+        array = np.load(self.path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
         if len(array) != self.meta["frames"]:
-            raise StoreError(
-                f"{path} holds {len(array)} frames, meta.json says {self.meta['frames']}; make the store anew"
-            )
+            raise ValueError(f"{name}.npy holds {len(array)} frames, meta.json says {self.meta['frames']}")
         return array
 
     def __getstate__(self) -> dict[str, Any]:

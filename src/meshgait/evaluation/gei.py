@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
-from einops import rearrange, reduce
+from einops import rearrange
 from torch import Tensor
 
 from meshgait.errors import DataError
@@ -20,7 +20,7 @@ def gei(silhouettes: np.ndarray) -> np.ndarray:
     """Mean silhouette: (T, H, W) uint8 0..255 -> (H, W) float32 in [0, 1]."""
     if not len(silhouettes):
         raise DataError("a sequence without frames has no mean silhouette; leave it out")
-    return reduce(silhouettes, "t h w -> h w", "sum", dtype=np.float32) / (255 * len(silhouettes))
+    return silhouettes.mean(axis=0, dtype=np.float32) / np.float32(255)
 
 
 def gei_embeddings(read: Callable[[int], np.ndarray], indices: Iterable[int]) -> Tensor:

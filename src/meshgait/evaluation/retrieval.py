@@ -220,7 +220,7 @@ class RetrievalMetrics(Metric):
 
     Labels, conditions and views are not gathered: they are looked up in the task by sequence index. A sequence
     that came more than once (samplers pad the last batch of a process) counts once. A process that saw no
-    sequence at all takes part in the gathering like the others.
+    sequence at all takes part in the gathering like the others; with several devices, `to` the device first.
 
     Args:
         task: who is looked for among whom.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
 from meshgait.batch import BodyEstimate
-from meshgait.body.heatmaps import soft_argmax
+from meshgait.body.heatmaps import read_volumes
 from meshgait.models.backbone import as_images
 from meshgait.models.blocks import GlobalContext, conv_bn, residual_stage
 from meshgait.models.size import FEATURE_STRIDE, NetworkSize
@@ -25,6 +25,14 @@ PROBABILITY_GAIN = 16.0
 # configuration), and on a CPU each pass over them costs about as much as a convolution. So they are written
 # by one matrix product in the layout that the softmax wants, read by one, and gains and biases are put on the
 # small side of those products.
+
+
+def per_frame(weight: Tensor, maps: Tensor) -> Tensor:
+    """(o, c) times each of (n, c, x) -> (n, o, x), contiguous.
+
+    A plain product would fold n into x and transpose the result: one more pass over a volume.
+    """
+    return torch.bmm(weight.expand(len(maps), -1, -1).to(maps.dtype), maps)
 
 
 def _conv_relu(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -61,7 +69,7 @@ class Lifter(nn.Module):
         middle = middle + self.up(_resize(coarse, middle))
         fine = fine + self.out(_resize(middle, fine))
         features = rearrange(pad(fine, (0, 0, 0, 0, 0, 1), value=1.0) * LOGIT_GAIN, "n c h w -> n c (h w)")
-        logits = self.head @ features  # the padded channel of ones carries the bias
+        logits = per_frame(self.head, features)  # the padded channel of ones carries the bias
         volumes = torch.softmax(rearrange(logits, "n (k d) x -> n k (d x)", k=self.points).float(), dim=-1)
         return rearrange(volumes, "n k (d h w) -> n k d h w", d=self.depth, h=fine.shape[-2])
 
@@ -84,7 +92,7 @@ class VolumeReader(nn.Module):
     def forward(self, volumes: Tensor) -> Tensor:
         """Read probability volumes."""
         height = volumes.shape[-2]
-        folded = (self.fold * PROBABILITY_GAIN) @ rearrange(volumes, "n k d h w -> n (k d) (h w)")
+        folded = per_frame(self.fold * PROBABILITY_GAIN, rearrange(volumes, "n k d h w -> n (k d) (h w)"))
         return self.stage(self.norm(rearrange(folded, "n c (h w) -> n c h w", h=height)))
 
 
@@ -99,4 +107,4 @@ class Reconstructor(nn.Module):
     def forward(self, frames: Tensor) -> BodyEstimate:
         """Volumes and points of silhouettes in [0, 1]."""
         volumes = self.lifter(self.stem(as_images(frames)))
-        return BodyEstimate(volumes, soft_argmax(volumes, self.frame))
+        return BodyEstimate(volumes, *read_volumes(volumes, self.frame))

@@ -6,7 +6,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from meshgait.batch import BodyEstimate, GaitOutput
-from meshgait.body.heatmaps import soft_argmax
+from meshgait.body.heatmaps import read_volumes
 from meshgait.models.backbone import Stem, Trunk, as_images
 from meshgait.models.fusion import FusionKind, make_fusion
 from meshgait.models.heads import StripClassifier, StripLinear
@@ -66,7 +66,7 @@ class MeshGait(nn.Module):
             volumes = self.lifter(early)
             maps = self.fusion(maps, self.reader(volumes.detach() if self.detach_heatmaps else volumes))
             if with_body:
-                body = BodyEstimate(volumes, soft_argmax(volumes, self.size.frame))
+                body = BodyEstimate(volumes, *read_volumes(volumes, self.size.frame))
         embeddings = self.embed(strips(temporal_max(maps, mask), self.size.strips))
         classify = self.training and self.classify is not None
         return GaitOutput(embeddings, self.classify(embeddings) if classify else None, body)

@@ -11,14 +11,17 @@ import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 
+from meshgait import __version__
 from meshgait.batch import GaitBatch
 from meshgait.body.targets import follow
 from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
 
+SETTINGS = "meshgait"  # key of a checkpoint
+
 
 class Stage(LightningModule):
-    """Base of the stages; a subclass sets ``network`` and the steps.
+    """Base of the stages; a subclass sets ``network``, the steps, and ``settings`` (what rebuilds the network).
 
     Args:
         lr: peak learning rate.
@@ -45,6 +48,7 @@ class Stage(LightningModule):
             raise ConfigError(f"warmup is {warmup}; give the share of steps, 0 <= warmup < 1")
         self.lr, self.weight_decay, self.optimizer_name, self.warmup = lr, weight_decay, optimizer, warmup
         self.augmentation, self.seed = augmentation, seed
+        self.settings: dict[str, Any] = {}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Groups of trainable parameters for the optimiser; matrices decay, vectors do not."""
@@ -72,6 +76,10 @@ class Stage(LightningModule):
             geometry = [x.to(device) for x in (moved.flip, moved.angle, moved.scale, moved.shift)]
             truth = follow(truth, silhouettes.shape[-2:], *geometry)
         return GaitBatch(silhouettes, batch.mask, batch.labels, batch.indices, truth)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put in what is needed to rebuild the network; plain values only, so that it loads without code."""
+        checkpoint[SETTINGS] = {"stage": type(self).__name__, "version": __version__, **self.settings}
 
     def log_terms(self, prefix: str, terms: dict[str, Tensor], batch_size: int) -> None:
         """Log each loss term by name."""
@@ -102,21 +110,30 @@ def decay_groups(module: nn.Module, weight_decay: float, **extra: float) -> list
     return [group for group in groups if group["params"]]
 
 
-def load_weights(path: str | Path, prefix: str = "network.") -> dict[str, Tensor]:
-    """Network weights of a checkpoint, without their prefix; nothing but tensors and plain data is admitted.
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Content of a checkpoint; nothing but tensors and plain data is admitted, so no code can run.
 
     Raises:
         DataError: no such file, damaged, or no checkpoint of this framework.
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"no checkpoint at {path}; train one first (`make pretrain`) or correct the path")
+        raise DataError(f"no checkpoint at {path}; train one first (`make finetune`) or correct the path")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())[:120]
         raise DataError(f"{path} cannot be read as a checkpoint ({reason}); train anew or take another") from error
-    weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    if not weights:
-        raise DataError(f"{path} holds no weights of a network of ours; give a checkpoint of `meshgait fit`")
-    return weights
+    if not isinstance(content, dict) or SETTINGS not in content or "state_dict" not in content:
+        raise DataError(f"{path} is no checkpoint of ours; give one of `meshgait fit`")
+    return content
+
+
+def load_weights(path: str | Path, prefix: str = "network.") -> dict[str, Tensor]:
+    """Network weights of a checkpoint, without their prefix.
+
+    Raises:
+        DataError: the checkpoint cannot be read.
+    """
+    state = read_checkpoint(path)["state_dict"]
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

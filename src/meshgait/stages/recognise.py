@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal
 
 from einops import rearrange
@@ -9,13 +11,13 @@ from torch import Tensor, nn
 
 from meshgait.batch import GaitBatch, GaitOutput
 from meshgait.data.transforms import Augmentation
-from meshgait.errors import ConfigError
+from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.body import BodyErrors
 from meshgait.losses.identity import accuracy, classification, triplet
 from meshgait.models.fusion import FusionKind
 from meshgait.models.meshgait import MeshGait
 from meshgait.models.size import NetworkSize
-from meshgait.stages.base import Stage, decay_groups, load_weights
+from meshgait.stages.base import SETTINGS, Stage, decay_groups, load_weights, read_checkpoint
 from meshgait.stages.supervision import BodyLossWeights, BodySupervision
 
 CLASSIFIER = "network.classify.weight"
@@ -91,9 +93,35 @@ class RecogniseStage(Stage):
         self.frozen = self._shared() if freeze_3d and use_3d else []
         for part in self.frozen:
             part.requires_grad_(False)
+        self.settings = {
+            "size": asdict(size),
+            "num_subjects": num_subjects,
+            "use_3d": use_3d,
+            "fusion": fusion,
+            "detach_heatmaps": detach_heatmaps,
+            "decoder": decoder,
+            "body": body,
+            "markers": markers,
+        }
         self.lr_3d, self.margin = lr_3d, margin
         self.body_weight, self.triplet_weight, self.class_weight = body_weight, triplet_weight, class_weight
         self.body_augmentation = body_augmentation
+
+    @classmethod
+    def load(cls, path: str | Path) -> RecogniseStage:
+        """The recogniser of a checkpoint, ready for inference.
+
+        Raises:
+            DataError: the file cannot be read, or is of another stage.
+        """
+        checkpoint = read_checkpoint(path)
+        settings = dict(checkpoint[SETTINGS])
+        if settings.pop("stage") != cls.__name__:
+            raise DataError(f"{path} is a checkpoint of stage 1; embeddings need one of stage 2 (`make finetune`)")
+        settings.pop("version")
+        stage = cls(**settings | {"size": NetworkSize(**settings["size"])})
+        stage.load_state_dict(checkpoint["state_dict"])
+        return stage.eval()
 
     def _shared(self) -> list[nn.Module]:
         """What stage 1 trains: stem and lifter."""

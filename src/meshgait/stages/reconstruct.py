@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Literal
 
 from einops import rearrange
@@ -52,6 +53,7 @@ class ReconstructStage(Stage):
         self.network = Reconstructor(size, Stem(size), Lifter(size))
         self.supervision = BodySupervision(size.frame, losses, decoder, body, markers)
         self.body_metrics = BodyErrors()
+        self.settings = {"size": asdict(size), "decoder": decoder, "body": body, "markers": markers}
 
     def forward(self, frames: Tensor) -> BodyEstimate:
         """Volumes and points of silhouettes (N, H, W)."""

@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from meshgait.batch import BodyEstimate, BodyTargets, SmplTruth
-from meshgait.body.heatmaps import voxel_index
+from meshgait.body.heatmaps import axis_cells
 from meshgait.body.markers import Markers
 from meshgait.body.smpl import BodyModel
 from meshgait.body.targets import TargetMaker, to_metres
@@ -27,7 +27,7 @@ class BodyLossWeights:
         joints: L1 of the joints.
         markers: L1 of the virtual markers.
         vertices: L1 of the mesh.
-        confidence: cross-entropy of the volumes at the true voxels.
+        confidence: cross-entropy of the volumes' marginals at the true cells.
         edges: L1 of the mesh's edge lengths.
         normals: |cos| of predicted edges with true face normals.
     """
@@ -66,7 +66,8 @@ class BodySupervision(nn.Module):
         decoder: how the mesh is read from markers.
         body: SMPL file, or None for the default body.
         markers: marker file, or None for those of the default body.
-        frames: at most so many frames of a batch are supervised (0: all); which ones is random.
+        frames: at most so many frames of a training batch are supervised (0: all); the choice is random.
+        mesh_frames: at most so many of these have mesh losses (0: all): they cost most and say least.
     """
 
     def __init__(
@@ -77,11 +78,12 @@ class BodySupervision(nn.Module):
         body: str | None = None,
         markers: str | None = None,
         frames: int = 0,
+        mesh_frames: int = 16,
     ) -> None:
         super().__init__()
         model = BodyModel.load(body)
         marker_set = Markers.load(markers) if markers else Markers.default()
-        self.frame, self.frames = frame, frames
+        self.frame, self.frames, self.mesh_frames = frame, frames, mesh_frames
         self.weights = {name: weight for name, weight in asdict(weights).items() if weight}
         self.targets = TargetMaker(model, marker_set)
         matrix = torch.as_tensor(getattr(marker_set, decoder)).float()
@@ -99,13 +101,15 @@ class BodySupervision(nn.Module):
             *(rearrange(x, "b t ... -> (b t) ...")[usable] for x in (truth.poses, truth.betas, truth.cameras)),
             valid=torch.ones_like(usable, dtype=torch.bool),
         )
-        return BodyEstimate(estimate.volumes[usable], estimate.points[usable]), chosen
+        # losses reach the volumes by points and marginals; the volumes themselves only tell confidence here
+        picked = (estimate.volumes.detach()[usable], estimate.points[usable], estimate.marginals[usable])
+        return BodyEstimate(*picked), chosen
 
     def decode_mesh(self, estimate: BodyEstimate) -> Tensor:
         """Mesh (N, V, 3) in crop pixels from the markers of an estimate."""
         joints = self.joints_of(estimate)
         markers = estimate.points[:, joints:]
-        sureness = point_confidence(estimate.volumes[:, joints:], markers, self.frame)
+        sureness = point_confidence(estimate.volumes[:, joints:].detach(), markers.detach(), self.frame)
         return self.mesh(markers, sureness)
 
     def joints_of(self, estimate: BodyEstimate) -> int:
@@ -129,26 +133,28 @@ class BodySupervision(nn.Module):
         self, estimate: BodyEstimate, target: BodyTargets, mask: Tensor
     ) -> tuple[dict[str, Tensor], BodyReading]:
         joints = self.joints_of(estimate)
-        points, vertices = (to_metres(x, target.scale) for x in (estimate.points, self.decode_mesh(estimate)))
-        true_joints, true_markers, true_vertices = (
-            to_metres(x, target.scale) for x in (target.joints, target.markers, target.vertices)
+        meshes = slice(self.mesh_frames) if self.training and self.mesh_frames else slice(None)
+        part = BodyEstimate(estimate.volumes[meshes], estimate.points[meshes], estimate.marginals[meshes])
+        points, true_joints, true_markers = (
+            to_metres(x, target.scale) for x in (estimate.points, target.joints, target.markers)
         )
+        vertices, true_vertices = (
+            to_metres(x, target.scale[meshes]) for x in (self.decode_mesh(part), target.vertices[meshes])
+        )
+        few = mask[meshes]
         wanted = {
             "joints": lambda: losses.points_l1(points[:, :joints], true_joints, mask),
             "markers": lambda: losses.points_l1(points[:, joints:], true_markers, mask),
-            "vertices": lambda: losses.points_l1(vertices, true_vertices, mask),
+            "vertices": lambda: losses.points_l1(vertices, true_vertices, few),
             "confidence": lambda: self._confidence(estimate, target, mask),
-            "edges": lambda: losses.edge_length(vertices, true_vertices, self.edges, mask),
-            "normals": lambda: losses.surface_normals(vertices, true_vertices, self.faces, mask),
+            "edges": lambda: losses.edge_length(vertices, true_vertices, self.edges, few),
+            "normals": lambda: losses.surface_normals(vertices, true_vertices, self.faces, few),
         }
-        reading = BodyReading(
-            joints=points[:, :joints], true_joints=true_joints, vertices=vertices, true_vertices=true_vertices
-        )
+        reading = BodyReading(points[:, :joints], true_joints, vertices, true_vertices)
         return {name: wanted[name]() for name in self.weights}, reading
 
     def _confidence(self, estimate: BodyEstimate, target: BodyTargets, mask: Tensor) -> Tensor:
         true = torch.cat([target.joints, target.markers], dim=1)
-        index, inside = voxel_index(true, estimate.volumes.shape[2:], self.frame)
-        flat = rearrange(estimate.volumes, "n k d h w -> n k (d h w)")
-        at_truth = flat.gather(-1, rearrange(index, "n k -> n k 1"))[..., 0]
-        return losses.confidence(at_truth, inside, mask)
+        volume = estimate.volumes.shape[2:]
+        cells, inside = axis_cells(true, volume, self.frame)
+        return losses.confidence(estimate.marginals.split(volume[::-1], dim=-1), cells, inside, mask)

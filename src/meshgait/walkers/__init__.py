@@ -1,0 +1,1 @@
+"""Synthetic walkers with exact 3D truth."""

@@ -1,0 +1,223 @@
+"""Make a data set of synthetic walkers: sequences in parallel, written in a fixed order, resumable."""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from meshgait.body.smpl import BodyModel
+from meshgait.data.store import Store, StoreWriter
+from meshgait.errors import ConfigError, OutputError, StoreError
+from meshgait.walkers.cast import Settings
+from meshgait.walkers.rig import Rig
+from meshgait.walkers.sequence import SIZE, Job, Studio, Take
+
+VERSION = 1
+"""Raised when the same settings no longer give the same bytes."""
+
+AHEAD = 8
+"""Sequences per worker that may wait to be written; bounds the memory."""
+
+log = logging.getLogger(__name__)
+_studio: Studio | None = None
+
+
+def generate(
+    dest: Path | str,
+    settings: Settings | None = None,
+    workers: int = 1,
+    body: BodyModel | None = None,
+    progress: bool = True,
+    overwrite: bool = False,
+) -> bool:
+    """Write synthetic walkers with SMPL truth as a packed store.
+
+    The bytes depend on the settings and the body alone, not on the number of workers. A killed run is taken
+    up where it stopped by the same call.
+
+    Args:
+        dest: folder to make.
+        settings: what to make.
+        workers: processes.
+        body: body model; the default body if None.
+        progress: show a progress bar (a line every tenth of the way where there is no terminal).
+        overwrite: remove walkers that were made, or begun, with other settings in the same place.
+
+    Returns:
+        True if the store was made, False if it was already there with the same settings.
+
+    Raises:
+        ConfigError: workers out of range.
+        OutputError: the folder cannot be written, or it exists with other content.
+    """
+    settings, body, dest = settings or Settings(), body or BodyModel.default(), Path(dest)
+    if not 1 <= workers <= 256:
+        raise ConfigError(f"--workers {workers} is out of range; it must be between 1 and 256")
+    source = {"made_by": "meshgait walkers", "version": VERSION, "body": body.hash, **settings.as_dict()}
+    if overwrite:
+        _make_way(dest, source)
+    if _already_there(dest, source):
+        return False
+    writer = StoreWriter(dest, size=SIZE, bits=1, smpl=True, source=source)
+    jobs = plan_jobs(settings)
+    if writer.done:
+        log.info("taking up %s at sequence %d of %d", dest, writer.done + 1, len(jobs))
+    with _Reporter(len(jobs), settings.frames, writer.done, progress) as report:
+        rest = jobs[writer.done :]
+        for job, take in zip(rest, _takes(settings, body.arrays, rest, workers), strict=True):
+            writer.add(
+                job.subject.name,
+                job.condition,
+                f"{job.view:03d}",
+                take.silhouettes,
+                poses=take.poses,
+                betas=take.betas,
+                cameras=take.cameras,
+            )
+            report.advance()
+    subjects = settings.subjects()
+    writer.finish(
+        partition={
+            "TRAIN_SET": [subject.name for subject in subjects if not subject.test],
+            "TEST_SET": [subject.name for subject in subjects if subject.test],
+        },
+        extra={"subjects": {s.name: {"body": s.body, "style": s.style} for s in subjects}},
+    )
+    return True
+
+
+def plan_jobs(settings: Settings) -> list[Job]:
+    """All sequences in the order in which they are written."""
+    return [
+        Job(subject, condition, view)
+        for subject in settings.subjects()
+        for condition in settings.conditions
+        for view in settings.views
+    ]
+
+
+def _make_way(dest: Path, source: dict[str, object]) -> None:
+    """Remove walkers of other settings, finished or begun; anything that is not ours stays."""
+    for folder, head in ((dest, "meta.json"), (dest.with_name(dest.name + ".partial"), "head.json")):
+        try:
+            found = json.loads((folder / head).read_text())["source"]
+        except (OSError, ValueError, KeyError):
+            continue
+        if found.get("made_by") == source["made_by"] and found != source:
+            shutil.rmtree(folder)
+
+
+def _already_there(dest: Path, source: dict[str, object]) -> bool:
+    """Whether the wanted store exists; another one in its place is an error."""
+    if not dest.exists():
+        return False
+    try:
+        found = Store(dest).meta.get("source", {})
+    except (StoreError, NotADirectoryError) as error:
+        raise OutputError(f"{dest} exists and is no packed store; choose another folder or remove it") from error
+    wanted = json.loads(json.dumps(source))
+    different = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+    if different:
+        raise OutputError(
+            f"{dest} was made with other settings ({', '.join(different)}); "
+            "choose another folder or pass --overwrite"
+        )
+    return True
+
+
+def _start(settings: Settings, arrays: Mapping[str, np.ndarray]) -> None:
+    """Set up a worker, which ends with its parent and leaves an interrupt to it."""
+    global _studio
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+    cv2.setNumThreads(0)
+    _studio = Studio(settings, Rig(arrays))
+
+
+def _follow(parent: int) -> None:
+    """End this process once its parent is gone; a worker of a killed run would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def _make(job: Job) -> Take:
+    return _studio.take(job)
+
+
+def _takes(settings: Settings, arrays: Mapping[str, np.ndarray], jobs: list[Job], workers: int) -> Iterator[Take]:
+    """Finished sequences in the order of `jobs`."""
+    if not jobs:
+        return
+    if workers == 1:
+        studio = Studio(settings, Rig(arrays))
+        yield from map(studio.take, jobs)
+        return
+    # forked workers need not import everything anew; where there is no fork, the default way is used
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("fork" if "fork" in methods else None)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(settings, arrays))
+    try:
+        queue: Iterator[Job] = iter(jobs)
+        waiting: deque[Future[Take]] = deque(pool.submit(_make, job) for job in islice(queue, AHEAD * workers))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(_make, job) for job in islice(queue, 1))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Reporter:
+    """A progress bar on a terminal, a log line every tenth of the way elsewhere."""
+
+    def __init__(self, total: int, frames: int, done: int, show: bool) -> None:
+        self.total, self.frames, self.done, self.first = total, frames, done, done
+        self.started = time.monotonic()
+        self.bar: Progress | None = None
+        console = Console(stderr=True)
+        self.lines = show and not console.is_terminal
+        if show and console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            self.bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
+            self.task = self.bar.add_task("walkers", total=total, completed=done)
+
+    def __enter__(self) -> _Reporter:
+        if self.bar:
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def advance(self) -> None:
+        """One more sequence is written."""
+        self.done += 1
+        if self.bar:
+            self.bar.advance(self.task)
+        elif self.lines and self.done * 10 // self.total > (self.done - 1) * 10 // self.total:
+            spent = (time.monotonic() - self.started) / ((self.done - self.first) * self.frames)
+            print(f"walkers: {self.done} of {self.total} sequences, {1e3 * spent:.1f} ms a frame", flush=True)

@@ -1,0 +1,191 @@
+"""The restricted unpickler: arrays come back, nothing runs."""
+
+import io
+import os
+import pickle
+import struct
+import subprocess
+
+import numpy as np
+import pytest
+
+from meshgait.data.pickles import load_pickle
+from meshgait.errors import DataError, UnsafeFileError
+
+SILHOUETTES = np.random.default_rng(0).integers(0, 256, (5, 64, 44), dtype=np.uint8)
+
+
+def _written(tmp_path, content):
+    path = tmp_path / "file.pkl"
+    path.write_bytes(content)
+    return path
+
+
+def _saved(tmp_path, value, protocol=4):
+    return _written(tmp_path, pickle.dumps(value, protocol=protocol))
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_arrays_of_every_protocol(tmp_path, protocol):
+    loaded = load_pickle(_saved(tmp_path, SILHOUETTES, protocol))
+    assert type(loaded) is np.ndarray
+    assert loaded.dtype == np.uint8
+    np.testing.assert_array_equal(loaded, SILHOUETTES)
+
+
+@pytest.mark.parametrize("protocol", [2, 5])
+@pytest.mark.parametrize("core", [b"numpy.core", b"numpy._core"])
+def test_numpy_1_and_2_module_paths(tmp_path, protocol, core):
+    content = pickle.dumps(SILHOUETTES, protocol)
+    if protocol == 2:
+        content = content.replace(b"numpy._core", core).replace(b"numpy.core", core)
+    else:  # names have a length before them
+        for found in (b"numpy._core.numeric", b"numpy.core.numeric"):
+            wanted = core + b".numeric"
+            content = content.replace(
+                b"\x8c" + bytes([len(found)]) + found, b"\x8c" + bytes([len(wanted)]) + wanted
+            )
+        # the frame's length is now another: leave framing out
+        content = content[:2] + content[11:] if content[2:3] == b"\x95" else content
+    np.testing.assert_array_equal(load_pickle(_written(tmp_path, content)), SILHOUETTES)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.asfortranarray(SILHOUETTES),
+        SILHOUETTES[:, ::2, ::-1],
+        np.arange(6, dtype=">f4").reshape(2, 3),
+        np.zeros((0, 64, 44), np.uint8),
+        np.array([True, False]),
+        np.random.default_rng(1).normal(size=(3, 85)),
+        np.float16([1.5, -2]),
+        np.arange(3, dtype=np.int64),
+    ],
+)
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_layouts_and_types(tmp_path, array, protocol):
+    loaded = load_pickle(_saved(tmp_path, array, protocol))
+    assert loaded.dtype == array.dtype
+    np.testing.assert_array_equal(loaded, array)
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_plain_containers(tmp_path, protocol):
+    value = {"sil": [SILHOUETTES, SILHOUETTES], "n": (1, 2.5, None, True), "k": np.float32(3), "b": b"x", "s": "é"}
+    loaded = load_pickle(_saved(tmp_path, value, protocol))
+    np.testing.assert_array_equal(loaded["sil"][1], SILHOUETTES)
+    assert (loaded["n"], loaded["k"], loaded["b"], loaded["s"]) == ((1, 2.5, None, True), 3, b"x", "é")
+    assert isinstance(loaded["k"], np.float32)
+
+
+def test_python_2_pickle(tmp_path):
+    # protocol 2 of Python 2: the bytes of the array and the byte order are text (SHORT_BINSTRING)
+    content = (
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        b"(K\x01K\x02K\x02\x86cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff"
+        b"K\x00tb\x89U\x04\x00\x01\xff\x80tb."
+    )
+    loaded = load_pickle(_written(tmp_path, content))
+    np.testing.assert_array_equal(loaded, [[0, 1], [255, 128]])
+
+
+class _Evil:
+    """Runs a command when it is unpickled by the ordinary rules."""
+
+    def __init__(self, function, *arguments):
+        self.call = (function, arguments)
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_commands_are_not_run(tmp_path, protocol):
+    marker = tmp_path / "ran"
+    value = {"sil": SILHOUETTES, "x": _Evil(os.system, f"touch {marker}")}
+    path = _saved(tmp_path, value, protocol)
+    with pytest.raises(UnsafeFileError, match=r"(posix|nt|os)\.system.*nothing of it was run"):
+        load_pickle(path)
+    assert not marker.exists()
+    pickle.loads(path.read_bytes())  # the ordinary rules do run it
+    assert marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (_Evil(eval, "1"), r"__builtin__\.eval|builtins\.eval"),
+        (_Evil(getattr, SILHOUETTES, "tofile"), r"__builtin__\.getattr|builtins\.getattr"),
+        (_Evil(subprocess.Popen, "true"), r"subprocess\.Popen|commands\.Popen"),
+        (_Evil(np.load, "x.npy"), r"numpy\.load"),
+        (np.load, r"numpy\.load"),
+        (_Evil(np.ndarray, (3,)), r"numpy\.ndarray"),
+        (_Evil(bytes, 10**12), r"bytes\(\) of something|builtins\.bytes"),
+        ({1, 2}, r"__builtin__\.set|a set"),
+        (np.array([1, "a"], dtype=object), "Python objects"),
+        (np.array([(1, 2.0)], dtype=[("a", "u1"), ("b", "f4")]), "type 'V5'"),
+        (np.array(["a", "b"]), "type 'U1'"),
+        (np.ma.masked_array([1], [0]), "numpy.ma"),
+    ],
+)
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_everything_else_is_refused_by_name(tmp_path, value, name, protocol):
+    with pytest.raises(UnsafeFileError, match=name):
+        load_pickle(_saved(tmp_path, value, protocol))
+
+
+def test_admitted_names_cannot_be_altered_or_abused(tmp_path):
+    state = b"N}U\x08functionNs\x86b."  # BUILD with the slots {"function": None}
+    for content in (
+        b"\x80\x02cnumpy\ndtype\n" + state,
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n" + state,
+        b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x06\x00\x00\x00base64\x86R.",
+        # a structured type given as the state of a harmless one
+        b"\x80\x02cnumpy\ndtype\nX\x02\x00\x00\x00u1\x85R(K\x03X\x01\x00\x00\x00|NX\x01\x00\x00\x00a\x85}tb.",
+    ):
+        with pytest.raises(UnsafeFileError):
+            load_pickle(_written(tmp_path, content))
+    np.testing.assert_array_equal(load_pickle(_saved(tmp_path, SILHOUETTES)), SILHOUETTES)
+
+
+def test_truncated_and_foreign_files(tmp_path):
+    content = pickle.dumps(SILHOUETTES)
+    for cut in (0, 1, 5, 60, len(content) // 2, len(content) - 1):
+        with pytest.raises(DataError, match=r"file\.pkl is (truncated or no pickle|damaged)"):
+            load_pickle(_written(tmp_path, content[:cut]))
+    for foreign in (b"\x89PNG\r\n\x1a\n" + bytes(50), b"hello", bytes(range(255, 0, -1))):
+        with pytest.raises(DataError, match=r"no pickle|damaged"):
+            load_pickle(_written(tmp_path, foreign))
+    with pytest.raises(DataError, match="cannot be read"):
+        load_pickle(tmp_path / "none.pkl")
+
+
+def test_memory_bombs(tmp_path):
+    # a memo of 2**31 entries, a bytearray of 2**40 bytes, the same bytes as a thousand arrays, an impossible shape
+    memo = b"\x80\x02K\x01r" + struct.pack("<I", 2**31 - 1) + b"."
+    array = b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"."
+    for content in (memo, array):
+        with pytest.raises(DataError):
+            load_pickle(_written(tmp_path, content))
+    many = io.BytesIO()
+    many.write(b"\x80\x02B" + struct.pack("<I", 1000) + bytes(1000) + b"q\x00")
+    many.write(b"cnumpy\ndtype\nX\x02\x00\x00\x00u1\x85Rq\x01](")
+    many.write(b"cnumpy.core.numeric\n_frombuffer\n(h\x00h\x01M\xe8\x03\x85X\x01\x00\x00\x00CtR" * 1000)
+    many.write(b"e.")
+    with pytest.raises(DataError, match="claim more bytes"):
+        load_pickle(_written(tmp_path, many.getvalue()))
+    shape = pickle.dumps(SILHOUETTES, 4).replace(b"K\x05K@K,", b"K\xffK@K,")
+    with pytest.raises(DataError, match="comes with"):
+        load_pickle(_written(tmp_path, shape))
+
+
+def test_shared_and_endless_containers(tmp_path):
+    doubled = [1]
+    for _ in range(60):  # 2**60 items if every mention were walked through
+        doubled = [doubled, doubled]
+    assert len(load_pickle(_saved(tmp_path, doubled))) == 2
+    endless = []
+    endless.append(endless)
+    with pytest.raises(DataError, match="nested too deeply"):
+        load_pickle(_saved(tmp_path, endless))

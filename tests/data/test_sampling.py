@@ -1,0 +1,165 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from torch.utils.data import DataLoader, Dataset
+
+from meshgait.data.sampling import Draw, SequenceBatchSampler, SubjectBatchSampler, choose_frames
+from meshgait.errors import ConfigError
+
+# subjects 0..4 with 6, 1, 2, 3, 4 sequences, and two sequences of nobody
+LABELS = [0] * 6 + [1] + [2] * 2 + [-1] + [3] * 3 + [4] * 4 + [-1]
+
+
+def sampler(**options):
+    options = {"subjects": 3, "sequences": 4, "batches": 20, "seed": 5, **options}
+    return SubjectBatchSampler(LABELS, **options)
+
+
+def epoch(of, number=0):
+    of.set_epoch(number)
+    return list(of)
+
+
+def test_each_batch_is_p_different_subjects_of_k_sequences():
+    for batch in sampler():
+        counts = Counter(LABELS[draw.index] for draw in batch)
+        assert len(counts) == 3
+        assert set(counts.values()) == {4}
+        assert -1 not in counts
+
+
+def test_a_subject_repeats_only_where_it_must():
+    for batch in epoch(sampler(subjects=5)):
+        for label, total in enumerate((6, 1, 2, 3, 4)):
+            counts = Counter(draw.index for draw in batch if LABELS[draw.index] == label)
+            assert sum(counts.values()) == 4
+            assert len(counts) == min(total, 4)
+            assert max(counts.values()) == -(-4 // min(total, 4))
+
+
+def test_all_subjects_and_sequences_come_up():
+    seen = Counter(draw.index for batch in epoch(sampler(batches=200)) for draw in batch)
+    assert set(seen) == {index for index, label in enumerate(LABELS) if label >= 0}
+
+
+def test_a_batch_depends_on_seed_epoch_and_number_alone():
+    fresh, used = sampler(), sampler()
+    epoch(used, 0)
+    iterator = iter(used)  # a half-read epoch must not matter
+    next(iterator)
+    assert epoch(used, 3) == epoch(fresh, 3)
+    assert epoch(fresh, 3) != epoch(fresh, 4)
+    assert epoch(sampler(seed=6), 3) != epoch(fresh, 3)
+    assert epoch(sampler(batches=7), 3) == epoch(fresh, 3)[:7]
+
+
+def test_batches_of_an_epoch_differ():
+    batches = [tuple(batch) for batch in epoch(sampler())]
+    assert len(set(batches)) == len(batches) == 20
+
+
+def test_seeds_of_draws_differ_even_for_the_same_sequence():
+    seeds = [draw.seed for batch in epoch(sampler()) for draw in batch]
+    assert len(set(seeds)) == len(seeds)
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_ranks_partition_the_global_batch_by_whole_subjects(world):
+    whole = epoch(sampler(subjects=4), 2)
+    shares = [epoch(sampler(subjects=4, rank=rank, world=world), 2) for rank in range(world)]
+    for number, batch in enumerate(whole):
+        assert [draw for share in shares for draw in share[number]] == batch
+        for share in shares:
+            counts = Counter(LABELS[draw.index] for draw in share[number])
+            assert set(counts.values()) == {4} and len(counts) == 4 // world
+
+
+def test_lightning_finds_set_epoch_where_it_looks_for_it():
+    of = sampler()
+    loader = DataLoader(_Echo(), batch_sampler=of)
+    loader.batch_sampler.sampler.set_epoch(9)
+    assert of.epoch == 9
+    assert len(loader) == 20
+
+
+class _Echo(Dataset):
+    def __getitem__(self, draw):
+        return draw
+
+
+@pytest.mark.parametrize("options", [{"subjects": 6}, {"subjects": 3, "world": 2}])
+def test_batches_that_cannot_be_made_are_refused(options):
+    with pytest.raises(ConfigError):
+        sampler(**options)
+
+
+def test_single_frames_come_evenly_from_the_named_sequences():
+    of = SequenceBatchSampler([3, 5, 8], 4, batches=300, seed=1)
+    seen = Counter(draw.index for batch in epoch(of) for draw in batch)
+    assert set(seen) == {3, 5, 8}
+    # 1200 draws of three: a standard deviation is 16
+    assert all(abs(count - 400) < 80 for count in seen.values())
+    ranks = [epoch(SequenceBatchSampler([3, 5, 8], 4, 300, 1, rank, 2)) for rank in (0, 1)]
+    assert [a + b for a, b in zip(*ranks, strict=True)] == epoch(of)
+
+
+def test_batches_of_frames_that_cannot_be_made_are_refused():
+    with pytest.raises(ConfigError, match="no sequence"):
+        SequenceBatchSampler([], 4, 1)
+    with pytest.raises(ConfigError, match="evenly"):
+        SequenceBatchSampler([1], 5, 1, world=2)
+
+
+def test_all_frames_in_order_up_to_the_cap():
+    assert choose_frames(5, 0, "all").tolist() == [0, 1, 2, 3, 4]
+    assert choose_frames(5, 3, "all").tolist() == [0, 1, 2]
+    assert choose_frames(5, 9, "all").tolist() == [0, 1, 2, 3, 4]
+
+
+def test_spread_takes_the_middle_of_equal_parts():
+    assert choose_frames(9, 3, "spread").tolist() == [1, 4, 7]
+    assert choose_frames(4, 9, "spread").tolist() == [0, 1, 2, 3]
+    assert choose_frames(100, 1, "spread").tolist() == [50]
+
+
+def test_a_window_is_consecutive_and_reaches_both_ends():
+    starts = set()
+    for seed in range(200):
+        frames = choose_frames(10, 4, "window", seed)
+        assert np.diff(frames).tolist() == [1, 1, 1]
+        assert 0 <= frames[0] and frames[-1] <= 9
+        starts.add(int(frames[0]))
+    assert starts == set(range(7))
+
+
+def test_a_window_of_a_short_sequence_goes_round():
+    for seed in range(20):
+        frames = choose_frames(3, 7, "window", seed)
+        assert len(frames) == 7
+        assert set(np.diff(frames)) <= {1, -2}
+
+
+def test_a_subset_is_sorted_and_without_repeats_while_it_can_be():
+    seen = Counter()
+    for seed in range(300):
+        frames = choose_frames(10, 4, "subset", seed)
+        assert len(set(frames.tolist())) == 4
+        assert (np.diff(frames) > 0).all()
+        seen.update(frames.tolist())
+    assert set(seen) == set(range(10))
+    assert min(seen.values()) > 80  # expected 120, standard deviation 8.5
+
+
+def test_a_subset_of_a_short_sequence_goes_round():
+    for seed in range(20):
+        counts = Counter(choose_frames(3, 7, "subset", seed).tolist())
+        assert sum(counts.values()) == 7
+        assert set(counts) == {0, 1, 2}
+        assert max(counts.values()) <= 3
+
+
+def test_the_choice_is_that_of_the_seed():
+    assert choose_frames(50, 8, "subset", 4).tolist() == choose_frames(50, 8, "subset", 4).tolist()
+    assert choose_frames(50, 8, "subset", 4).tolist() != choose_frames(50, 8, "subset", 5).tolist()
+    assert isinstance(Draw(1, 2), tuple)

@@ -1,0 +1,40 @@
+"""Walkers for tests: the default body, one average and some personal gaits."""
+
+import numpy as np
+import pytest
+
+from meshgait.body.smpl import BodyModel
+from meshgait.walkers.cast import Settings
+from meshgait.walkers.dress import Outfit, Top
+from meshgait.walkers.rig import Rig
+from meshgait.walkers.sequence import Studio
+
+
+@pytest.fixture(scope="session")
+def body() -> BodyModel:
+    return BodyModel.default()
+
+
+@pytest.fixture(scope="session")
+def rig(body) -> Rig:
+    return Rig(body.arrays)
+
+
+@pytest.fixture(scope="session")
+def small() -> Settings:
+    """Eight subjects of two bodies and styles a set, few frames."""
+    return Settings(bodies=4, styles=4, views=(0, 90), conditions=("nm-01", "bg-01", "cl-01"), frames=4)
+
+
+@pytest.fixture(scope="session")
+def studio(small, rig) -> Studio:
+    return Studio(small, rig)
+
+
+@pytest.fixture(scope="session")
+def naked() -> Outfit:
+    return Outfit(Top((0.0,) * 4, (0.0,) * 3, collar=0.0), (0.0,) * 4, shoe=0.0, hair=0.0, style="short")
+
+
+def draw_betas(seed: int) -> np.ndarray:
+    return np.clip(np.random.default_rng(seed).standard_normal(10), -2.5, 2.5)
