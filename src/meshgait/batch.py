@@ -47,6 +47,10 @@ class SmplTruth(_Movable):
     cameras: Tensor
     valid: Tensor
 
+    def every(self, step: int) -> SmplTruth:
+        """Truth of every ``step``-th frame."""
+        return SmplTruth(*(getattr(self, field.name)[:, ::step] for field in fields(self)))
+
 
 @dataclass
 class GaitBatch(_Movable):
@@ -106,7 +110,7 @@ class GaitOutput(_Movable):
     Attributes:
         embeddings: (B, S, C), one vector a strip; compare with mean-over-strips distances.
         logits: (B, S, classes) cosine logits, or None outside of training.
-        body: what the 3D branch says of all frames (N = B T, batch-major, padding included), or None.
+        body: what the 3D branch says of the frames it looked at (batch-major, padding included), or None.
     """
 
     embeddings: Tensor

@@ -43,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"meshgait: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("meshgait: interrupted; what was written so far is whole, repeat the command to go on", file=sys.stderr)
+        print(
+            "meshgait: interrupted; what was written so far is whole, repeat the command to go on", file=sys.stderr
+        )
         return 130
 
 

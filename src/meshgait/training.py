@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,17 @@ from meshgait.callbacks.panels import HeatmapPanels
 from meshgait.callbacks.progress import progress_callback
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.errors import ConfigError
+
+
+QUIET = (
+    ".*LightningCLI's args parameter",  # we pass the arguments on ourselves
+    ".*does not have many workers",  # memory-mapped stores seldom need any
+    ".*isinstance.treespec, LeafSpec",  # of torch, within lightning
+    ".*smaller than the logging interval",
+    ".*ckpt_path=.last. is set, but there is no last checkpoint",  # the first run of a resumable command
+    ".*Checkpoint directory .* exists and is not empty",  # a resumed one
+)
+"""Warnings of libraries that tell a user nothing to act on."""
 
 
 class SaveConfig(SaveConfigCallback):
@@ -41,9 +54,7 @@ class MeshGaitCLI(LightningCLI):
         parser.add_argument("--wandb", default="offline", type=str, help="offline, online or disabled")
         parser.add_argument("--project", default="mesh-gait", type=str, help="W&B project")
         parser.add_argument("--threads", default=0, type=int, help="CPU threads of torch; 0 leaves its default")
-        parser.link_arguments(
-            "data.num_subjects", "model.init_args.num_subjects", apply_on="instantiate"
-        )
+        parser.link_arguments("data.num_subjects", "model.init_args.num_subjects", apply_on="instantiate")
 
     def before_instantiate_classes(self) -> None:
         """Threads, before anything computes."""
@@ -71,9 +82,7 @@ def default_callbacks(root: Path, data: LightningDataModule, logs: bool) -> list
     """Callbacks of every run: progress, checkpoint of each epoch, evaluation, pictures, figures."""
     callbacks: list[Callback] = [
         progress_callback(),
-        ModelCheckpoint(
-            dirpath=root / "checkpoints", save_last=True, save_top_k=0, save_on_train_epoch_end=True
-        ),
+        ModelCheckpoint(dirpath=root / "checkpoints", save_last=True, save_top_k=0, save_on_train_epoch_end=True),
         HeatmapPanels(),
         MetricsFile(),
     ]
@@ -98,13 +107,22 @@ def run(argv: Sequence[str]) -> int:
     Raises:
         ConfigError: the configuration has an unknown key or a value of the wrong type.
     """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for text in QUIET:
+        warnings.filterwarnings("ignore", message=text)
     try:
         MeshGaitCLI(
             args=list(argv),
             save_config_callback=SaveConfig,
             seed_everything_default=0,
             parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False},
-            trainer_defaults={"enable_progress_bar": sys.stdout.isatty(), "use_distributed_sampler": False, "num_sanity_val_steps": 0, "accelerator": "auto"},
+            trainer_defaults={
+                "enable_progress_bar": sys.stdout.isatty(),
+                "enable_model_summary": False,
+                "use_distributed_sampler": False,
+                "num_sanity_val_steps": 0,
+                "accelerator": "auto",
+            },
         )
     except ArgumentError as error:
         raise ConfigError(str(error)) from error

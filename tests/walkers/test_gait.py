@@ -23,7 +23,7 @@ def sample(rig, seed):
 
 
 def knee_flexion(motion, side: int) -> np.ndarray:
-    """Angle [deg] between thigh and shank from joint positions, positive if the shank is behind the thigh's line."""
+    """Angle [deg] of thigh and shank from joint positions, positive if the shank is behind the thigh's line."""
     hip, knee, ankle = (motion.joints[:, j] for j in ((1, 4, 7), (2, 5, 8))[side])
     thigh, shank = knee - hip, ankle - knee
     cosine = np.sum(thigh * shank, 1) / np.linalg.norm(thigh, axis=1) / np.linalg.norm(shank, axis=1)

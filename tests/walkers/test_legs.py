@@ -18,7 +18,7 @@ def rotate(axis: str, degrees: float) -> np.ndarray:
 
 def test_forward_is_the_chain_and_angles_invert_it():
     rng = np.random.default_rng(0)
-    for hip, knee, abduction in zip(rng.uniform(-40, 50, 20), rng.uniform(3, 90, 20), rng.uniform(-8, 8, 20), strict=True):
+    for hip, knee, abduction in rng.uniform((-40, 3, -8), (50, 90, 8), (20, 3)):
         bent = LEG.thigh + rotate("x", knee + LEG.straight) @ LEG.shank
         expected = rotate("z", abduction) @ rotate("x", -hip) @ bent
         ankle = LEG.forward(np.array(hip), np.array(knee), abduction)
@@ -28,7 +28,7 @@ def test_forward_is_the_chain_and_angles_invert_it():
 
 def test_solution_reaches_the_ankle_with_the_knee_in_front():
     rng = np.random.default_rng(1)
-    ankle = np.stack([rng.uniform(-0.1, 0.1, 50), rng.uniform(-0.75, -0.6, 50), rng.uniform(-0.3, 0.3, 50)], axis=-1)
+    ankle = rng.uniform((-0.1, -0.75, -0.3), (0.1, -0.6, 0.3), (50, 3))
     thigh, knee = LEG.solve(ankle, np.tile([1.0, 0.0, 0.0], (50, 1)))
     reached = np.array([t @ (LEG.thigh + k @ LEG.shank) for t, k in zip(thigh, knee, strict=True)])
     assert np.abs(reached - ankle).max() < 1e-9

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import torch
+import numpy as np
 from lightning import Callback, LightningModule, Trainer
 
 from meshgait.batch import GaitBatch, GaitOutput
 from meshgait.evaluation.gei import gei_scores
+from meshgait.evaluation.ranking import error_breakdown
 from meshgait.evaluation.retrieval import RetrievalMetrics, Scores
 
 SHOWN = ("rank1", "rank5", "mean_ap", "mean_inp")
@@ -65,30 +67,31 @@ class RetrievalEvaluation(Callback):
 def flatten(scores: dict[str, Scores], prefix: str) -> dict[str, float]:
     """Flat figures ``prefix/measure_condition``, and the mean rank-1 over conditions as ``prefix/rank1``."""
     flat = {
-        f"{prefix}/{measure}_{name}": score.numbers()[measure] for name, score in scores.items() for measure in SHOWN
+        f"{prefix}/{measure}_{name}": score.numbers()[measure]
+        for name, score in scores.items()
+        for measure in SHOWN
     }
     mean = sum(score.rank1 for score in scores.values()) / max(1, len(scores))
     return {f"{prefix}/rank1": mean, **flat}
 
 
-def errors_by_attribute(scores: dict[str, Scores], subjects: tuple[str, ...], attributes: Any) -> dict[str, int]:  # noqa: ANN401
-    """How many wrong rank-1s are of the same body, of the same style, or of neither.
+def shared_traits(
+    scores: Mapping[str, Scores], subjects: Sequence[str], traits: Mapping[str, Any]
+) -> dict[str, int]:
+    """What the two walkers of wrong rank-1s, over all conditions, have in common.
 
     Args:
         scores: per condition.
         subjects: name of each label.
-        attributes: per subject a mapping of attribute to value, such as {"body": 3, "style": 7}.
+        traits: per subject a mapping of trait to value, such as {"body": 3, "style": 7}.
     """
-    counts: dict[str, int] = {"other": 0}
-    for score in scores.values():
-        for true, found in score.wrong.tolist():
-            one, two = attributes[subjects[true]], attributes[subjects[found]]
-            shared = [name for name in one if one[name] == two[name]]
-            for name in shared or ["other"]:
-                counts[name] = counts.get(name, 0) + 1
-    return counts
+    wrong = np.concatenate([score.wrong for score in scores.values()])
+    names = next(iter(traits.values()))
+    # a label that is no test subject never occurs among the errors
+    columns = {name: [traits.get(subject, {}).get(name, -1) for subject in subjects] for name in names}
+    return error_breakdown(wrong, columns)
 
 
 def cell_table(score: Scores) -> list[list[float]] | None:
     """Rank-1 per (probe view, gallery view) as nested lists, or None where the protocol has no cells."""
-    return None if score.cells is None else torch.as_tensor(score.cells).tolist()
+    return None if score.cells is None else score.cells.tolist()

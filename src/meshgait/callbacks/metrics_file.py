@@ -14,7 +14,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 import meshgait
-from meshgait.callbacks.evaluate import RetrievalEvaluation, cell_table, errors_by_attribute
+from meshgait.callbacks.evaluate import RetrievalEvaluation, cell_table, shared_traits
 
 
 class MetricsFile(Callback):
@@ -86,7 +86,7 @@ class MetricsFile(Callback):
                 if s.cells is not None
             }
             if "subjects" in data.store.meta:
-                content["errors"] = errors_by_attribute(
+                content["errors"] = shared_traits(
                     evaluation.scores, data.selection.subjects, data.store.meta["subjects"]
                 )
         return content
@@ -97,7 +97,9 @@ def machine() -> str:
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
-        lines = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        lines = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line
+        ]
         name = lines[0] if lines else name
     if torch.cuda.is_available():
         name = f"{torch.cuda.get_device_name()}, {name}"

@@ -71,7 +71,9 @@ def panel_rows(reconstructor: Reconstructor, supervision: torch.nn.Module, batch
     vertices = supervision.decode_mesh(estimate)
     true_points = true_vertices = [None] * len(frames)
     if batch.truth is not None:
-        flat = [rearrange(x, "b t c -> (b t) c") for x in (batch.truth.poses, batch.truth.betas, batch.truth.cameras)]
+        flat = [
+            rearrange(x, "b t c -> (b t) c") for x in (batch.truth.poses, batch.truth.betas, batch.truth.cameras)
+        ]
         target = supervision.targets(*flat)
         true_points, true_vertices = target.joints.cpu().numpy(), target.vertices.cpu().numpy()
     parts = (x.float().cpu().numpy() for x in (frames, estimate.volumes, estimate.points, vertices))

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from meshgait.data.dataset import SequenceDataset, collate
 from meshgait.data.partitions import Partition
-from meshgait.data.protocols import Protocol, Selection, Split, get_protocol, select, split
+from meshgait.data.protocols import Selection, Split, get_protocol, select, split
 from meshgait.data.sampling import FrameMode, SequenceBatchSampler, SubjectBatchSampler
 from meshgait.data.store import Store
 from meshgait.errors import ConfigError, DataError
@@ -156,7 +156,9 @@ class SilhouetteDataModule(_StoreDataModule):
     def val_dataloader(self) -> DataLoader:
         """Every sequence of gallery and probes."""
         wanted = np.logical_or.reduce([self.selection.gallery, *self.selection.probes.values()])
-        dataset = SequenceDataset(self.store, self.labels, self.eval_frames, "all", self.truth and self.store.has_smpl)
+        dataset = SequenceDataset(
+            self.store, self.labels, self.eval_frames, "all", self.truth and self.store.has_smpl
+        )
         return self._loader(dataset, indices=np.flatnonzero(wanted), size=self.eval_sequences)
 
     test_dataloader = val_dataloader
@@ -210,7 +212,9 @@ class BodyDataModule(_StoreDataModule):
     def val_dataloader(self) -> DataLoader:
         """A few frames of every test sequence."""
         size = max(1, 256 // self.eval_frames)
-        return self._loader(self._dataset(self.eval_frames, "spread"), indices=np.flatnonzero(self.split.test), size=size)
+        return self._loader(
+            self._dataset(self.eval_frames, "spread"), indices=np.flatnonzero(self.split.test), size=size
+        )
 
     test_dataloader = val_dataloader
 

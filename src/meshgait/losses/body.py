@@ -69,6 +69,8 @@ def surface_normals(predicted: Tensor, true: Tensor, faces: Tensor, mask: Tensor
         faces: (F, 3) int64.
         mask: (N,) bool.
     """
+    # a NaN of the truth would come back in the gradient of the cosine, even where the mask leaves its value out
+    true = torch.where(rearrange(mask, "n -> n 1 1"), true, torch.zeros_like(true))
     a, b, c = true[:, faces].unbind(2)
     normals = normalize(torch.linalg.cross(b - a, c - a), dim=-1)
     corners = predicted[:, faces]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from meshgait.errors import ConfigError
 
@@ -22,10 +22,13 @@ class NetworkSize:
         markers: number of virtual-marker volumes.
         volume_depth: voxels of a volume towards the camera; they span as many pixels as the frame is high.
         volume_stride: pixels per voxel in height and width, 2 or 4.
+        lift_every: the 3D branch of the recogniser looks at every so many-th frame (maps are pooled over time
+            before they are fused, and neighbouring frames say much the same).
         lifter_channels: width of the encoder-decoder that makes the volumes.
         lifter_hidden: width of its global context vector.
         reader_channels: width of the branch that reads the volumes.
         strips: horizontal strips of the pyramid.
+        posture_parts: further parts of the embedding that are read from the points (0: none).
         embedding: length of the vector of one strip.
     """
 
@@ -37,13 +40,19 @@ class NetworkSize:
     markers: int = 64
     volume_depth: int = 16
     volume_stride: int = 2
+    lift_every: int = 2
     lifter_channels: int = 64
     lifter_hidden: int = 512
     reader_channels: int = 128
     strips: int = 16
+    posture_parts: int = 4
     embedding: int = 256
 
     def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            least = 0 if name == "posture_parts" else 1
+            if min([value] if isinstance(value, int) else value) < least:
+                raise ConfigError(f"{name} is {value}; it must be at least {least}")
         product = 1
         for stride in self.strides:
             product *= stride

@@ -46,9 +46,20 @@ class Stage(LightningModule):
             raise ConfigError(f"lr is {lr}; it must be positive")
         if not 0 <= warmup < 1:
             raise ConfigError(f"warmup is {warmup}; give the share of steps, 0 <= warmup < 1")
+        if weight_decay < 0 or seed < 0:
+            raise ConfigError(f"weight_decay is {weight_decay}, seed is {seed}; neither may be negative")
         self.lr, self.weight_decay, self.optimizer_name, self.warmup = lr, weight_decay, optimizer, warmup
         self.augmentation, self.seed = augmentation, seed
         self.settings: dict[str, Any] = {}
+
+    def setup(self, stage: str) -> None:
+        """Refuse silhouettes of another size than the network's before anything is computed."""
+        store, frame = getattr(self.trainer.datamodule, "store", None), tuple(self.settings["size"]["frame"])
+        if store is not None and store.size != frame:
+            raise ConfigError(
+                f"{store.path} holds silhouettes of {store.size} pixels, the network takes {frame}; "
+                "set model.size.frame to the data's, or pack the data anew"
+            )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Groups of trainable parameters for the optimiser; matrices decay, vectors do not."""
@@ -66,16 +77,23 @@ class Stage(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def augment(self, batch: GaitBatch, augmentation: Augmentation, stream: int) -> GaitBatch:
-        """Augmented batch, truth included; depends on (seed, step, rank, stream) alone."""
-        key = np.random.SeedSequence((self.seed, self.global_step, self.global_rank, stream))
-        generator = torch.Generator().manual_seed(int(key.generate_state(1)[0]))
-        silhouettes, moved = augmentation(batch.silhouettes, generator)
+        """Augmented batch, truth included, by the random numbers of `generator`."""
+        silhouettes, moved = augmentation(batch.silhouettes, self.generator(stream))
         truth = batch.truth
         if truth is not None:
             device = truth.poses.device
             geometry = [x.to(device) for x in (moved.flip, moved.angle, moved.scale, moved.shift)]
             truth = follow(truth, silhouettes.shape[-2:], *geometry)
         return GaitBatch(silhouettes, batch.mask, batch.labels, batch.indices, truth)
+
+    def generator(self, stream: int) -> torch.Generator:
+        """Random numbers (on the CPU) of this step; they depend on (seed, step, rank, stream) alone.
+
+        So a fit that was interrupted and taken up again draws what it would have drawn. Streams 0 and 1 are the
+        augmentation's (identity, 3D), 2 and 3 choose the frames that 3D losses are computed on.
+        """
+        key = np.random.SeedSequence((self.seed, self.global_step, self.global_rank, stream))
+        return torch.Generator().manual_seed(int(key.generate_state(1)[0]))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put in what is needed to rebuild the network; plain values only, so that it loads without code."""

@@ -18,7 +18,7 @@ from meshgait.models.fusion import FusionKind
 from meshgait.models.meshgait import MeshGait
 from meshgait.models.size import NetworkSize
 from meshgait.stages.base import SETTINGS, Stage, decay_groups, load_weights, read_checkpoint
-from meshgait.stages.supervision import BodyLossWeights, BodySupervision
+from meshgait.stages.supervision import BodyLossWeights, BodyReading, BodySupervision
 
 CLASSIFIER = "network.classify.weight"
 
@@ -86,13 +86,13 @@ class RecogniseStage(Stage):
         self.network = MeshGait(size, num_subjects, use_3d, fusion, detach_heatmaps)
         self.supervision: BodySupervision | None = None
         if use_3d:
-            self.supervision = BodySupervision(size.frame, losses, decoder, body, markers, body_frames)
+            self.supervision = BodySupervision(size, losses, decoder, body, markers, body_frames)
             self.body_metrics = BodyErrors()
             if pretrained:
                 self._start_from(pretrained)
         self.frozen = self._shared() if freeze_3d and use_3d else []
         for part in self.frozen:
-            part.requires_grad_(False)
+            part.requires_grad_(False).eval()  # Lightning leaves the modes that a module starts with
         self.settings = {
             "size": asdict(size),
             "num_subjects": num_subjects,
@@ -168,7 +168,7 @@ class RecogniseStage(Stage):
         loss = self.triplet_weight * terms["triplet"] + self.class_weight * terms["classification"]
         terms["accuracy"] = accuracy(output.logits, identity.labels)
         if with_body:
-            body_loss, body_terms, _ = self.supervision(output.body, identity.truth, identity.mask)
+            body_loss, body_terms, _ = self._supervise(output, identity)
             loss, terms = loss + self.body_weight * body_loss, terms | body_terms
         elif self.supervision is not None and self.body_weight > 0 and "body" in parts:
             body_loss, body_terms = self._supervise_apart(parts["body"])
@@ -176,11 +176,18 @@ class RecogniseStage(Stage):
         self.log_terms("train", {"loss": loss, **terms}, len(identity.labels))
         return loss
 
+    def _supervise(self, output: GaitOutput, batch: GaitBatch) -> tuple[Tensor, dict[str, Tensor], BodyReading]:
+        """3D losses on the frames that the 3D branch looked at."""
+        step = self.network.size.lift_every
+        return self.supervision(
+            output.body, batch.truth.every(step), batch.mask[:, ::step], self.generator(stream=2)
+        )
+
     def _supervise_apart(self, batch: GaitBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """3D losses of a batch that has truth but no identity, through stem and lifter alone."""
         batch = self.augment(batch, self.body_augmentation, stream=1)
         estimate = self.network.reconstructor()(rearrange(batch.silhouettes, "b t h w -> (b t) h w"))
-        loss, terms, _ = self.supervision(estimate, batch.truth, batch.mask)
+        loss, terms, _ = self.supervision(estimate, batch.truth, batch.mask, self.generator(stream=3))
         return loss, terms
 
     def validation_step(self, batch: GaitBatch, batch_idx: int) -> GaitOutput:
@@ -188,7 +195,7 @@ class RecogniseStage(Stage):
         with_body = self.supervision is not None and batch.truth is not None
         output = self.network(batch.silhouettes, batch.mask, with_body)
         if with_body:
-            _, _, reading = self.supervision(output.body, batch.truth, batch.mask)
+            _, _, reading = self._supervise(output, batch)
             self.body_metrics.update(reading.joints, reading.true_joints, reading.vertices, reading.true_vertices)
         return output
 

@@ -51,7 +51,7 @@ class ReconstructStage(Stage):
     ) -> None:
         super().__init__(lr, weight_decay, optimizer, warmup, augmentation, seed)
         self.network = Reconstructor(size, Stem(size), Lifter(size))
-        self.supervision = BodySupervision(size.frame, losses, decoder, body, markers)
+        self.supervision = BodySupervision(size, losses, decoder, body, markers)
         self.body_metrics = BodyErrors()
         self.settings = {"size": asdict(size), "decoder": decoder, "body": body, "markers": markers}
 
@@ -82,4 +82,4 @@ class ReconstructStage(Stage):
 
     def _compare(self, batch: GaitBatch) -> tuple:
         estimate = self.network(rearrange(batch.silhouettes, "b t h w -> (b t) h w"))
-        return self.supervision(estimate, batch.truth, batch.mask)
+        return self.supervision(estimate, batch.truth, batch.mask, self.generator(stream=2))

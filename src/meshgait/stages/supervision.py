@@ -7,16 +7,19 @@ from typing import Literal
 
 import torch
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from meshgait.batch import BodyEstimate, BodyTargets, SmplTruth
 from meshgait.body.heatmaps import axis_cells
 from meshgait.body.markers import Markers
+from meshgait.body.skeleton import NUM_JOINTS
 from meshgait.body.smpl import BodyModel
 from meshgait.body.targets import TargetMaker, to_metres
+from meshgait.errors import ConfigError
 from meshgait.losses import body as losses
 from meshgait.losses.total import weighted_sum
 from meshgait.models.mesh import MeshDecoder, point_confidence
+from meshgait.models.size import NetworkSize
 
 
 @dataclass(frozen=True)
@@ -61,18 +64,21 @@ class BodySupervision(nn.Module):
     """Targets, mesh decoder and losses of the 3D branch.
 
     Args:
-        frame: (H, W) of the crop.
+        size: sizes of the network whose estimates are compared.
         weights: of the loss terms.
         decoder: how the mesh is read from markers.
         body: SMPL file, or None for the default body.
         markers: marker file, or None for those of the default body.
         frames: at most so many frames of a training batch are supervised (0: all); the choice is random.
         mesh_frames: at most so many of these have mesh losses (0: all): they cost most and say least.
+
+    Raises:
+        ConfigError: the network's points are not the body's joints and markers.
     """
 
     def __init__(
         self,
-        frame: tuple[int, int],
+        size: NetworkSize,
         weights: BodyLossWeights,
         decoder: Literal["simplex", "ridge"],
         body: str | None = None,
@@ -83,7 +89,12 @@ class BodySupervision(nn.Module):
         super().__init__()
         model = BodyModel.load(body)
         marker_set = Markers.load(markers) if markers else Markers.default()
-        self.frame, self.frames, self.mesh_frames = frame, frames, mesh_frames
+        if (size.joints, size.markers) != (NUM_JOINTS, marker_set.k):
+            raise ConfigError(
+                f"the network has {size.joints} joints and {size.markers} markers, the body {NUM_JOINTS} and "
+                f"{marker_set.k}; set joints and markers of model.size to these"
+            )
+        self.frame, self.frames, self.mesh_frames = size.frame, frames, mesh_frames
         self.weights = {name: weight for name, weight in asdict(weights).items() if weight}
         self.targets = TargetMaker(model, marker_set)
         matrix = torch.as_tensor(getattr(marker_set, decoder)).float()
@@ -92,11 +103,14 @@ class BodySupervision(nn.Module):
         self.register_buffer("faces", faces, persistent=False)
         self.register_buffer("edges", losses.mesh_edges(faces), persistent=False)
 
-    def choose(self, estimate: BodyEstimate, truth: SmplTruth, mask: Tensor) -> tuple[BodyEstimate, SmplTruth]:
-        """The frames to supervise: real and valid ones, at most ``frames`` of them while training."""
+    def choose(
+        self, estimate: BodyEstimate, truth: SmplTruth, mask: Tensor, generator: Generator | None
+    ) -> tuple[BodyEstimate, SmplTruth]:
+        """The frames to supervise: real and valid ones; while training, at most ``frames`` in random order."""
         usable = rearrange(mask & truth.valid, "b t -> (b t)").nonzero()[:, 0]
-        if self.training and self.frames and len(usable) > self.frames:
-            usable = usable[torch.randperm(len(usable), device=usable.device)[: self.frames]]
+        if self.training:
+            order = torch.randperm(len(usable), generator=generator)[: self.frames or None]
+            usable = usable[order.to(usable.device)]
         chosen = SmplTruth(
             *(rearrange(x, "b t ... -> (b t) ...")[usable] for x in (truth.poses, truth.betas, truth.cameras)),
             valid=torch.ones_like(usable, dtype=torch.bool),
@@ -117,14 +131,20 @@ class BodySupervision(nn.Module):
         return estimate.points.shape[1] - len(self.targets.indices)
 
     def forward(
-        self, estimate: BodyEstimate, truth: SmplTruth, mask: Tensor
+        self, estimate: BodyEstimate, truth: SmplTruth, mask: Tensor, generator: Generator | None = None
     ) -> tuple[Tensor, dict[str, Tensor], BodyReading]:
         """Losses of an estimate of B T frames against truth (B, T, ...) on real, valid frames.
+
+        Args:
+            estimate: of all frames, batch-major.
+            truth: of the same frames.
+            mask: (B, T) bool, True on real frames.
+            generator: of the CPU, for the choice of frames while training.
 
         Returns:
             (total, terms by name, reading in metres).
         """
-        estimate, chosen = self.choose(estimate, truth, mask)
+        estimate, chosen = self.choose(estimate, truth, mask, generator)
         target = self.targets(chosen.poses, chosen.betas, chosen.cameras)
         terms, reading = self._compare(estimate, target, chosen.valid)
         return weighted_sum(terms, self.weights), terms, reading

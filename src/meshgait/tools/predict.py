@@ -32,7 +32,9 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="of stage 2 (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="folder to make (default: predictions/NAME)")
     parser.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
-    parser.add_argument("--frame", type=int, help="number of the source frame whose mesh is written (default: middle)")
+    parser.add_argument(
+        "--frame", type=int, help="number of the source frame whose mesh is written (default: middle)"
+    )
     parser.add_argument(
         "--stature", type=float, default=1.7, help="assumed body height in metres: silhouettes have no scale"
     )
@@ -94,13 +96,17 @@ def write_prediction(
 ) -> dict[str, str]:
     """Write all files to ``folder``; returns what each one is."""
     frames = torch.from_numpy(walker.frames).float() / 255
-    embedding = stage(rearrange(frames, "t h w -> 1 t h w"), torch.ones(1, len(frames), dtype=torch.bool)).embeddings
+    embedding = stage(
+        rearrange(frames, "t h w -> 1 t h w"), torch.ones(1, len(frames), dtype=torch.bool)
+    ).embeddings
     arrays = {"embedding": embedding[0].numpy(), "frames": walker.kept}
     written = {"walker.npz": f"embedding {tuple(embedding.shape[1:])} (strips, channels)"}
     if stage.supervision is not None:
         rows = body_rows(stage, frames)
         scale = pixels_per_metre(rows, stature)
-        points = to_metres(torch.from_numpy(np.stack([row.points for row in rows])), torch.full((len(rows),), scale))
+        points = to_metres(
+            torch.from_numpy(np.stack([row.points for row in rows])), torch.full((len(rows),), scale)
+        )
         points = (points - points[:, :1]).numpy()
         arrays |= {"joints": points[:, :NUM_JOINTS], "markers": points[:, NUM_JOINTS:]}
         arrays["joint_names"] = np.array(JOINT_NAMES)
@@ -123,7 +129,9 @@ def body_rows(stage: RecogniseStage, frames: torch.Tensor) -> list[PanelRow]:
 
 def pixels_per_metre(rows: list[PanelRow], stature: float) -> float:
     """Scale at which the tallest mesh (90th percentile over frames) is ``stature`` high."""
-    heights = reduce(np.stack([row.vertices[:, 1] for row in rows]), "t v -> t", lambda x, axes: np.ptp(x, axis=axes))
+    heights = reduce(
+        np.stack([row.vertices[:, 1] for row in rows]), "t v -> t", lambda x, axes: np.ptp(x, axis=axes)
+    )
     return float(np.percentile(heights, 90) / stature)
 
 

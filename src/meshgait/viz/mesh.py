@@ -15,6 +15,7 @@ import numpy as np
 import trimesh
 from einops import einsum, rearrange, repeat
 
+from meshgait.body.skeleton import PARENTS
 from meshgait.errors import OutputError
 
 BACKGROUND = (246, 247, 249)
@@ -102,6 +103,22 @@ def spheres(centres: np.ndarray, radius: float = 0.012, colours: np.ndarray | Se
 def _area(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     """Twice the signed area of triangles in the plane, corners (F, 2 or more)."""
     return (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+
+
+def skeleton(joints: np.ndarray, radius: float = 0.012, colours: np.ndarray | Sequence[float] = ACCENT) -> Mesh:
+    """Balls at SMPL's joints and rods along the bones between them.
+
+    Args:
+        joints: (24, 3) in metres, in SMPL's order.
+        radius: of the balls in metres; rods are half as thick.
+        colours: one RGB colour.
+    """
+    bones = spheres(joints, radius, colours)
+    for joint, parent in enumerate(PARENTS):
+        if parent >= 0 and not np.allclose(joints[joint], joints[parent]):
+            rod = trimesh.creation.cylinder(radius / 2, segment=joints[[parent, joint]], sections=8)
+            bones = bones + Mesh.of(np.asarray(rod.vertices), np.asarray(rod.faces), colours)
+    return bones
 
 
 def rasterise(points: np.ndarray, faces: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, ...]:

@@ -85,9 +85,7 @@ def save_gif(sequences: Sequence[np.ndarray], path: Path | str, fps: float = 25.
     duration = max(round(100 / fps), 2) * 10
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        frames[0].save(
-            temporary, format="GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0
-        )
+        frames[0].save(temporary, format="GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0)
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}; choose a file you own") from error

@@ -14,7 +14,7 @@ import numpy as np
 from einops import rearrange
 
 FIGURE_ROWS = 128
-"""Height in pixels of a figure of `FIGURE_HEIGHT` at the nominal distance, as in common surveillance footage."""
+"""Pixels of height of a figure of `FIGURE_HEIGHT` at the middle of its path, as in common surveillance footage."""
 
 FIGURE_HEIGHT = 1.75
 
@@ -67,6 +67,5 @@ def film(path: np.ndarray, view: float, distance: float, height: float) -> Shot:
     x = np.cross(np.array([0.0, 1.0, 0.0]), z)
     x /= np.linalg.norm(x, axis=-1, keepdims=True)
     rotation = np.stack([x, np.cross(z, x), z], axis=1)
-    return Shot(rotation, length, FIGURE_ROWS / FIGURE_HEIGHT * distance)
-
-
+    nominal = np.linalg.norm(stand - (path[0] + path[-1]) / 2)
+    return Shot(rotation, length, FIGURE_ROWS / FIGURE_HEIGHT * float(nominal))

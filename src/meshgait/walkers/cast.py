@@ -13,6 +13,9 @@ from meshgait.errors import ConfigError
 KINDS = ("nm", "bg", "cl")
 NOISES = ("none", "mild")
 
+FASTEST, NEAREST = 1.8, 1.5
+"""Metres per second no walker exceeds; metres at least between a walker and the camera."""
+
 
 class Subject(NamedTuple):
     """One walker: a body in a style; both ids count over the whole data set."""
@@ -69,7 +72,7 @@ class Settings:
             ("frames", 1, 10_000),
             ("fps", 1.0, 1000.0),
             ("seed", 0, 2**32 - 1),
-            ("camera_height", 0.1, 20.0),
+            ("camera_height", 0.1, 10.0),
             ("camera_distance", 3.0, 100.0),
             ("style_spread", 0.0, 2.0),
             ("style_jitter", 0.0, 2.0),
@@ -95,6 +98,20 @@ class Settings:
                 f"--test-fraction {self.test_fraction:g} leaves one of {self.bodies} bodies alone in its half; "
                 "crossing needs two or more (or none) on each side: change the fraction or raise --bodies"
             )
+
+        self._check_distance()
+
+    def _check_distance(self) -> None:
+        """No walker may come nearer to a camera than `NEAREST`, at the pace of a fast one."""
+        half = FASTEST * (self.frames - 1) / self.fps / 2
+        for view in self.views:
+            ahead, beside = (abs(self.camera_distance * f(np.deg2rad(view))) for f in (np.cos, np.sin))
+            if np.hypot(beside, max(ahead - half, 0.0)) < NEAREST:
+                raise ConfigError(
+                    f"--camera-distance {self.camera_distance:g} is too near for --frames {self.frames} at --fps "
+                    f"{self.fps:g}: at view {view} a fast walker would come within {NEAREST:g} m of the camera; "
+                    f"put it {half + NEAREST:.1f} m away or more, or take fewer frames"
+                )
 
     def _check_list(self, name: str, bad: list[Any], allowed: str) -> None:
         values = getattr(self, name)

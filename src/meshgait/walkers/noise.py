@@ -42,7 +42,8 @@ def roughen(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         field = cv2.GaussianBlur(rng.standard_normal((height, width)).astype(np.float32), (0, 0), 1.5)
         field *= 0.19 * RAGGED / field.std()
         soft = cv2.GaussianBlur(image.astype(np.float32) / 255, (0, 0), 1.2)
-        figure = np.where(soft + field > 0.5, np.uint8(255), np.uint8(0))
+        # clipped, so that it neither speckles the background nor riddles the figure
+        figure = np.where(soft + np.clip(field, -0.45, 0.45) > 0.5, np.uint8(255), np.uint8(0))
         if rng.random() < HOLES:
             _punch(figure, rng.random(), rng.uniform(0.05, 0.95), rng.uniform(0.006, 0.02), rng)
         if lost[frame, 2] > 0:

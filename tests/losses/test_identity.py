@@ -1,0 +1,108 @@
+import math
+
+import pytest
+import torch
+
+from meshgait.losses.identity import accuracy, classification, triplet
+
+
+def triplet_by_loops(embeddings, labels, margin, count_itself=False):
+    """Batch-all per strip: mean over the terms above zero of a strip, then over strips."""
+    per_strip = []
+    for strip in embeddings.double().unbind(1):
+        terms = []
+        for a in range(len(labels)):
+            for p in range(len(labels)):
+                for n in range(len(labels)):
+                    if labels[a] != labels[p] or labels[a] == labels[n] or (a == p and not count_itself):
+                        continue
+                    positive = math.dist(strip[a].tolist(), strip[p].tolist())
+                    negative = math.dist(strip[a].tolist(), strip[n].tolist())
+                    terms.append(max(0.0, margin + positive - negative))
+        above = [term for term in terms if term > 0]
+        per_strip.append(sum(above) / len(above) if above else 0.0)
+    return sum(per_strip) / len(per_strip)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 1, 1, 2, 2], [0, 0, 0, 1, 2, 2], [5, 3, 5, 3, 3, 9]])
+@pytest.mark.parametrize("margin", [0.2, 1.5])
+def test_triplet_is_that_of_plain_loops(labels, margin):
+    embeddings, labels = torch.randn(6, 3, 4), torch.tensor(labels)
+    expected = triplet_by_loops(embeddings, labels, margin)
+    assert triplet(embeddings, labels, margin).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_anchor_is_no_positive_of_its_own():
+    """Here pairs are far apart and negatives near: counting distance 0 to oneself would change the mean."""
+    embeddings = torch.tensor([[0.0], [1.0], [0.1], [1.1]])[:, None]
+    labels = torch.tensor([0, 0, 1, 1])
+    got = triplet(embeddings, labels, 0.2).item()
+    assert got == pytest.approx(triplet_by_loops(embeddings, labels, 0.2), rel=1e-4)
+    assert abs(got - triplet_by_loops(embeddings, labels, 0.2, count_itself=True)) > 0.05
+
+
+def test_the_mean_leaves_out_satisfied_triplets_strip_by_strip():
+    far = torch.tensor([[0.0], [0.0], [9.0], [9.0]])  # every triplet is satisfied
+    near = torch.tensor([[0.0], [0.5], [0.6], [1.1]])
+    labels = torch.tensor([0, 0, 1, 1])
+    alone = triplet(near[:, None], labels, 0.2)
+    both = triplet(torch.stack([near, far], 1), labels, 0.2)
+    assert both.item() == pytest.approx(alone.item() / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 3], [7, 7, 7, 7]], ids=["no pairs", "one subject"])
+def test_without_triplets_the_loss_is_zero_with_a_gradient(labels):
+    embeddings = torch.randn(4, 2, 3, requires_grad=True)
+    loss = triplet(embeddings, torch.tensor(labels))
+    loss.backward()
+    assert loss.item() == 0
+    assert embeddings.grad.abs().max() == 0
+
+
+def test_equal_embeddings_give_finite_gradients():
+    embeddings = torch.ones(4, 2, 3, requires_grad=True)
+    loss = triplet(embeddings, torch.tensor([0, 0, 1, 1]), 0.2)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.2, abs=1e-4)
+    assert embeddings.grad.isfinite().all()
+
+
+def test_triplet_is_computed_in_float32_under_autocast():
+    embeddings, labels = 100 + torch.randn(6, 2, 8), torch.tensor([0, 0, 1, 1, 2, 2])
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = triplet(embeddings, labels)
+    assert mixed.dtype == torch.float32
+    torch.testing.assert_close(mixed, triplet(embeddings, labels))
+
+
+def test_triplet_pulls_pairs_together_and_pushes_others_apart():
+    embeddings = torch.randn(6, 1, 4, requires_grad=True)
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    optimizer = torch.optim.SGD([embeddings], lr=0.5)
+    before = triplet(embeddings, labels).item()
+    for _ in range(200):
+        optimizer.zero_grad()
+        triplet(embeddings, labels).backward()
+        optimizer.step()
+    assert triplet(embeddings, labels).item() < 0.5 * before
+    distances = torch.cdist(embeddings[:, 0], embeddings[:, 0])
+    same = labels[:, None] == labels[None]
+    assert distances[same].max() < distances[~same].min()
+
+
+def test_classification_is_that_of_plain_loops():
+    logits, labels, scale, smoothing = torch.rand(3, 2, 4) * 2 - 1, torch.tensor([2, 0, 3]), 16.0, 0.1
+    total = 0.0
+    for b in range(3):
+        for s in range(2):
+            scaled = [scale * x for x in logits[b, s].tolist()]
+            norm = math.log(sum(math.exp(x) for x in scaled))
+            for k in range(4):
+                wanted = smoothing / 4 + (1 - smoothing) * (k == labels[b].item())
+                total -= wanted * (scaled[k] - norm)
+    assert classification(logits, labels).item() == pytest.approx(total / 6, rel=1e-5)
+
+
+def test_accuracy_counts_strips():
+    logits = torch.tensor([[[0.9, 0.1], [0.2, 0.8]], [[0.3, 0.7], [0.4, 0.6]]])
+    assert accuracy(logits, torch.tensor([0, 1])).item() == pytest.approx(3 / 4)

@@ -1,0 +1,57 @@
+"""The verb `walkers` as a user types it."""
+
+import argparse
+
+import pytest
+from PIL import Image
+
+from meshgait.data.store import Store
+from meshgait.errors import ConfigError, OutputError
+from meshgait.tools.walkers import add_parser, run
+
+
+def call(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    return run(parser.parse_args(["walkers", *words]))
+
+
+SMALL = ("--bodies", "4", "--views", "0,90", "--conditions", "nm-01,cl-01", "--frames", "3", "--workers", "1")
+
+
+def test_makes_a_store_and_pictures(tmp_path, capsys):
+    dest = str(tmp_path / "w")
+    pictures = ("--montage", str(tmp_path / "m.png"), "--gif", str(tmp_path / "a.gif"))
+    assert call(dest, *SMALL, "--noise", "mild", *pictures) == 0
+    assert "8 subjects (4 for testing), 32 sequences, 96 frames" in capsys.readouterr().out
+    assert len(Store(dest).sequences) == 32
+    assert Image.open(tmp_path / "m.png").size[1] > 300
+    assert Image.open(tmp_path / "a.gif").n_frames == 3
+    assert call(dest, *SMALL, "--noise", "mild") == 0
+    assert "already there" in capsys.readouterr().out
+    with pytest.raises(OutputError, match="noise"):
+        call(dest, *SMALL)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--views", "0,x"), "--views 0,x"),
+        (("--views", ""), "--views is empty"),
+        (("--frames", "0"), "--frames 0"),
+        (("--styles", "3"), "--styles 3 differs from --bodies 30"),
+        (("--workers", "0"), "--workers 0"),
+    ],
+)
+def test_bad_options_are_named(tmp_path, words, message):
+    with pytest.raises(ConfigError, match=message):
+        call(str(tmp_path / "w"), *words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_unwritable_destination(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError):
+        call(str(tmp_path / "file" / "w"), *SMALL)
+    with pytest.raises(OutputError):
+        call(str(tmp_path / "file"), *SMALL)
