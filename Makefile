@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup data pretrain finetune baseline evaluate usf test lint format body markers clean
+.PHONY: help setup data pretrain finetune baseline evaluate usf test lint format clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -44,6 +44,23 @@ runs/baseline/metrics.json: $(WALKERS)/meta.json
 
 evaluate: runs/baseline/metrics.json runs/finetune/metrics.json  ## one table: GEI baseline, 2D only, Mesh-Gait
 	@$(BIN)/meshgait evaluate runs/pretrain runs/baseline runs/finetune
+
+usf: runs/usf/metrics.json runs/usf-2d/metrics.json runs/usf-zero-shot/metrics-usf.json  ## real people: make usf USF=folder
+	@$(BIN)/meshgait evaluate runs/usf-zero-shot/metrics-usf.json runs/usf-2d runs/usf
+
+data/usf/meta.json: | $(STAMP)
+	@test -n "$(USF)" || { echo "give the folder of Gal.npz and PrbA.npz .. PrbG.npz: make usf USF=folder" >&2; exit 2; }
+	$(BIN)/meshgait pack usf $(USF) data/usf
+
+runs/usf/metrics.json: data/usf/meta.json runs/pretrain/metrics.json
+	$(BIN)/meshgait fit --config experiments/finetune/usf.yaml --ckpt_path last
+
+runs/usf-2d/metrics.json: data/usf/meta.json
+	$(BIN)/meshgait fit --config experiments/finetune/usf-2d.yaml --ckpt_path last
+
+runs/usf-zero-shot/metrics-usf.json: data/usf/meta.json runs/finetune/metrics.json
+	$(BIN)/meshgait test --config experiments/finetune/usf.yaml --trainer.default_root_dir runs/usf-zero-shot \
+		--model.pretrained null --ckpt_path runs/finetune/checkpoints/last.ckpt
 
 test: $(STAMP)  ## all tests
 	$(BIN)/pytest

@@ -63,11 +63,13 @@ class HeatmapPanels(Callback):
 
 @torch.no_grad()
 def panel_rows(reconstructor: Reconstructor, supervision: torch.nn.Module, batch: GaitBatch) -> list[PanelRow]:
-    """Rows to draw of the frames of a batch (B, T, H, W), truth included where the batch has it."""
+    """Rows to draw of the frames of a batch (B, T, H, W), truth included where the batch has it.
+
+    The networks are used in the mode they are in, which in validation is that of evaluation: to switch modes
+    here and back would thaw the parts of a network that are kept frozen.
+    """
     frames = rearrange(batch.silhouettes, "b t h w -> (b t) h w")
-    training = reconstructor.training
-    estimate = reconstructor.eval()(frames)
-    reconstructor.train(training)
+    estimate = reconstructor(frames)
     vertices = supervision.decode_mesh(estimate)
     true_points = true_vertices = [None] * len(frames)
     if batch.truth is not None:

@@ -20,7 +20,7 @@ from meshgait.models.size import NetworkSize
 from meshgait.stages.base import SETTINGS, Stage, decay_groups, load_weights, read_checkpoint
 from meshgait.stages.supervision import BodyLossWeights, BodyReading, BodySupervision
 
-CLASSIFIER = "network.classify.weight"
+CLASSIFIER = "network.classify."
 
 
 class RecogniseStage(Stage):
@@ -215,8 +215,11 @@ class RecogniseStage(Stage):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave the classifier out where it was trained on other subjects: embeddings do not need it."""
-        own = self.state_dict().get(CLASSIFIER)
-        saved = checkpoint["state_dict"].get(CLASSIFIER)
-        fits = own is not None and saved is not None and own.shape == saved.shape
-        if own is not None and not fits and not (self._trainer and self.trainer.training):
-            checkpoint["state_dict"][CLASSIFIER] = own
+        own, saved = (
+            {n: v for n, v in state.items() if n.startswith(CLASSIFIER)}
+            for state in (self.state_dict(), checkpoint["state_dict"])
+        )
+        training = self._trainer is not None and self.trainer.training
+        if not training and {n: v.shape for n, v in own.items()} != {n: v.shape for n, v in saved.items()}:
+            rest = {n: v for n, v in checkpoint["state_dict"].items() if n not in saved}
+            checkpoint["state_dict"] = rest | own
