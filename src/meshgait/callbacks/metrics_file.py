@@ -26,6 +26,7 @@ class MetricsFile(Callback):
     def __init__(self) -> None:
         self._begun = 0.0
         self._spent = 0.0
+        self._trained = False
 
     def state_dict(self) -> dict[str, Any]:
         """Seconds spent so far, so that a resumed run counts them all."""
@@ -37,11 +38,18 @@ class MetricsFile(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
-        self._begun = time.monotonic()
+        self._begun, self._trained = time.monotonic(), False
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that there was something left to train."""
+        self._trained = True
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write what the last validation found; a fit that was interrupted leaves no file."""
-        if not trainer.interrupted and not trainer.fast_dev_run:
+        """Write what the last validation found.
+
+        A fit that was interrupted leaves no file, and one that was complete already leaves its file alone.
+        """
+        if self._trained and not trainer.interrupted and not trainer.fast_dev_run:
             self._write(trainer, pl_module, "metrics.json")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

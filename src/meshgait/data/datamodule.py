@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from lightning import LightningDataModule
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from meshgait.data.dataset import SequenceDataset, collate
 from meshgait.data.partitions import Partition
@@ -65,10 +65,10 @@ class _StoreDataModule(LightningDataModule):
         keep = {"persistent_workers": True, "prefetch_factor": 4} if self.workers else {}
         if sampler is None:
             rank, world = self._ranks().values()
-            sampler = [list(map(int, part)) for part in _chunks(indices[rank::world], size)]
-        return DataLoader(
-            dataset, batch_sampler=sampler, num_workers=self.workers, collate_fn=collate, pin_memory=False, **keep
-        )
+            keep |= {"dataset": Subset(dataset, indices[rank::world].tolist()), "batch_size": size}
+        else:
+            keep |= {"dataset": dataset, "batch_sampler": sampler}
+        return DataLoader(num_workers=self.workers, collate_fn=collate, pin_memory=False, **keep)
 
 
 class SilhouetteDataModule(_StoreDataModule):
@@ -229,7 +229,3 @@ def _partition(store: Store, path: str | None) -> Partition | None:
     if path is not None:
         return Partition.read(path)
     return None if store.partition is None else Partition.of(store.partition, f"{store.path}/partition.json")
-
-
-def _chunks(indices: np.ndarray, size: int) -> list[np.ndarray]:
-    return [indices[i : i + size] for i in range(0, len(indices), size)]

@@ -21,6 +21,7 @@ from meshgait.viz.mesh import Mesh, skeleton, turntable, write_obj
 from meshgait.viz.panels import PanelRow, heatmap_panel
 
 CHECKPOINT = Path("runs/finetune/checkpoints/last.ckpt")
+EMBEDDING = "walker.npz"
 PANEL_ROWS = 6
 BLOCK = 64  # frames at once, so that memory does not grow with the sequence
 
@@ -47,6 +48,8 @@ def run(arguments: argparse.Namespace) -> None:
     out = arguments.out or Path("predictions") / arguments.path.stem
     if out.exists() and not arguments.overwrite:
         raise OutputError(f"{out} exists; give another --out, or --overwrite")
+    if out.exists() and not (out / EMBEDDING).is_file():
+        raise OutputError(f"{out} is no earlier prediction, so it is not replaced; give another --out")
     stage = RecogniseStage.load(arguments.checkpoint)
     walker = read_silhouettes(arguments.path, stage.network.size.frame)
     for line in report_lines(walker):
@@ -100,7 +103,7 @@ def write_prediction(
         rearrange(frames, "t h w -> 1 t h w"), torch.ones(1, len(frames), dtype=torch.bool)
     ).embeddings
     arrays = {"embedding": embedding[0].numpy(), "frames": walker.kept}
-    written = {"walker.npz": f"embedding {tuple(embedding.shape[1:])} (strips, channels)"}
+    written = {EMBEDDING: f"embedding {tuple(embedding.shape[1:])} (strips, channels)"}
     if stage.supervision is not None:
         rows = body_rows(stage, frames)
         scale = pixels_per_metre(rows, stature)
@@ -110,9 +113,9 @@ def write_prediction(
         points = (points - points[:, :1]).numpy()
         arrays |= {"joints": points[:, :NUM_JOINTS], "markers": points[:, NUM_JOINTS:]}
         arrays["joint_names"] = np.array(JOINT_NAMES)
-        written["walker.npz"] += f", joints and markers of {len(rows)} frames in metres, pelvis at the origin"
+        written[EMBEDDING] += f", joints and markers of {len(rows)} frames in metres, pelvis at the origin"
         written |= _write_body(stage, rows, chosen, scale, folder)
-    np.savez_compressed(folder / "walker.npz", **arrays)
+    np.savez_compressed(folder / EMBEDDING, **arrays)
     return written
 
 
