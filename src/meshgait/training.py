@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -15,14 +16,15 @@ from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from meshgait.callbacks.evaluate import RetrievalEvaluation
 from meshgait.callbacks.metrics_file import MetricsFile
 from meshgait.callbacks.panels import HeatmapPanels
 from meshgait.callbacks.progress import progress_callback
 from meshgait.data.datamodule import SilhouetteDataModule
-from meshgait.errors import ConfigError
-
+from meshgait.errors import ConfigError, MeshGaitError, OutputError
+from meshgait.stages.base import read_checkpoint
 
 QUIET = (
     ".*LightningCLI's args parameter",  # we pass the arguments on ourselves
@@ -33,6 +35,13 @@ QUIET = (
     ".*Checkpoint directory .* exists and is not empty",  # a resumed one
 )
 """Warnings of libraries that tell a user nothing to act on."""
+
+
+SCAFFOLDING = re.compile(
+    r"Does not validate against|Subtypes:|^Errors:|NoneType|Given value|Problem with given class_path"
+    r'|Parser key "(model|data|trainer)":'
+)
+"""Lines of jsonargparse's reports that surround the one that says what is wrong."""
 
 
 class SaveConfig(SaveConfigCallback):
@@ -56,6 +65,13 @@ class MeshGaitCLI(LightningCLI):
         parser.add_argument("--threads", default=0, type=int, help="CPU threads of torch; 0 leaves its default")
         parser.link_arguments("data.num_subjects", "model.init_args.num_subjects", apply_on="instantiate")
 
+    def parse_arguments(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Parse, and find out first of all whether the checkpoint to go on from can be read."""
+        super().parse_arguments(*args, **kwargs)
+        path = self.config[self.config.subcommand].get("ckpt_path")
+        if path and path not in ("best", "last", "hpc"):  # words that Lightning looks up itself
+            read_checkpoint(path)
+
     def before_instantiate_classes(self) -> None:
         """Threads, before anything computes."""
         threads = self._get(self.config, "threads")
@@ -66,8 +82,15 @@ class MeshGaitCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
         """Trainer with the run folder's logger and our callbacks, unless the configuration names others."""
+        _ = self.datamodule.split  # data errors show before a logger or a run folder is made
         settings = self._get(self.config_init, "trainer", default={})
         root = Path(settings.get("default_root_dir") or "runs/unnamed")
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{root} cannot be made ({error.strerror}); set trainer.default_root_dir to a folder you own"
+            ) from error
         kwargs.setdefault("default_root_dir", str(root))
         given = list(settings.get("callbacks") or [])
         if settings.get("logger") is None:
@@ -97,7 +120,6 @@ def make_logger(root: Path, mode: str, project: str) -> WandbLogger | bool:
     """W&B logger that writes to the run folder; offline unless asked otherwise, nothing at all if disabled."""
     if mode == "disabled":
         return False
-    root.mkdir(parents=True, exist_ok=True)
     return WandbLogger(name=root.name, save_dir=str(root), project=project, offline=mode == "offline")
 
 
@@ -124,6 +146,25 @@ def run(argv: Sequence[str]) -> int:
                 "accelerator": "auto",
             },
         )
-    except ArgumentError as error:
-        raise ConfigError(str(error)) from error
+    except MisconfigurationException as error:
+        raise ConfigError(f"{error}; change the trainer's settings") from error
+    except (ArgumentError, ValueError) as error:
+        own = _own_error(error)
+        if own is None and not isinstance(error, ArgumentError):
+            raise
+        raise own or _plain(error) from error
     return 0
+
+
+def _own_error(error: BaseException | None) -> MeshGaitError | None:
+    """Our own error among the causes of one: jsonargparse wraps what a constructor raises."""
+    while error is not None and not isinstance(error, MeshGaitError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _plain(error: ArgumentError) -> ConfigError:
+    """What a user can act on of jsonargparse's report, on one line."""
+    lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")]
+    telling = [line for line in lines if not SCAFFOLDING.search(line)] or lines[:1]
+    return ConfigError(f"{' '.join(telling)[:300]}; `--print_config` shows all settings")

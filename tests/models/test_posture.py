@@ -30,7 +30,7 @@ def walks(store):
 
 def test_the_walkers_left_ends_up_left_and_forward_ahead_whatever_the_view(walks):
     turned = turn_to_front(walks, MASK)
-    assert turned[:, :, 0].abs().max() == 0
+    assert turned.mean(2).abs().max() < 1e-3
     for walk in turned:
         mean = walk[:3].mean(0)
         assert mean[1, 0] > 1 > -1 > mean[2, 0]  # left hip, right hip

@@ -87,8 +87,7 @@ class MeshGait(nn.Module):
         deep = self.reader(volumes.detach() if self.detach_heatmaps else volumes)
         extra = []
         if self.posture is not None:
-            points = body.points.detach() if self.detach_heatmaps else body.points
-            extra.append(self.posture(points, lifted))
+            extra.append(self.posture(body.points, lifted))
         return self.fusion(flat, temporal_max(deep, lifted)), extra, body if with_body else None
 
     def reconstructor(self) -> Reconstructor:

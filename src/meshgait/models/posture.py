@@ -25,9 +25,10 @@ def turn_to_front(points: Tensor, mask: Tensor) -> Tensor:
         mask: (B, T) bool.
 
     Returns:
-        (B, T, K, 3) = (left, down, forward), pelvis at the origin.
+        (B, T, K, 3) = (left, down, forward), the mean of the points at the origin. (Not the pelvis: were one point
+        subtracted from all, its error would be in all.)
     """
-    centred = points - points[:, :, :1]
+    centred = points - points.mean(2, keepdim=True)
     across = (centred[:, :, LEFT] - centred[:, :, RIGHT]).mean(2)[..., [0, 2]]
     across = torch.where(mask[..., None], across, torch.zeros_like(across)).sum(1)
     cos, sin = nn.functional.normalize(across, dim=-1, eps=1e-3).unbind(-1)
@@ -46,6 +47,9 @@ def moments(values: Tensor, mask: Tensor) -> Tensor:
 
 class PostureReader(nn.Module):
     """Moments of the turned points as further parts of the embedding, beside the silhouette's strips.
+
+    The points are read as measurements: no gradient goes back to them. (With it, the identity losses moved the
+    pelvis joint by 7 cm to encode who it is, and the root-relative error rose from 43 to 92 mm.)
 
     Args:
         points: number of joints and markers.
@@ -69,6 +73,7 @@ class PostureReader(nn.Module):
 
     def forward(self, points: Tensor, mask: Tensor) -> Tensor:
         """(B T, K, 3) crop pixels, (B, T) -> (B, parts, channels)."""
-        turned = turn_to_front(rearrange(points, "(b t) k c -> b t k c", b=len(mask)), mask) / self.unit
+        points = rearrange(points.detach(), "(b t) k c -> b t k c", b=len(mask))
+        turned = turn_to_front(points, mask) / self.unit
         summary = moments(rearrange(turned, "b t k c -> b t (k c)"), mask)
         return rearrange(self.net(summary), "b (p c) -> b p c", p=self.parts)

@@ -140,7 +140,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError(f"{path} cannot be read as a checkpoint ({reason}); train anew or take another") from error
     if not isinstance(content, dict) or SETTINGS not in content or "state_dict" not in content:
         raise DataError(f"{path} is no checkpoint of ours; give one of `meshgait fit`")

@@ -73,7 +73,7 @@ class RecogniseStage(Stage):
         optimizer: Literal["adamw", "sgd"] = "adamw",
         warmup: float = 0.05,
         losses: BodyLossWeights = BodyLossWeights(),  # noqa: B008 - frozen
-        decoder: Literal["simplex", "ridge"] = "simplex",
+        decoder: Literal["simplex", "ridge"] = "ridge",
         body: str | None = None,
         markers: str | None = None,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen

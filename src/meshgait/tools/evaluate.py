@@ -53,6 +53,8 @@ def read_metrics(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text())
         content["figures"].keys()
+        if missing := {"uses_3d", "data", "machine", "seconds"} - content.keys():
+            raise KeyError(*sorted(missing))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(f"{file} holds no figures of a run ({error}); train the run anew") from error
     return content | {"name": path.name if path.is_dir() else f"{path.parent.name}/{path.stem}"}
