@@ -18,6 +18,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from meshgait.callbacks.embeddings_file import EmbeddingsFile
 from meshgait.callbacks.evaluate import RetrievalEvaluation
 from meshgait.callbacks.metrics_file import MetricsFile
 from meshgait.callbacks.panels import HeatmapPanels
@@ -33,6 +34,7 @@ QUIET = (
     ".*smaller than the logging interval",
     ".*ckpt_path=.last. is set, but there is no last checkpoint",  # the first run of a resumable command
     ".*Checkpoint directory .* exists and is not empty",  # a resumed one
+    ".*in eval mode at the start of training",  # parts that are kept frozen
 )
 """Warnings of libraries that tell a user nothing to act on."""
 
@@ -66,9 +68,12 @@ class MeshGaitCLI(LightningCLI):
         parser.link_arguments("data.num_subjects", "model.init_args.num_subjects", apply_on="instantiate")
 
     def parse_arguments(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Parse, and find out first of all whether the checkpoint to go on from can be read."""
+        """Parse, and find out first of all whether there is a checkpoint to go on from and it can be read."""
         super().parse_arguments(*args, **kwargs)
-        path = self.config[self.config.subcommand].get("ckpt_path")
+        verb = self.config.subcommand
+        path = self.config[verb].get("ckpt_path")
+        if not path and verb != "fit":
+            raise ConfigError(f"{verb} without weights says nothing; give --ckpt_path RUN/checkpoints/last.ckpt")
         if path and path not in ("best", "last", "hpc"):  # words that Lightning looks up itself
             read_checkpoint(path)
 
@@ -102,17 +107,23 @@ class MeshGaitCLI(LightningCLI):
 
 
 def default_callbacks(root: Path, data: LightningDataModule, logs: bool) -> list[Callback]:
-    """Callbacks of every run: progress, checkpoint of each epoch, evaluation, pictures, figures."""
+    """Callbacks of every run: progress, checkpoint of each epoch, evaluation, pictures, figures, embeddings."""
     callbacks: list[Callback] = [
         progress_callback(),
-        ModelCheckpoint(dirpath=root / "checkpoints", save_last=True, save_top_k=0, save_on_train_epoch_end=True),
+        ModelCheckpoint(
+            dirpath=root / "checkpoints",
+            save_last=True,
+            save_top_k=0,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,  # a fit anew replaces last.ckpt: a last-v1.ckpt would go unnoticed
+        ),
         HeatmapPanels(),
         MetricsFile(),
     ]
     if logs:  # the monitor refuses to run without a logger
         callbacks.append(LearningRateMonitor("step"))
     if isinstance(data, SilhouetteDataModule):
-        callbacks.append(RetrievalEvaluation())
+        callbacks += [RetrievalEvaluation(), EmbeddingsFile()]
     return callbacks
 
 
@@ -129,7 +140,8 @@ def run(argv: Sequence[str]) -> int:
     Raises:
         ConfigError: the configuration has an unknown key or a value of the wrong type.
     """
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for part in ("pytorch", "fabric"):
+        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
     for text in QUIET:
         warnings.filterwarnings("ignore", message=text)
     try:

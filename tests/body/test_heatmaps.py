@@ -39,7 +39,9 @@ def test_one_voxel_is_worth_a_known_number_of_pixels_per_axis():
 
 def test_even_mass_lies_in_the_middle_with_depth_zero():
     volumes = torch.full((1, 1, *VOLUME), 1 / (8 * 16 * 11))
-    torch.testing.assert_close(soft_argmax(volumes, FRAME)[0, 0], torch.tensor([22.0, 32.0, 0.0]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        soft_argmax(volumes, FRAME)[0, 0], torch.tensor([22.0, 32.0, 0.0]), atol=1e-4, rtol=0
+    )
 
 
 def test_the_expectation_is_that_of_plain_loops():

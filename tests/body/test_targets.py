@@ -41,7 +41,7 @@ def geometry(flip=False, angle=0.0, scale=1.0, shift=(0.0, 0.0)):
 
 
 def moved(points, flip, angle, scale, shift):
-    """Crop points after flip, turn, scale and shift by complex numbers: u + i v, so exp(i angle) turns clockwise."""
+    """Crop points after flip, turn, scale, shift, by complex numbers: u + i v, so exp(i a) turns clockwise."""
     offsets = torch.complex(points[..., 0] - 22, points[..., 1] - 32)
     if flip:
         offsets = -offsets.conj()

@@ -84,8 +84,12 @@ def test_a_sanity_check_logs_nothing(data):
 
 
 def test_flat_names():
-    score = SimpleNamespace(rank1=50.0, numbers=lambda: {"rank1": 50.0, "rank5": 60, "mean_ap": 70, "mean_inp": 80})
-    other = SimpleNamespace(rank1=100.0, numbers=lambda: dict.fromkeys(("rank1", "rank5", "mean_ap", "mean_inp"), 100))
+    score = SimpleNamespace(
+        rank1=50.0, numbers=lambda: {"rank1": 50.0, "rank5": 60, "mean_ap": 70, "mean_inp": 80}
+    )
+    other = SimpleNamespace(
+        rank1=100.0, numbers=lambda: dict.fromkeys(("rank1", "rank5", "mean_ap", "mean_inp"), 100)
+    )
     flat = flatten({"nm": score, "cl": other}, "val")
     assert flat["val/rank1"] == 75
     assert (flat["val/rank1_nm"], flat["val/mean_inp_nm"], flat["val/rank5_cl"]) == (50, 80, 100)

@@ -67,7 +67,9 @@ def test_frames_come_from_different_test_subjects(tmp_path, tiny_size, tiny_stor
     tested = [i for i, walk in enumerate(store.sequences) if walk.subject in {"005", "006", "007", "008"}]
     owners = []
     for row in drawn[0]:
-        found = [i for i in tested for frame in store.silhouettes(i) if np.array_equal(frame / 255, row.silhouette)]
+        found = [
+            i for i in tested for frame in store.silhouettes(i) if np.array_equal(frame / 255, row.silhouette)
+        ]
         owners.append(store.sequences[found[0]].subject)
     assert len(set(owners)) == 4
 

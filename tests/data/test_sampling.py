@@ -128,7 +128,7 @@ def test_a_window_is_consecutive_and_reaches_both_ends():
     for seed in range(200):
         frames = choose_frames(10, 4, "window", seed)
         assert np.diff(frames).tolist() == [1, 1, 1]
-        assert 0 <= frames[0] and frames[-1] <= 9
+        assert frames[0] >= 0 and frames[-1] <= 9
         starts.add(int(frames[0]))
     assert starts == set(range(7))
 

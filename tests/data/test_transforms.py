@@ -26,7 +26,7 @@ def centroid(image):
 
 
 def moved(point, geometry, which):
-    """Where a point (u + i v) of the crop goes; a turn clockwise on screen, v being down, is a factor exp(i angle)."""
+    """Where a point (u + i v) of the crop goes; v being down, exp(i angle) turns clockwise on the screen."""
     centre = complex(WIDTH / 2, HEIGHT / 2)
     offset = point - centre
     if geometry.flip[which]:
@@ -134,7 +134,15 @@ def test_coarse_sequences_lose_detail_and_keep_the_large():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"flip": 1.5}, {"erase": -0.1}, {"coarse": 2}, {"rotate": -1}, {"shift": -1}, {"scale": -0.1}, {"scale": 1.0}],
+    [
+        {"flip": 1.5},
+        {"erase": -0.1},
+        {"coarse": 2},
+        {"rotate": -1},
+        {"shift": -1},
+        {"scale": -0.1},
+        {"scale": 1.0},
+    ],
     ids=str,
 )
 def test_strengths_out_of_range_are_refused(wrong):

@@ -43,7 +43,7 @@ def test_a_doubtful_outlier_loses_its_pull():
 
 
 def test_the_mesh_moves_and_grows_with_its_markers(default_markers):
-    """Decoders mix positions with weights that sum to one, so pixels or metres, here or there, are all the same."""
+    """Positions are mixed with weights that sum to one, so pixels or metres, here or there, are all the same."""
     mesh = MeshDecoder(torch.as_tensor(default_markers.simplex), adaptive=True)
     mesh.gamma.data.fill_(0.5)
     markers, sure, shift = torch.randn(1, 64, 3), torch.rand(1, 64), torch.tensor([3.0, -2.0, 1.0])

@@ -11,7 +11,9 @@ MASK = torch.tensor([[True, True, True, False], [True, True, True, True]])
 def yawed(points, angle):
     """Points (..., 3) = (u, v, d) turned about the vertical, u towards d."""
     u, v, d = points.unbind(-1)
-    return torch.stack([math.cos(angle) * u - math.sin(angle) * d, v, math.sin(angle) * u + math.cos(angle) * d], -1)
+    return torch.stack(
+        [math.cos(angle) * u - math.sin(angle) * d, v, math.sin(angle) * u + math.cos(angle) * d], -1
+    )
 
 
 @pytest.fixture
@@ -40,7 +42,9 @@ def test_the_walkers_left_ends_up_left_and_forward_ahead_whatever_the_view(walks
 
 @pytest.mark.parametrize("angle", [0.7, 2.5, -1.8])
 def test_the_view_does_not_matter(walks, angle):
-    torch.testing.assert_close(turn_to_front(yawed(walks, angle), MASK), turn_to_front(walks, MASK), atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        turn_to_front(yawed(walks, angle), MASK), turn_to_front(walks, MASK), atol=1e-3, rtol=0
+    )
 
 
 def test_masked_frames_do_not_turn_the_walker(walks):

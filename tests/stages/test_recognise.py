@@ -96,7 +96,9 @@ class Terms(Callback):
     """Keeps the names of what was logged in training."""
 
     def on_train_batch_end(self, trainer, *_):
-        self.names = {name.removeprefix("train/") for name in trainer.callback_metrics if name.startswith("train/")}
+        self.names = {
+            name.removeprefix("train/") for name in trainer.callback_metrics if name.startswith("train/")
+        }
 
 
 IDENTITY = {"loss", "triplet", "classification", "accuracy"}

@@ -60,9 +60,7 @@ def test_silhouettes_of_another_size_are_refused_with_the_remedy(tmp_path, tiny_
     writer = StoreWriter(tmp_path / "large", size=(128, 88), smpl=True)
     for index in (0, 40):
         walk, large = source.sequences[index], source.silhouettes(index).repeat(2, 1).repeat(2, 2)
-        writer.add(
-            walk.subject, walk.condition, walk.view, large, **{k: v for k, v in source.smpl(index).items()}
-        )
+        writer.add(walk.subject, walk.condition, walk.view, large, **{k: v for k, v in source.smpl(index).items()})
     writer.finish(partition=source.partition)
     data = BodyDataModule(str(tmp_path / "large"), batch_size=2, batches=1)
     with pytest.raises(ConfigError, match=r"large holds silhouettes of \(128, 88\).*takes \(64, 44\)"):

@@ -26,7 +26,9 @@ def supervision(size):
 def truth(store):
     """Two sequences of four frames."""
     rows = [store.smpl(i) for i in (0, 11)]
-    columns = (torch.stack([torch.from_numpy(r[k][:4]) for r in rows]) for k in ("poses", "betas", "cameras", "valid"))
+    columns = (
+        torch.stack([torch.from_numpy(r[k][:4]) for r in rows]) for k in ("poses", "betas", "cameras", "valid")
+    )
     return SmplTruth(*columns)
 
 

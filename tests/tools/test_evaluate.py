@@ -23,7 +23,7 @@ def make(folder, **content):
     folder.mkdir(parents=True)
     content = {
         "figures": figures(), "uses_3d": True, "data": {"path": "x", "hash": "a"}, "machine": "a box, 2 cores",
-        "seconds": 12.5, **content,
+        "seconds": 12.5, "protocol": "walkers", **content,
     }  # fmt: skip
     (folder / "metrics.json").write_text(json.dumps(content))
     return str(folder)
@@ -47,7 +47,7 @@ def test_one_table_of_baseline_2d_and_mesh_gait(tmp_path, capsys):
     assert "55.0" in two and "75.0" in two
     assert "35.0" in gei
     assert "61.2" in text and "70.1" in text  # millimetres
-    assert "a box, 2 cores, 12.5 s" in text
+    assert "a box, 2 cores, 12 s" in text
 
 
 def test_each_data_set_has_a_baseline_of_its_own(tmp_path, capsys):
@@ -64,7 +64,13 @@ def test_runs_of_stage_1_have_millimetres_alone(tmp_path, capsys):
 
 
 def test_views_and_errors_on_request(tmp_path, capsys):
-    cells = {"nm": {"probe_views": ["000", "090"], "gallery_views": ["000", "090"], "rank1": [[99.0, 11.0], [22.0, 88.0]]}}
+    cells = {
+        "nm": {
+            "probe_views": ["000", "090"],
+            "gallery_views": ["000", "090"],
+            "rank1": [[99.0, 11.0], [22.0, 88.0]],
+        }
+    }
     run = make(tmp_path / "run", cells=cells, errors={"wrong": 7, "same body": 3})
     assert main(["evaluate", run]) == 0
     assert "11.0" not in (text := capsys.readouterr().out) and "same body" not in text

@@ -191,7 +191,9 @@ class _Bomb:
     ],
     ids=str,
 )
-def test_each_error_is_one_line_and_leaves_nothing(tmp_path, checkpoints, walker, monkeypatch, capsys, change, says):
+def test_each_error_is_one_line_and_leaves_nothing(
+    tmp_path, checkpoints, walker, monkeypatch, capsys, change, says
+):
     monkeypatch.chdir(tmp_path)
     Path("bomb.pkl").write_bytes(pickle.dumps(_Bomb()))
     torch.save(_Bomb(), "bomb.ckpt")

