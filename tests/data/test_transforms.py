@@ -148,3 +148,12 @@ def test_coarse_sequences_lose_detail_and_keep_the_large():
 def test_strengths_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         Augmentation(**wrong)
+
+
+def test_thickness_thins_or_thickens_by_one_or_two_pixels_and_is_one_change_a_sequence():
+    frames = torch.zeros(40, 2, 64, 44)
+    frames[:, :, 20:40, 10:30] = 1
+    changed, _ = Augmentation(thickness=0.8)(frames, torch.Generator().manual_seed(0))
+    sides = {round(float(sequence[0].sum()) ** 0.5) for sequence in changed}
+    assert sides == {16, 18, 20, 22, 24}
+    assert torch.equal(changed[:, 0], changed[:, 1])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from einops import rearrange
 from torch import Generator, Tensor
-from torch.nn.functional import affine_grid, grid_sample, interpolate
+from torch.nn.functional import affine_grid, grid_sample, interpolate, max_pool2d
 
 from meshgait.errors import ConfigError
 
@@ -43,6 +43,8 @@ class Augmentation:
         shift: largest shift in pixels either way, per axis.
         erase: probability that a random rectangle of a sequence is blanked.
         coarse: probability that a sequence is seen at half resolution (as from a small or distant figure).
+        thickness: probability that figures are thinned or thickened by one or two pixels a side (as by another
+            background or another way of segmenting).
     """
 
     flip: float = 0.0
@@ -51,9 +53,10 @@ class Augmentation:
     shift: float = 0.0
     erase: float = 0.0
     coarse: float = 0.0
+    thickness: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("flip", "erase", "coarse"):
+        for name in ("flip", "erase", "coarse", "thickness"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"augmentation {name} is {getattr(self, name)}; a probability lies in 0..1")
         for name in ("rotate", "shift", "scale"):
@@ -82,6 +85,8 @@ class Augmentation:
             silhouettes = _warp(silhouettes, geometry)
         if self.coarse:
             silhouettes = self._blur(silhouettes, generator)
+        if self.thickness:
+            silhouettes = self._thicken(silhouettes, generator)
         if self.erase:
             silhouettes = self._blank(silhouettes, generator)
         return silhouettes, geometry
@@ -92,6 +97,13 @@ class Augmentation:
         half = interpolate(silhouettes, (height // 2, width // 2), mode="area").round()
         full = interpolate(half, (height, width), mode="bilinear")
         return torch.where(rearrange(chosen, "b -> b 1 1 1"), full, silhouettes)
+
+    def _thicken(self, silhouettes: Tensor, generator: Generator) -> Tensor:
+        chosen = torch.rand(len(silhouettes), generator=generator) < self.thickness
+        change = torch.randint(1, 3, (len(silhouettes),), generator=generator)
+        change *= torch.randint(0, 2, (len(silhouettes),), generator=generator) * 2 - 1
+        change = torch.where(chosen, change, 0).tolist()
+        return torch.stack([_grow(x, pixels) for x, pixels in zip(silhouettes, change, strict=True)])
 
     def _blank(self, silhouettes: Tensor, generator: Generator) -> Tensor:
         count, _, height, width = silhouettes.shape
@@ -104,6 +116,14 @@ class Augmentation:
         ]
         hole = inside[0][:, :, None] & inside[1][:, None, :] & chosen[:, None, None]
         return silhouettes.masked_fill(rearrange(hole, "b h w -> b 1 h w").to(silhouettes.device), 0.0)
+
+
+def _grow(frames: Tensor, pixels: int) -> Tensor:
+    """Dilate frames (T, H, W) by so many pixels a side; a negative number erodes."""
+    if not pixels:
+        return frames
+    sign = 1 if pixels > 0 else -1
+    return sign * max_pool2d(sign * frames, 2 * abs(pixels) + 1, 1, abs(pixels))
 
 
 def _warp(silhouettes: Tensor, geometry: Geometry) -> Tensor:
