@@ -172,7 +172,11 @@ def test_a_killed_fit_is_taken_up_to_the_same_weights(words, tmp_path, monkeypat
         "--model.augmentation={flip: 0.5, rotate: 10, scale: 0.1, shift: 2, erase: 0.5, coarse: 0.5}",
     ]  # fmt: skip
     assert main(words("fit", FINETUNE, tmp_path / "straight", *more)) == 0
-    step = RecogniseStage.training_step
+    step, steps = RecogniseStage.training_step, []
+
+    def watched(self, batch, batch_idx):
+        steps.append((self.current_epoch, batch_idx))
+        return step(self, batch, batch_idx)
 
     def dies(self, batch, batch_idx):
         if self.current_epoch == 2 and batch_idx == 1:
@@ -183,9 +187,12 @@ def test_a_killed_fit_is_taken_up_to_the_same_weights(words, tmp_path, monkeypat
     resumable = words("fit", FINETUNE, tmp_path / "resumed", *more, "--ckpt_path=last")
     with pytest.raises(Killed):
         main(resumable)
+    assert [path.name for path in (tmp_path / "resumed").glob("*/*")] == ["last.ckpt"]
+    assert torch.load(tmp_path / "resumed" / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 4
     assert not (tmp_path / "resumed" / "metrics.json").exists()
-    monkeypatch.undo()
+    monkeypatch.setattr(RecogniseStage, "training_step", watched)
     assert main(resumable) == 0
+    assert steps == [(2, 0), (2, 1)]  # it did go on, and did not begin anew
     paths = [tmp_path / name / "checkpoints" / "last.ckpt" for name in ("straight", "resumed")]
     one, two = (torch.load(path, weights_only=True) for path in paths)
     assert one["global_step"] == two["global_step"] == 6

@@ -110,12 +110,13 @@ def default_callbacks(root: Path, data: LightningDataModule, logs: bool) -> list
     """Callbacks of every run: progress, checkpoint of each epoch, evaluation, pictures, figures, embeddings."""
     callbacks: list[Callback] = [
         progress_callback(),
+        # one file, replaced after each epoch; `save_last` alone would write it at the very end of a fit only,
+        # and a version counter would write a new one beside that of an earlier fit, unnoticed by later stages
         ModelCheckpoint(
             dirpath=root / "checkpoints",
-            save_last=True,
-            save_top_k=0,
+            filename=ModelCheckpoint.CHECKPOINT_NAME_LAST,
             save_on_train_epoch_end=True,
-            enable_version_counter=False,  # a fit anew replaces last.ckpt: a last-v1.ckpt would go unnoticed
+            enable_version_counter=False,
         ),
         HeatmapPanels(),
         MetricsFile(),

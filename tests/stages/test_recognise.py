@@ -212,10 +212,19 @@ def test_training_goes_on_only_with_the_same_people(tmp_path, tiny_size, data):
     runner = trainer(tmp_path)
     runner.fit(RecogniseStage(tiny_size, 4, use_3d=False), data)
     runner.save_checkpoint(tmp_path / "x.ckpt")
-    with pytest.raises(RuntimeError, match="size mismatch"):
+    with pytest.raises(ConfigError, match="num_subjects"):
         trainer(tmp_path, max_epochs=2).fit(
             RecogniseStage(tiny_size, 3, use_3d=False), data, ckpt_path=tmp_path / "x.ckpt"
         )
+
+
+def test_a_checkpoint_of_another_network_is_refused_by_name(tmp_path, tiny_size, data):
+    runner = trainer(tmp_path)
+    runner.fit(RecogniseStage(tiny_size, 4, use_3d=False), data)
+    runner.save_checkpoint(tmp_path / "x.ckpt")
+    other = RecogniseStage(dataclasses.replace(tiny_size, embedding=4), 4)
+    with pytest.raises(ConfigError, match="another size, use_3d of the model"):
+        trainer(tmp_path).test(other, data, ckpt_path=tmp_path / "x.ckpt")
 
 
 def test_validation_reports_3d_errors_where_there_is_truth(tmp_path, tiny_size, data, silent):

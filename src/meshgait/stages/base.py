@@ -99,6 +99,20 @@ class Stage(LightningModule):
         """Put in what is needed to rebuild the network; plain values only, so that it loads without code."""
         checkpoint[SETTINGS] = {"stage": type(self).__name__, "version": __version__, **self.settings}
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse, by name, the checkpoint of a network that was built otherwise."""
+        own, saved = {"stage": type(self).__name__, **self.settings}, checkpoint.get(SETTINGS, {})
+        own["size"] = {name: own["size"].get(name) for name in saved.get("size", {})}  # it may know fewer
+        shapes = ["stage", "size", "use_3d", "fusion", "decoder"]
+        if self._trainer is not None and self.trainer.training:
+            shapes.append("num_subjects")  # elsewhere the classifier is not used
+        other = [name for name in shapes if saved.get(name) != own.get(name)]
+        if other:
+            raise ConfigError(
+                f"the checkpoint was trained with another {', '.join(other)} of the model; "
+                "give the same settings, or train in another trainer.default_root_dir"
+            )
+
     def log_terms(self, prefix: str, terms: dict[str, Tensor], batch_size: int) -> None:
         """Log each loss term by name."""
         self.log_dict({f"{prefix}/{name}": term for name, term in terms.items()}, batch_size=batch_size)

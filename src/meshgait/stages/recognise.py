@@ -215,6 +215,7 @@ class RecogniseStage(Stage):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave the classifier out where it was trained on other subjects: embeddings do not need it."""
+        super().on_load_checkpoint(checkpoint)
         own, saved = (
             {n: v for n, v in state.items() if n.startswith(CLASSIFIER)}
             for state in (self.state_dict(), checkpoint["state_dict"])
