@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup data pretrain finetune baseline evaluate usf test lint format clean
+.PHONY: help setup data pretrain finetune baseline evaluate report sweep usf small notebooks test lint format clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WALKERS ?= data/walkers
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+SWEEP ?= experiments/sweeps/pretrain.yaml
+SWEEP_WORKERS ?= 1
 export WANDB_SILENT ?= true
 
 help:  ## this list
@@ -45,6 +47,13 @@ runs/baseline/metrics.json: $(WALKERS)/meta.json
 evaluate: runs/baseline/metrics.json runs/finetune/metrics.json  ## one table: GEI baseline, 2D only, Mesh-Gait
 	@$(BIN)/meshgait evaluate runs/pretrain runs/baseline runs/finetune
 
+report: runs/pretrain/metrics.json runs/finetune/metrics.json  ## one page of both runs: runs/report.html
+	@$(BIN)/meshgait report runs/pretrain runs/finetune --out runs/report.html --overwrite
+
+sweep: $(WALKERS)/meta.json  ## search settings: make sweep SWEEP=experiments/sweeps/pretrain.yaml
+	$(if $(findstring finetune,$(SWEEP)),@$(MAKE) --no-print-directory pretrain)
+	$(BIN)/meshgait sweep $(SWEEP) --workers $(SWEEP_WORKERS)
+
 usf: runs/usf/metrics.json runs/usf-2d/metrics.json runs/usf-zero-shot/metrics-usf.json  ## real people: make usf USF=folder
 	@$(BIN)/meshgait evaluate runs/usf-zero-shot/metrics-usf.json runs/usf-2d runs/usf
 
@@ -58,12 +67,35 @@ runs/usf/metrics.json: data/usf/meta.json runs/pretrain/metrics.json
 runs/usf-2d/metrics.json: data/usf/meta.json
 	$(BIN)/meshgait fit --config experiments/finetune/usf-2d.yaml --ckpt_path last
 
-runs/usf-zero-shot/metrics-usf.json: data/usf/meta.json runs/finetune/metrics.json
+runs/robust/metrics.json: runs/pretrain/metrics.json
+	$(BIN)/meshgait fit --config experiments/finetune/walkers-robust.yaml --ckpt_path last
+
+runs/usf-zero-shot/metrics-usf.json: data/usf/meta.json runs/robust/metrics.json
 	$(BIN)/meshgait test --config experiments/finetune/usf.yaml --trainer.default_root_dir runs/usf-zero-shot \
-		--model.pretrained null --ckpt_path runs/finetune/checkpoints/last.ckpt
+		--model.pretrained null --ckpt_path runs/robust/checkpoints/last.ckpt
+
+small: runs/small-finetune/metrics.json runs/small-baseline/metrics.json  ## both stages in two minutes, for the notebooks
+
+data/small/meta.json: | $(STAMP)
+	$(BIN)/meshgait walkers data/small --bodies 10 --test-fraction 0.4 --views 0,45,90 --frames 16 --workers $(WORKERS)
+
+runs/small-pretrain/metrics.json: data/small/meta.json
+	$(BIN)/meshgait fit --config experiments/pretrain/small.yaml --ckpt_path last
+
+runs/small-finetune/metrics.json: runs/small-pretrain/metrics.json
+	$(BIN)/meshgait fit --config experiments/finetune/small.yaml --ckpt_path last
+
+runs/small-baseline/metrics.json: data/small/meta.json
+	$(BIN)/meshgait fit --config experiments/finetune/small-2d.yaml --ckpt_path last
+
+notebooks: small  ## run the notebooks; pages with their pictures in runs/notebooks
+	PLOTLY_RENDERER=notebook $(BIN)/jupyter nbconvert --to html --execute --log-level WARN --output-dir runs/notebooks \
+		--ExecutePreprocessor.startup_timeout=600 --ExecutePreprocessor.timeout=600 \
+		--HTMLExporter.require_js_url= --HTMLExporter.mathjax_url= notebooks/*.ipynb
+	@ls runs/notebooks/*.html
 
 test: $(STAMP)  ## all tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 lint: $(STAMP)  ## style and format
 	$(BIN)/ruff check .

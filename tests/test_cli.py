@@ -14,7 +14,20 @@ from meshgait.errors import DataError
 
 ROOT = Path(__file__).parents[1]
 CONFIG = str(ROOT / "experiments" / "finetune" / "walkers-2d.yaml")
-VERBS = ("fit", "validate", "test", "predict", "body", "markers", "walkers", "pack", "evaluate")
+VERBS = (
+    "fit",
+    "validate",
+    "test",
+    "predict",
+    "body",
+    "markers",
+    "walkers",
+    "pack",
+    "evaluate",
+    "report",
+    "sweep",
+    "trial",
+)
 
 
 def one_line(capsys):

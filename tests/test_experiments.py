@@ -1,6 +1,7 @@
 """Each shipped experiment is run for a step or two, by the command line that users type."""
 
 import json
+import shutil
 import struct
 from dataclasses import asdict
 from pathlib import Path
@@ -210,6 +211,18 @@ def test_repeating_the_command_of_a_whole_run_changes_nothing(fit, words):
     before = (folder / "metrics.json").read_text()
     assert main(words("fit", FLAT, folder, "--ckpt_path=last")) == 0
     assert (folder / "metrics.json").read_text() == before
+
+
+def test_a_fit_that_was_killed_before_its_figures_finds_them(fit, words, tmp_path):
+    for name in (PRETRAIN, FLAT):
+        folder = tmp_path / Path(name).stem
+        shutil.copytree(fit(name), folder)
+        (folder / "metrics.json").unlink()
+        assert main(words("fit", name, folder, "--ckpt_path", "last")) == 0
+        found, known = metrics(folder), metrics(fit(name))
+        assert found["step"] == known["step"] and found["stage"] == known["stage"]
+        for key in known["figures"].keys() & {"val/mpjpe", "val/rank1_nm", "val/mean_ap_nm"}:
+            assert found["figures"][key] == known["figures"][key]
 
 
 def test_testing_the_checkpoint_gives_the_figures_of_the_fit(fit, words):

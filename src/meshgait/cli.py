@@ -9,6 +9,9 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from types import ModuleType
+
+from rich.console import Console
 
 from meshgait import __version__
 from meshgait.errors import ConfigError, MeshGaitError
@@ -25,6 +28,9 @@ TOOLS = {
     "walkers": "write synthetic walkers with SMPL truth as a packed store",
     "pack": "convert a data set to a packed store",
     "evaluate": "print one table of the runs' figures",
+    "report": "write one page of runs side by side: settings, curves, tables, pictures, meshes to turn",
+    "sweep": "search settings with a W&B sweep file, here or at W&B",
+    "trial": "one trial of a sweep: one or more experiments in a row",
     "predict": "embedding, heatmaps, skeleton and mesh of one walker, or (with --config) embeddings of a store",
 }
 
@@ -55,9 +61,7 @@ def _is_training(argv: Sequence[str]) -> bool:
 
 def _train(argv: Sequence[str]) -> int:
     keep_memory()
-    from meshgait.training import run  # imports torch, hence only now and only here
-
-    return run(argv)
+    return _load("meshgait.training").run(argv)  # imports torch, hence only now and only here
 
 
 def _tool(argv: Sequence[str]) -> int:
@@ -69,7 +73,7 @@ def _tool(argv: Sequence[str]) -> int:
         verbs.add_parser(name, help=text, add_help=False)
     for name, text in TOOLS.items():
         if name == wanted:  # only the verb in use is imported: the others may be slow to load
-            importlib.import_module(f"meshgait.tools.{name}").add_parser(verbs)
+            _load(f"meshgait.tools.{name}").add_parser(verbs)
         else:
             verbs.add_parser(name, help=text, add_help=False)
     arguments = parser.parse_args(argv)
@@ -77,6 +81,15 @@ def _tool(argv: Sequence[str]) -> int:
         parser.print_help()
         return 0 if not argv else 2
     return importlib.import_module(f"meshgait.tools.{wanted}").run(arguments) or 0
+
+
+def _load(module: str) -> ModuleType:
+    """Import a part; a terminal is told, for PyTorch takes seconds."""
+    console = Console()
+    if not console.is_interactive:
+        return importlib.import_module(module)
+    with console.status("loading"):
+        return importlib.import_module(module)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -11,18 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from jsonargparse import ArgumentError
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from meshgait.callbacks.checkpoints import WholeCheckpoints, last_checkpoint, last_path
 from meshgait.callbacks.embeddings_file import EmbeddingsFile
 from meshgait.callbacks.evaluate import RetrievalEvaluation
-from meshgait.callbacks.metrics_file import MetricsFile
+from meshgait.callbacks.evaluation_file import EvaluationFile
+from meshgait.callbacks.history import HistoryFile
+from meshgait.callbacks.metrics_file import MetricsFile, provenance
+from meshgait.callbacks.output import write_whole
 from meshgait.callbacks.panels import HeatmapPanels
 from meshgait.callbacks.progress import progress_callback
+from meshgait.callbacks.recognition import RecognitionPictures
+from meshgait.callbacks.tracking import RunIdentity, WandbRun, run_id_of
+from meshgait.callbacks.walk import WalkAnimation
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.errors import ConfigError, MeshGaitError, OutputError
 from meshgait.stages.base import read_checkpoint
@@ -32,9 +40,10 @@ QUIET = (
     ".*does not have many workers",  # memory-mapped stores seldom need any
     ".*isinstance.treespec, LeafSpec",  # of torch, within lightning
     ".*smaller than the logging interval",
-    ".*ckpt_path=.last. is set, but there is no last checkpoint",  # the first run of a resumable command
+    r".*ckpt_path=.last.\)? is set, but there is no last checkpoint",  # the first run of a resumable command
     ".*Checkpoint directory .* exists and is not empty",  # a resumed one
     ".*in eval mode at the start of training",  # parts that are kept frozen
+    ".*The dirpath has changed from",  # evaluation in another run folder
 )
 """Warnings of libraries that tell a user nothing to act on."""
 
@@ -47,14 +56,17 @@ SCAFFOLDING = re.compile(
 
 
 class SaveConfig(SaveConfigCallback):
-    """The resolved configuration as ``config.yaml`` in the run folder."""
+    """The resolved configuration as ``config.yaml`` in the run folder; with what the run is of, in the loggers."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write it once, by rank 0, for runs that train."""
-        if trainer.is_global_zero and stage == "fit" and not trainer.fast_dev_run:
-            folder = Path(trainer.default_root_dir)
-            folder.mkdir(parents=True, exist_ok=True)
-            self.parser.save(self.config, folder / "config.yaml", skip_none=False, overwrite=True, multifile=False)
+        """Stamp loggers; write the file, by rank 0, for runs that train."""
+        if trainer.fast_dev_run or not trainer.is_global_zero:
+            return
+        text = self.parser.dump(self.config, skip_none=False)
+        if stage == "fit":
+            write_whole(Path(trainer.default_root_dir) / "config.yaml", lambda path: path.write_text(text))
+        for logger in trainer.loggers:
+            logger.log_hyperparams({**yaml.safe_load(text), "run": provenance(trainer, pl_module)})
 
 
 class MeshGaitCLI(LightningCLI):
@@ -64,6 +76,9 @@ class MeshGaitCLI(LightningCLI):
         """Options besides trainer, model and data."""
         parser.add_argument("--wandb", default="offline", type=str, help="offline, online or disabled")
         parser.add_argument("--project", default="mesh-gait", type=str, help="W&B project")
+        parser.add_argument(
+            "--pictures", default=1, type=int, help="draw after every so many validations (0: no pictures)"
+        )
         parser.add_argument("--threads", default=0, type=int, help="CPU threads of torch; 0 leaves its default")
         parser.link_arguments("data.num_subjects", "model.init_args.num_subjects", apply_on="instantiate")
 
@@ -72,10 +87,11 @@ class MeshGaitCLI(LightningCLI):
         super().parse_arguments(*args, **kwargs)
         verb = self.config.subcommand
         path = self.config[verb].get("ckpt_path")
+        self._resumed: dict[str, Any] | None = None
         if not path and verb != "fit":
             raise ConfigError(f"{verb} without weights says nothing; give --ckpt_path RUN/checkpoints/last.ckpt")
         if path and path not in ("best", "last", "hpc"):  # words that Lightning looks up itself
-            read_checkpoint(path)
+            self._resumed = read_checkpoint(path)
 
     def before_instantiate_classes(self) -> None:
         """Threads, before anything computes."""
@@ -84,6 +100,10 @@ class MeshGaitCLI(LightningCLI):
             torch.set_num_threads(threads)
         if self._get(self.config, "wandb") not in ("offline", "online", "disabled"):
             raise ConfigError(f"--wandb is {self._get(self.config, 'wandb')!r}; use offline, online or disabled")
+        if self._get(self.config, "pictures") < 0:
+            raise ConfigError(
+                f"--pictures is {self._get(self.config, 'pictures')}; 0 draws none, 1 at each validation"
+            )
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
         """Trainer with the run folder's logger and our callbacks, unless the configuration names others."""
@@ -97,42 +117,57 @@ class MeshGaitCLI(LightningCLI):
                 f"{root} cannot be made ({error.strerror}); set trainer.default_root_dir to a folder you own"
             ) from error
         kwargs.setdefault("default_root_dir", str(root))
-        given = list(settings.get("callbacks") or [])
+        fits, run_id = self.subcommand == "fit", run_id_of(self._resumed_from(root))
         if settings.get("logger") is None:
             mode, project = self._get(self.config, "wandb"), self._get(self.config, "project")
-            kwargs["logger"] = make_logger(root, mode, project)
-        own = default_callbacks(root, self.datamodule, logs=bool(kwargs.get("logger", settings.get("logger"))))
+            wanted = mode != "disabled" and self.subcommand != "predict"
+            kwargs["logger"] = WandbRun(root, mode, project, run_id) if wanted else False
+        given = list(settings.get("callbacks") or [])
+        own = default_callbacks(root, self.datamodule, self._get(self.config, "pictures"))
+        own += [HistoryFile(), LearningRateMonitor("step"), RunIdentity(run_id)] if fits else []
         kwargs["callbacks"] = given + [c for c in own if type(c) not in map(type, given)]
+        plugins = list(settings.get("plugins") or [])
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            kwargs["plugins"] = [*plugins, WholeCheckpoints()]
         return super().instantiate_trainer(**kwargs)
 
+    def after_fit(self) -> None:
+        """Figures of a fit that was killed between its last checkpoint and them: it has nothing left to train."""
+        trainer, file = self.trainer, Path(self.trainer.default_root_dir) / "metrics.json"
+        complete = trainer.state.finished and trainer.global_step >= trainer.estimated_stepping_batches
+        if file.exists() or not complete or trainer.fast_dev_run:
+            return
+        trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
+        for callback in trainer.callbacks:
+            if isinstance(callback, MetricsFile):
+                callback.write(trainer, self.model)
 
-def default_callbacks(root: Path, data: LightningDataModule, logs: bool) -> list[Callback]:
-    """Callbacks of every run: progress, checkpoint of each epoch, evaluation, pictures, figures, embeddings."""
-    callbacks: list[Callback] = [
-        progress_callback(),
-        # one file, replaced after each epoch; `save_last` alone would write it at the very end of a fit only,
-        # and a version counter would write a new one beside that of an earlier fit, unnoticed by later stages
-        ModelCheckpoint(
-            dirpath=root / "checkpoints",
-            filename=ModelCheckpoint.CHECKPOINT_NAME_LAST,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        ),
-        HeatmapPanels(),
-        MetricsFile(),
-    ]
-    if logs:  # the monitor refuses to run without a logger
-        callbacks.append(LearningRateMonitor("step"))
-    if isinstance(data, SilhouetteDataModule):
-        callbacks += [RetrievalEvaluation(), EmbeddingsFile()]
+    def _resumed_from(self, root: Path) -> dict[str, Any] | None:
+        """The checkpoint that a fit goes on from; other verbs make runs of their own."""
+        if self.subcommand != "fit":
+            return None
+        if self._get(self.config, "ckpt_path") == "last" and last_path(root).is_file():
+            return read_checkpoint(last_path(root))
+        return self._resumed
+
+
+def default_callbacks(root: Path, data: LightningDataModule, pictures: int) -> list[Callback]:
+    """Callbacks of every run: progress, checkpoint of each epoch, evaluation, figures, embeddings, pictures.
+
+    Args:
+        root: run folder.
+        data: what is learnt from.
+        pictures: draw after every so many validations (0: never).
+    """
+    recognises = isinstance(data, SilhouetteDataModule)
+    callbacks: list[Callback] = [progress_callback(), last_checkpoint(root), MetricsFile()]
+    if recognises:
+        callbacks += [RetrievalEvaluation(), EvaluationFile(), EmbeddingsFile()]
+    if pictures:
+        callbacks += [HeatmapPanels(every=pictures), WalkAnimation(every=pictures)]
+    if pictures and recognises:
+        callbacks.append(RecognitionPictures(every=pictures))
     return callbacks
-
-
-def make_logger(root: Path, mode: str, project: str) -> WandbLogger | bool:
-    """W&B logger that writes to the run folder; offline unless asked otherwise, nothing at all if disabled."""
-    if mode == "disabled":
-        return False
-    return WandbLogger(name=root.name, save_dir=str(root), project=project, offline=mode == "offline")
 
 
 def run(argv: Sequence[str]) -> int:
@@ -166,7 +201,17 @@ def run(argv: Sequence[str]) -> int:
         if own is None and not isinstance(error, ArgumentError):
             raise
         raise own or _plain(error) from error
+    finally:
+        _finish_wandb(failed=sys.exc_info()[0] is not None)
     return 0
+
+
+def _finish_wandb(failed: bool) -> None:
+    """End the W&B run of this process, if there is one, and wait until its file is whole."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.run.finish(exit_code=int(failed))
+        wandb.teardown(int(failed))  # offline, `finish` alone returns before everything is written
 
 
 def _own_error(error: BaseException | None) -> MeshGaitError | None:

@@ -27,7 +27,8 @@ class Module:
 
 def run(callback, data, embeddings, sanity=False, batches=4):
     """Feed the embeddings of the test sequences through the callback, in batches and out of order."""
-    trainer, module = SimpleNamespace(datamodule=data, sanity_checking=sanity), Module()
+    trainer = SimpleNamespace(datamodule=data, sanity_checking=sanity, is_global_zero=True)
+    module = Module()
     order = np.random.default_rng(0).permutation(np.flatnonzero(data.split.test))
     callback.on_validation_epoch_start(trainer, module)
     for number, part in enumerate(np.array_split(order, batches)):

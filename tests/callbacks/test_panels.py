@@ -10,6 +10,7 @@ from meshgait.data.datamodule import BodyDataModule, SilhouetteDataModule
 from meshgait.data.dataset import SequenceDataset, collate
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
+from meshgait.viz.panels import PanelRow
 
 
 @pytest.fixture
@@ -98,3 +99,33 @@ def test_drawing_leaves_the_modes_of_the_network_alone(tiny_size, store):
     panel_rows(stage.network.reconstructor(), stage.supervision, batch)
     assert not any(module.training for module in stage.network.modules())
     assert torch.is_grad_enabled()
+
+
+def test_meshes_are_kept_in_metres_upright_and_at_the_pelvis(tmp_path, tiny_size, tiny_store, store, drawn):
+    data = BodyDataModule(str(tiny_store), batch_size=4, batches=1, eval_frames=1)
+    stage = ReconstructStage(tiny_size)
+    fit(tmp_path, stage, data, HeatmapPanels(rows=3, meshes=2), max_epochs=1)
+    with np.load(tmp_path / "mesh.npz", allow_pickle=False) as file:
+        arrays = dict(file)
+    assert arrays["vertices"].shape == arrays["true_vertices"].shape == (2, len(drawn[0][0].vertices), 3)
+    assert arrays["vertices"].dtype == np.float16 and arrays["silhouettes"].shape == (2, 64, 44)
+    np.testing.assert_array_equal(arrays["faces"], stage.supervision.faces)
+    tested = np.flatnonzero(data.split.test)
+    for name, silhouette, true in zip(
+        arrays["names"], arrays["silhouettes"], arrays["true_vertices"], strict=True
+    ):
+        (index,) = [i for i in tested if "-".join(store.sequences[i][:3]) == name]
+        (frame,) = np.flatnonzero([np.array_equal(x, silhouette) for x in store.silhouettes(index)])[:1]
+        truth = {key: torch.from_numpy(array[frame : frame + 1]) for key, array in store.smpl(index).items()}
+        # a second route: the body itself, in the camera's frame, which is upright and in metres
+        posed = stage.supervision.targets.body(truth["betas"], truth["poses"])
+        np.testing.assert_allclose(true, (posed.vertices - posed.joints[:, :1])[0].numpy(), atol=2e-3)
+
+
+def test_without_truth_a_mesh_has_the_usual_stature():
+    vertices = np.array([[0, 10, 0], [0, 61, 0]], float)
+    row = PanelRow(np.zeros((64, 44)), None, np.array([[1.0, 30, 2]]), vertices)
+    arrays = panels.mesh_arrays([row], np.zeros((1, 3)), ["a"], None)
+    assert np.ptp(arrays["vertices"][0, :, 1]) == pytest.approx(panels.STATURE, rel=1e-3)
+    assert arrays["vertices"][0, 0, 1] > 0 > arrays["vertices"][0, 1, 1]  # what was above is above
+    assert "true_vertices" not in arrays

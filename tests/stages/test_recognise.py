@@ -12,6 +12,7 @@ from meshgait.errors import ConfigError, DataError
 from meshgait.models.mesh import MeshDecoder
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
+from meshgait.stages.supervision import BodyLossWeights
 
 
 def trainer(tmp_path, **options):
@@ -63,6 +64,45 @@ def test_a_stage_1_of_another_size_is_refused(tiny_size, first):
 def test_freezing_noise_is_refused(tiny_size):
     with pytest.raises(ConfigError, match="pretrained"):
         RecogniseStage(tiny_size, 4, freeze_3d=True)
+
+
+NO_IDENTITY = {"triplet_weight": 0.0, "class_weight": 0.0}
+NO_3D = BodyLossWeights(**dict.fromkeys(dataclasses.asdict(BodyLossWeights()), 0.0))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"triplet_weight": -1.0}, "triplet_weight is -1"),
+        ({"class_weight": float("nan")}, "class_weight is nan"),
+        ({"body_weight": -0.5}, "body_weight is -0.5"),
+        ({"lr_3d": -1.0}, "lr_3d is -1"),
+        ({"margin": -0.2}, "margin is -0.2"),
+        (NO_IDENTITY | {"use_3d": False}, "nothing to train"),
+        (NO_IDENTITY | {"body_weight": 0.0}, "nothing to train"),
+        (NO_IDENTITY | {"losses": NO_3D}, "nothing to train"),
+        (NO_IDENTITY | {"pretrained": "first", "freeze_3d": True}, "nothing to train"),
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_train_are_refused(tiny_size, first, options, says):
+    if "pretrained" in options:
+        options = options | {"pretrained": str(first)}
+    with pytest.raises(ConfigError, match=says):
+        RecogniseStage(tiny_size, 4, **options)
+
+
+def test_3d_alone_trains_where_there_is_truth_and_is_refused_where_there_is_none(
+    tmp_path, tiny_size, data, silent
+):
+    stage = RecogniseStage(tiny_size, 4, **NO_IDENTITY)
+    before = stage.network.lifter.head.clone()
+    trainer(tmp_path).fit(stage, data)
+    assert not torch.equal(stage.network.lifter.head, before)
+    with pytest.raises(ConfigError, match="no 3D truth"):
+        trainer(tmp_path).fit(
+            RecogniseStage(tiny_size, 4, **NO_IDENTITY), SilhouetteDataModule(str(silent), subjects=2, frames=3)
+        )
 
 
 @pytest.mark.parametrize("validate", [False, True])

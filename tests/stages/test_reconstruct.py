@@ -1,3 +1,6 @@
+from dataclasses import asdict
+
+import numpy as np
 import pytest
 import torch
 from lightning import Trainer
@@ -7,6 +10,7 @@ from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import ConfigError
 from meshgait.stages.base import read_checkpoint
 from meshgait.stages.reconstruct import ReconstructStage
+from meshgait.stages.supervision import BodyLossWeights
 
 
 def trainer(tmp_path, **options):
@@ -29,6 +33,29 @@ def test_it_learns_what_it_is_shown(tmp_path, tiny_size, tiny_store):
     trainer(tmp_path).fit(stage, data)
     assert len(errors) == 60
     assert errors[-1] < 0.35 * errors[0]
+
+
+NOTHING = BodyLossWeights(**dict.fromkeys(asdict(BodyLossWeights()), 0.0))
+
+
+def test_weights_that_train_nothing_are_refused(tiny_size):
+    with pytest.raises(ConfigError, match="all weights of losses are 0"):
+        ReconstructStage(tiny_size, losses=NOTHING)
+
+
+def test_the_loss_of_a_validation_counts_frames(tmp_path, tiny_size, tiny_store, monkeypatch):
+    """It does not depend on how frames are shared out to batches, of which the last is smaller."""
+    stage = ReconstructStage(tiny_size)
+    losses = []
+    for size in (256, 40):  # frames at once, of 240
+        data = BodyDataModule(str(tiny_store), eval_frames=6)
+        loader, dataset = data._loader, data._dataset(6, "spread")
+        indices = np.flatnonzero(data.split.test)
+        monkeypatch.setattr(data, "val_dataloader", lambda: loader(dataset, indices=indices, size=size // 6))  # noqa: B023
+        runner = trainer(tmp_path, limit_val_batches=1.0)
+        runner.validate(stage, data, verbose=False)
+        losses.append(float(runner.callback_metrics["val/loss"]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 def test_validation_reports_millimetres_of_held_out_subjects(tmp_path, tiny_size, tiny_store):

@@ -150,6 +150,19 @@ def test_the_choice_leaves_global_random_numbers_alone(truth, size):
     assert torch.equal(torch.get_rng_state(), after_drawing)
 
 
+@pytest.mark.parametrize("name", dataclasses.asdict(BodyLossWeights()))
+@pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf")])
+def test_weights_out_of_range_are_refused(name, weight):
+    with pytest.raises(ConfigError, match=f"losses.{name} is {weight}"):
+        BodyLossWeights(**{name: weight})
+
+
+@pytest.mark.parametrize(("term", "reaches"), [("joints", False), ("vertices", True), ("edges", True)])
+def test_what_no_loss_reaches_is_not_trained(size, term, reaches):
+    weights = BodyLossWeights(**{n: float(n == term) for n in dataclasses.asdict(BodyLossWeights())})
+    assert BodySupervision(size, weights, "simplex").mesh.gamma.requires_grad is reaches
+
+
 @pytest.mark.parametrize("wrong", [{"markers": 32}, {"joints": 17}])
 def test_a_network_of_other_points_is_refused(size, wrong):
     with pytest.raises(ConfigError, match="24 and 64"):

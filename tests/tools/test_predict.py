@@ -1,6 +1,11 @@
+import inspect
+import json
 import pickle
+import weakref
+from dataclasses import asdict
 from pathlib import Path
 
+import lightning
 import numpy as np
 import pytest
 import torch
@@ -8,14 +13,18 @@ import trimesh
 from PIL import Image
 
 from meshgait.cli import main
+from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.data.store import Store
+from meshgait.progress import Progress
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 from meshgait.tools import predict
 
+ROOT = Path(__file__).parents[2]
+
 
 def save(stage, path):
-    checkpoint = {"state_dict": stage.state_dict()}
+    checkpoint = {"state_dict": stage.state_dict(), "pytorch-lightning_version": lightning.__version__}
     stage.on_save_checkpoint(checkpoint)
     torch.save(checkpoint, path)
     return path
@@ -130,13 +139,71 @@ def test_without_a_3d_branch_there_is_the_embedding(tmp_path, checkpoints, walke
 
 def test_long_walks_are_lifted_in_blocks(checkpoints, frames, monkeypatch):
     stage = RecogniseStage.load(checkpoints["full"])
-    walk = torch.from_numpy(frames).float() / 255
     with torch.no_grad():
-        whole = predict.body_rows(stage, walk)
+        whole = predict.read_body(stage, frames, {0, 5}, Progress("", 6))
         monkeypatch.setattr(predict, "BLOCK", 4)
-        parts = predict.body_rows(stage, walk)
-    assert len(parts) == 6
-    np.testing.assert_allclose(parts[5].points, whole[5].points, atol=1e-3)
+        parts = predict.read_body(stage, frames, {0, 5}, Progress("", 6))
+    assert parts.points.shape == (6, 88, 3) and set(parts.rows) == {0, 5}
+    np.testing.assert_allclose(parts.points, whole.points, atol=1e-3)
+    np.testing.assert_allclose(parts.heights, whole.heights, atol=1e-3)
+    np.testing.assert_allclose(parts.rows[5].vertices, whole.rows[5].vertices, atol=1e-3)
+    np.testing.assert_array_equal(parts.rows[5].points, parts.points[5])
+
+
+def test_a_walk_however_long_takes_bounded_memory(tmp_path, checkpoints, frames, monkeypatch, capsys):
+    """60 frames: no more than 20 at once in the network, and no volumes but those of the block at work."""
+    stage = RecogniseStage.load(checkpoints["full"])
+    monkeypatch.setattr(predict, "FRAMES", 20)
+    monkeypatch.setattr(predict, "BLOCK", 4)
+    sizes, volumes, alive = [], [], []
+
+    def watch(lifter, inputs, output):
+        sizes.append(len(inputs[0]))
+        alive.append(sum(earlier() is not None for earlier in volumes))
+        volumes.append(weakref.ref(output.untyped_storage()))
+
+    stage.network.lifter.register_forward_hook(watch)
+    stage.network.stem.register_forward_hook(lambda stem, inputs, output: sizes.append(len(inputs[0])))
+    monkeypatch.setattr(RecogniseStage, "load", lambda path: stage)
+    np.save(tmp_path / "long.npy", np.tile(frames, (10, 1, 1)))
+    assert run(tmp_path / "long.npy", "--out", tmp_path / "o") == 0
+    assert len(sizes) == 2 * (1 + 60 // 4)
+    assert max(sizes) == 20
+    assert max(alive) <= 1
+    assert "(strips, channels) of 20 of 60 frames, spread evenly" in capsys.readouterr().out
+    with np.load(tmp_path / "o" / "walker.npz") as content:
+        assert len(content["joints"]) == len(content["frames"]) == 60
+        # every third frame, from the second on
+        spread = torch.from_numpy(np.tile(frames, (10, 1, 1))[1::3]).float() / 255
+        with torch.no_grad():
+            expected = stage(spread[None], torch.ones(1, 20, dtype=torch.bool)).embeddings[0]
+        np.testing.assert_allclose(content["embedding"], expected, atol=1e-5)
+
+
+def test_the_cap_is_that_of_evaluation_and_is_stated(capsys):
+    cap = inspect.signature(SilhouetteDataModule).parameters["eval_frames"].default
+    assert cap == predict.FRAMES
+    with pytest.raises(SystemExit):
+        run("--help")
+    assert f"{cap} frames at most" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_embedding_is_that_of_a_prediction_of_a_whole_store(
+    tmp_path, tiny_store, tiny_size, checkpoints, frames, monkeypatch
+):
+    """`predict PATH` and `predict --config` give the same for the same walk."""
+    monkeypatch.chdir(tmp_path)
+    np.save("walker.npy", frames)
+    Path("size.yaml").write_text(json.dumps(asdict(tiny_size)))
+    assert run("walker.npy", "--checkpoint", checkpoints["full"], "--out", "one") == 0
+    words = ["--config", ROOT / "experiments" / "finetune" / "walkers.yaml", f"--data.store={tiny_store}"]
+    words += ["--model.size=size.yaml", "--model.pretrained=null", f"--ckpt_path={checkpoints['full']}"]
+    words += ["--trainer.default_root_dir=many", "--trainer.accelerator=cpu", "--wandb=disabled"]
+    assert run(*words) == 0
+    with np.load("one/walker.npz") as one, np.load("many/embeddings.npz") as many:
+        np.testing.assert_allclose(one["embedding"], many["embeddings"][1], atol=1e-5)
+        between = np.abs(many["embeddings"] - many["embeddings"][1]).max((1, 2))
+        assert np.sort(between)[1] > 1e-3  # another walk would be noticed
 
 
 def test_a_prediction_is_replaced_only_on_request(tmp_path, checkpoints, walker, capsys):

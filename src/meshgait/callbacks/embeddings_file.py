@@ -16,8 +16,8 @@ from torch import Tensor
 class EmbeddingsFile(BasePredictionWriter):
     """Write what a prediction gave when it is whole.
 
-    The file holds ``embeddings`` (N, S, C) float32 and, in the same order, ``subject``, ``condition``, ``view``.
-    With several devices each writes its share as ``embeddings-RANK.npz``.
+    The file holds ``embeddings`` (N, S, C) float32 and, in the same order (that of the store), ``subject``,
+    ``condition``, ``view``. The shares of several devices are gathered by the first, which alone writes.
     """
 
     def __init__(self) -> None:
@@ -31,12 +31,19 @@ class EmbeddingsFile(BasePredictionWriter):
         batch_indices: Sequence[Any],
     ) -> None:
         """Gather the batches of `predict_step` and write them."""
-        indices = torch.cat([batch["indices"] for batch in predictions]).tolist()
-        sequences = [trainer.datamodule.store.sequences[index] for index in indices]
+        share = [torch.cat([batch[key] for batch in predictions]).cpu() for key in ("indices", "embeddings")]
+        shares = [share]
+        if trainer.world_size > 1:
+            shares = [None] * trainer.world_size
+            torch.distributed.gather_object(share, shares if trainer.is_global_zero else None)
+        if not trainer.is_global_zero:
+            return
+        indices, embeddings = (torch.cat(parts) for parts in zip(*shares, strict=True))
+        indices, order = indices.sort()
+        embeddings = embeddings[order].float().numpy()
+        sequences = [trainer.datamodule.store.sequences[index] for index in indices.tolist()]
         columns = {key: np.array([getattr(s, key) for s in sequences]) for key in ("subject", "condition", "view")}
-        embeddings = torch.cat([batch["embeddings"] for batch in predictions]).float().cpu().numpy()
-        rank = f"-{trainer.global_rank}" if trainer.world_size > 1 else ""
-        path = Path(trainer.default_root_dir) / f"embeddings{rank}.npz"
+        path = Path(trainer.default_root_dir) / "embeddings.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".tmp")
         with temporary.open("wb") as file:  # np.savez would append a suffix to a name

@@ -11,6 +11,7 @@ from lightning import Callback, LightningModule, Trainer
 from meshgait.batch import GaitBatch, GaitOutput
 from meshgait.evaluation.gei import gei_scores
 from meshgait.evaluation.ranking import error_breakdown
+from meshgait.evaluation.record import EvaluationRecord
 from meshgait.evaluation.retrieval import RetrievalMetrics, Scores
 
 SHOWN = ("rank1", "rank5", "mean_ap", "mean_inp")
@@ -28,6 +29,7 @@ class RetrievalEvaluation(Callback):
     Attributes:
         scores: `Scores` per probe condition of the last evaluation.
         baseline: the same of mean silhouettes.
+        record: what the last evaluation was scored on (first process only).
     """
 
     def __init__(self, distance: Literal["euclidean", "cosine"] = "euclidean") -> None:
@@ -35,6 +37,7 @@ class RetrievalEvaluation(Callback):
         self.metric: RetrievalMetrics | None = None
         self.scores: dict[str, Scores] = {}
         self.baseline: dict[str, Scores] = {}
+        self.record: EvaluationRecord | None = None
 
     def _start(self, trainer: Trainer, module: LightningModule) -> None:
         self.metric = RetrievalMetrics(trainer.datamodule.selection, self.distance).to(module.device)
@@ -54,10 +57,33 @@ class RetrievalEvaluation(Callback):
         if trainer.sanity_checking:
             return
         self.scores = self.metric.compute()
+        if trainer.is_global_zero:
+            self.record = self._record(trainer)
         if not self.baseline:
             data = trainer.datamodule
             self.baseline = gei_scores(data.store.silhouettes, data.selection)
-        module.log_dict(flatten(self.scores, "val") | flatten(self.baseline, "gei"), rank_zero_only=True)
+        # every process has the same figures; a mean of equal numbers may be rounded, their maximum is not
+        figures = flatten(self.scores, "val") | flatten(self.baseline, "gei")
+        module.log_dict(figures, sync_dist=True, reduce_fx="max")
+
+    def _record(self, trainer: Trainer) -> EvaluationRecord:
+        data, (embeddings, indices) = trainer.datamodule, self.metric.last
+        task, rows = data.selection, indices.numpy()
+        return EvaluationRecord(
+            embeddings=embeddings.cpu().numpy().astype(np.float16),
+            labels=task.labels[rows],
+            views=task.views[rows],
+            conditions=np.array([data.store.sequences[row].condition for row in rows]),
+            sequences=rows,
+            gallery=task.gallery[rows],
+            probes={name: mask[rows] for name, mask in task.probes.items()},
+            subjects=task.subjects,
+            view_names=task.view_names,
+            exclude=task.exclude,
+            scoring=task.scoring,
+            protocol=data.protocol.name,
+            distance=self.distance,
+        )
 
     on_validation_epoch_start = on_test_epoch_start = _start
     on_validation_batch_end = on_test_batch_end = _take

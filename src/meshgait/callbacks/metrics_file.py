@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lightning import Callback, LightningModule, Trainer
 
 import meshgait
 from meshgait.callbacks.evaluate import RetrievalEvaluation, cell_table, shared_traits
+from meshgait.callbacks.output import write_whole
 
 
 class MetricsFile(Callback):
@@ -50,40 +52,26 @@ class MetricsFile(Callback):
         A fit that was interrupted leaves no file, and one that was complete already leaves its file alone.
         """
         if self._trained and not trainer.interrupted and not trainer.fast_dev_run:
-            self._write(trainer, pl_module, "metrics.json")
+            self.write(trainer, pl_module)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what the test found."""
-        self._write(trainer, pl_module, f"metrics-{trainer.datamodule.protocol.name}.json")
+        self.write(trainer, pl_module, f"metrics-{trainer.datamodule.protocol.name}.json")
 
-    def _write(self, trainer: Trainer, module: LightningModule, name: str) -> None:
+    def write(self, trainer: Trainer, module: LightningModule, name: str = "metrics.json") -> None:
+        """Write what the last evaluation found."""
         if not trainer.is_global_zero:
             return
-        content = self._content(trainer, module)
-        path = Path(trainer.default_root_dir) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
-        temporary.replace(path)
+        text = json.dumps(self._content(trainer, module), indent=1) + "\n"
+        write_whole(Path(trainer.default_root_dir) / name, lambda path: path.write_text(text))
 
     def _content(self, trainer: Trainer, module: LightningModule) -> dict[str, Any]:
         data = trainer.datamodule
-        network = getattr(module, "network", module)
         figures = {name: round(float(value), 4) for name, value in sorted(trainer.callback_metrics.items())}
         content: dict[str, Any] = {
             "figures": figures,
-            "stage": type(module).__name__,
-            "uses_3d": getattr(network, "lifter", None) is not None,
-            "protocol": data.protocol.name,
-            "data": {"path": str(data.path), "hash": data.store.hash},
-            "parameters": sum(p.numel() for p in network.parameters()),
+            **provenance(trainer, module),
             "step": trainer.global_step,
-            "devices": trainer.world_size,
-            "precision": str(trainer.precision),
-            "seed": data.seed,
-            "version": meshgait.__version__,
-            "git": _git_revision(),
-            "machine": machine(),
             "seconds": round(self._spent + time.monotonic() - self._begun, 1) if self._begun else None,
         }
         evaluations = [c for c in trainer.callbacks if isinstance(c, RetrievalEvaluation) and c.scores]
@@ -100,6 +88,24 @@ class MetricsFile(Callback):
         return content
 
 
+def provenance(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
+    """What a run's figures are of: stage, protocol, data, seed, code, machine."""
+    data, network = trainer.datamodule, getattr(module, "network", module)
+    return {
+        "stage": type(module).__name__,
+        "uses_3d": getattr(network, "lifter", None) is not None,
+        "protocol": data.protocol.name,
+        "data": {"path": str(data.path), "hash": data.store.hash},
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "devices": trainer.world_size,
+        "precision": str(trainer.precision),
+        "seed": data.seed,
+        "version": meshgait.__version__,
+        "git": git_revision(),
+        "machine": machine(),
+    }
+
+
 def machine() -> str:
     """The machine in a few words, for figures that depend on it."""
     name = platform.processor() or platform.machine()
@@ -114,10 +120,14 @@ def machine() -> str:
     return f"{name}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
 
 
-def _git_revision() -> str | None:
-    """Commit of the code in use, if it is run from a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+@cache
+def git_revision() -> str | None:
+    """Commit of the code in use, with ``-dirty`` if changed since; None if it is not run from a checkout."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    own = [*git, "ls-files", "--error-unmatch", Path(__file__).name]  # not that of a project it is installed in
+    describe = [*git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+        subprocess.run(own, capture_output=True, check=True, timeout=5)
+        return subprocess.run(describe, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

@@ -1,4 +1,4 @@
-"""Heatmap pictures while training: PNG files in the run folder, and the same to the logger."""
+"""Heatmap pictures while training, and the same frames' meshes as arrays for galleries."""
 
 from __future__ import annotations
 
@@ -7,45 +7,54 @@ from pathlib import Path
 import numpy as np
 import torch
 from einops import rearrange
-from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import WandbLogger
+from lightning import LightningModule, Trainer
 from PIL import Image
 
 from meshgait.batch import GaitBatch
+from meshgait.callbacks.output import best_effort, write_whole
+from meshgait.callbacks.pictures import Pictures
 from meshgait.models.lifter import Reconstructor
 from meshgait.viz.panels import PanelRow, heatmap_panel
 
+MESHES = "mesh.npz"
+STATURE = 1.7
+"""Metres that a mesh is taken to be high where no truth tells its scale: silhouettes do not."""
 
-class HeatmapPanels(Callback):
+
+class HeatmapPanels(Pictures):
     """Draw silhouette, volumes, skeleton and mesh of a few test frames, predicted beside true.
+
+    Some of these frames' meshes are written to ``mesh.npz`` (the last drawing's only): ``vertices`` and
+    ``true_vertices`` (n, V, 3) float16 in metres, y up, pelvis at the origin; ``faces`` (F, 3); ``names`` (n,) of
+    the sequences; ``silhouettes`` (n, H, W) uint8.
 
     Args:
         rows: frames a picture, spread over the first test sequences.
         every: draw after every so many validations; the last one of a fit is always drawn.
+        meshes: how many of the frames are written as meshes.
     """
 
-    def __init__(self, rows: int = 6, every: int = 1) -> None:
-        self.rows, self.every, self._count = rows, every, 0
+    def __init__(self, rows: int = 6, every: int = 1, meshes: int = 4) -> None:
+        super().__init__(every)
+        self.rows, self.meshes = rows, meshes
 
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw, if it is time to."""
-        supervision = getattr(pl_module, "supervision", None)
-        if trainer.sanity_checking or supervision is None or not trainer.is_global_zero:
+    def draw(self, trainer: Trainer, module: LightningModule) -> None:
+        """Picture and meshes, if the network has a 3D branch."""
+        if getattr(module, "supervision", None) is None:
             return
-        self._count += 1
-        last = trainer.max_epochs not in (None, -1) and trainer.current_epoch + 1 >= trainer.max_epochs
-        if self._count % self.every and not last:
-            return
-        batch = self._batch(trainer).to(pl_module.device)
-        network = pl_module.network
-        reconstructor = network if isinstance(network, Reconstructor) else network.reconstructor()
-        picture = heatmap_panel(panel_rows(reconstructor, supervision, batch), supervision.faces.cpu().numpy())
-        folder = Path(trainer.default_root_dir) / "pictures"
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(folder / f"heatmaps-{trainer.global_step:06d}.png")
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.log_image("pictures/heatmaps", [picture], trainer.global_step)
+        batch = self._batch(trainer).to(module.device)
+        rows = panel_rows(reconstructor_of(module), module.supervision, batch)
+        faces = module.supervision.faces.cpu().numpy()
+        picture = Image.fromarray(heatmap_panel(rows, faces))
+        self.keep(trainer, "heatmaps", "png", lambda path: picture.save(path, format="PNG"))
+        chosen = np.unique(np.linspace(0, len(rows) - 1, self.meshes).astype(int))
+        sequences = trainer.datamodule.store.sequences
+        names = ["-".join(sequences[index][:3]) for index in batch.indices[chosen].tolist()]
+        scales = None if batch.truth is None else batch.truth.cameras[chosen, 0, 0].tolist()
+        arrays = mesh_arrays([rows[row] for row in chosen], faces, names, scales)
+        root = Path(trainer.default_root_dir)
+        with best_effort(root, MESHES):
+            write_whole(root / MESHES, lambda path: _save_arrays(path, arrays))
 
     def _batch(self, trainer: Trainer) -> GaitBatch:
         """One frame each of sequences spread over the test set, the same ones every time."""
@@ -59,6 +68,12 @@ class HeatmapPanels(Callback):
             truth = sample.truth and {name: array[frame] for name, array in sample.truth.items()}
             samples.append(sample._replace(silhouettes=sample.silhouettes[frame], truth=truth))
         return loader.collate_fn(samples)
+
+
+def reconstructor_of(module: LightningModule) -> Reconstructor:
+    """Stem and 3D branch of either stage."""
+    network = module.network
+    return network if isinstance(network, Reconstructor) else network.reconstructor()
 
 
 @torch.no_grad()
@@ -80,3 +95,37 @@ def panel_rows(reconstructor: Reconstructor, supervision: torch.nn.Module, batch
         true_points, true_vertices = target.joints.cpu().numpy(), target.vertices.cpu().numpy()
     parts = (x.float().cpu().numpy() for x in (frames, estimate.volumes, estimate.points, vertices))
     return [PanelRow(*row) for row in zip(*parts, true_points, true_vertices, strict=True)]
+
+
+def mesh_arrays(
+    rows: list[PanelRow], faces: np.ndarray, names: list[str], scales: list[float] | None
+) -> dict[str, np.ndarray]:
+    """Arrays of ``mesh.npz``, see `HeatmapPanels`.
+
+    Args:
+        rows: n frames.
+        faces: (F, 3).
+        names: n names.
+        scales: n times pixels per metre; None takes each mesh to be `STATURE` high.
+    """
+    if scales is None:
+        scales = [np.ptp(row.vertices[:, 1]) / STATURE for row in rows]
+
+    def metres(vertices: np.ndarray, points: np.ndarray, scale: float) -> np.ndarray:
+        return ((vertices - points[:1]) * (1, -1, 1) / scale).astype(np.float16)
+
+    arrays = {
+        "vertices": np.stack([metres(r.vertices, r.points, s) for r, s in zip(rows, scales, strict=True)]),
+        "faces": faces.astype(np.int32),
+        "names": np.array(names),
+        "silhouettes": np.stack([(255 * row.silhouette).round().astype(np.uint8) for row in rows]),
+    }
+    if rows[0].true_vertices is not None:
+        true = [metres(r.true_vertices, r.true_points, s) for r, s in zip(rows, scales, strict=True)]
+        arrays["true_vertices"] = np.stack(true)
+    return arrays
+
+
+def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with path.open("wb") as file:  # np.savez would append a suffix to a name
+        np.savez(file, **arrays)

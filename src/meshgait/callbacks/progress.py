@@ -1,34 +1,76 @@
-"""Progress: a live bar on a terminal, one line an epoch in a log file."""
+"""Progress of fit, validate, test and predict: a live bar on a terminal, some lines in a log file."""
 
 from __future__ import annotations
 
+import math
 import sys
 import time
+from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 
+from meshgait.progress import Progress, duration
+
+LONG = 60.0
+"""Seconds after which an epoch that is not yet done gets a line."""
+
 
 class ProgressLines(Callback):
-    """Print where a fit stands after each epoch and what each validation found."""
+    """Print where a fit stands after each epoch (and within long ones), and what each validation found."""
 
     def __init__(self) -> None:
-        self._start, self._first = 0.0, 0
+        self._start, self._first, self._said = 0.0, 0, 0.0
+        self._task: Progress | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
-        self._start, self._first = time.monotonic(), trainer.global_step
+        self._start = self._said = time.monotonic()
+        self._first = trainer.global_step
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:  # noqa: ANN401
+        """One line in a while, if epochs are long."""
+        if time.monotonic() - self._said >= LONG:
+            self._tell(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """One line: epoch, step, loss, speed, time left."""
+        self._tell(trainer)
+
+    def _tell(self, trainer: Trainer) -> None:
         if not trainer.is_global_zero:
             return
+        self._said = time.monotonic()
         done, total = trainer.global_step, trainer.estimated_stepping_batches
-        pace = (time.monotonic() - self._start) / max(1, done - self._first)
+        pace = (self._said - self._start) / max(1, done - self._first)
         loss = trainer.callback_metrics.get("train/loss")
-        text = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, step {done}/{int(total)}"
+        text, left = f"epoch {trainer.current_epoch + 1}, step {done}", ""
+        if math.isfinite(total):
+            text = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, step {done}/{int(total)}"
+            left = f", {duration(pace * (total - done))} left"
         text += "" if loss is None else f", loss {float(loss):.3f}"
-        print(f"{text}, {pace:.2f} s a step, {pace * (total - done) / 60:.1f} min left", flush=True)
+        print(f"{text}, {pace:.2f} s a step{left}", flush=True)
+
+    def _begin(self, trainer: Trainer, task: str, batches: list[int | float]) -> None:
+        show = trainer.is_global_zero and not trainer.sanity_checking
+        self._task = Progress(task, int(sum(batches)), "batches", show=show)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count the batches of an evaluation."""
+        self._begin(trainer, "validation", trainer.num_val_batches)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count the batches of a test."""
+        self._begin(trainer, "test", trainer.num_test_batches)
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count the batches of a prediction."""
+        self._begin(trainer, "embedding", trainer.num_predict_batches)
+
+    def _advance(self, *_: Any) -> None:  # noqa: ANN401
+        self._task.advance()
+
+    on_validation_batch_end = on_test_batch_end = on_predict_batch_end = _advance
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """One line with the main figures."""

@@ -72,6 +72,10 @@ class _StoreDataModule(LightningDataModule):
         keep = {"persistent_workers": True, "prefetch_factor": 4} if self.workers else {}
         if sampler is None:
             rank, world = self._ranks().values()
+            if 0 < len(indices) < world:
+                raise ConfigError(
+                    f"{self.path} has {len(indices)} sequences to evaluate for {world} devices; use fewer devices"
+                )
             keep |= {"dataset": Subset(dataset, indices[rank::world].tolist()), "batch_size": size}
         else:
             keep |= {"dataset": dataset, "batch_sampler": sampler}

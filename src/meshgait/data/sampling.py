@@ -127,7 +127,10 @@ class SubjectBatchSampler(_EpochSampler):
                 f"a batch wants {subjects} subjects, the data have {len(groups)}; lower data.subjects"
             )
         if subjects % world:
-            raise ConfigError(f"{subjects} subjects a batch do not share evenly among {world} devices")
+            raise ConfigError(
+                f"{subjects} subjects a batch do not share evenly among {world} devices; "
+                "make data.subjects a multiple"
+            )
         self.groups = [np.asarray(groups[label]) for label in sorted(groups)]
         self.subjects, self.sequences = subjects, sequences
 
@@ -163,7 +166,9 @@ class SequenceBatchSampler(_EpochSampler):
         if not len(indices):
             raise ConfigError("there is no sequence to train on; check the store and its partition")
         if size % world:
-            raise ConfigError(f"a batch of {size} does not share evenly among {world} devices")
+            raise ConfigError(
+                f"a batch of {size} does not share evenly among {world} devices; make it a multiple of them"
+            )
         self.indices, self.size = np.asarray(indices), size
 
     def _indices(self, rng: np.random.Generator) -> np.ndarray:

@@ -16,6 +16,8 @@ from torchmetrics import Metric
 from meshgait.errors import DataError
 
 MILLIMETRES = 1000.0
+# sums in double precision do not depend on how frames were shared among processes; MPS has none
+SUMS = torch.float32 if torch.backends.mps.is_available() else torch.float64
 
 
 def _distances(predicted: Tensor, target: Tensor) -> Tensor:
@@ -88,7 +90,7 @@ class BodyErrors(Metric):
         super().__init__(**kwargs)
         self.root = root
         for name in ("joints", "aligned", "vertices"):
-            self.add_state(f"{name}_sum", torch.tensor(0.0), dist_reduce_fx="sum")
+            self.add_state(f"{name}_sum", torch.tensor(0.0, dtype=SUMS), dist_reduce_fx="sum")
         self.add_state("frames", torch.tensor(0), dist_reduce_fx="sum")
         self.add_state("vertex_frames", torch.tensor(0), dist_reduce_fx="sum")
 
@@ -106,12 +108,13 @@ class BodyErrors(Metric):
         joints, target_joints = joints.detach()[mask], target_joints.detach()[mask]
         if not len(joints):
             return
-        self.joints_sum += mpjpe(joints, target_joints, self.root).sum()
-        self.aligned_sum += pa_mpjpe(joints, target_joints).sum()
+        self.joints_sum += mpjpe(joints, target_joints, self.root).sum(dtype=SUMS)
+        self.aligned_sum += pa_mpjpe(joints, target_joints).sum(dtype=SUMS)
         self.frames += len(joints)
         if vertices is not None and target_vertices is not None:
             roots = joints[:, self.root], target_joints[:, self.root]
-            self.vertices_sum += mpvpe(vertices.detach()[mask], target_vertices.detach()[mask], *roots).sum()
+            errors = mpvpe(vertices.detach()[mask], target_vertices.detach()[mask], *roots)
+            self.vertices_sum += errors.sum(dtype=SUMS)
             self.vertex_frames += len(joints)
 
     def compute(self) -> dict[str, Tensor]:

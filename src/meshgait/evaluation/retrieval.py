@@ -225,6 +225,9 @@ class RetrievalMetrics(Metric):
     Args:
         task: who is looked for among whom.
         distance: how embeddings are compared.
+
+    Attributes:
+        last: embeddings (n, S, D) and their sequences (n,) that `compute` scored last, of all processes.
     """
 
     is_differentiable = False
@@ -236,6 +239,7 @@ class RetrievalMetrics(Metric):
         self.task, self.distance = task, distance
         self.add_state("embeddings", default=[], dist_reduce_fx="cat")
         self.add_state("indices", default=[], dist_reduce_fx="cat")
+        self.last: tuple[Tensor, Tensor] | None = None
 
     def update(self, embeddings: Tensor, indices: Tensor) -> None:
         """Take embeddings (B, S, D) of the sequences ``indices`` (B,) of the task."""
@@ -256,7 +260,8 @@ class RetrievalMetrics(Metric):
                 "the scores are of the rest alone and not comparable",
                 stacklevel=2,
             )
-        return evaluate(embeddings[torch.as_tensor(kept)], self.task, self.distance, indices[kept])
+        self.last = embeddings[torch.as_tensor(kept)], indices[kept]
+        return evaluate(self.last[0], self.task, self.distance, self.last[1])
 
     def _sync_dist(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         # torchmetrics gathers tensors of one rank (ndim) only: a process without a sequence needs an empty

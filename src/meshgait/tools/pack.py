@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
-from rich.progress import track
 
 from meshgait.data.store import Store
 from meshgait.data.usf import pack_usf
 from meshgait.errors import ConfigError, StoreError
+from meshgait.progress import track
 
 # each packs (source, dest, size, bits, crop, track); a new layout is a reader in data/ and a line here
 LAYOUTS: dict[str, Callable[..., None]] = {"usf": pack_usf}
@@ -83,19 +83,18 @@ def pack(
     dest = Path(dest)
     if dest.exists():  # before anything is read
         raise StoreError(f"{dest} already exists; choose another folder or remove it")
-    console = Console()
     LAYOUTS[layout](
         Path(source),
         dest,
         size=tuple(size),
         bits=bits,
         crop=crop,
-        track=lambda items: track(items, f"packing {layout}", console=console, disable=not console.is_terminal),
+        track=lambda items: track(items, f"packing {layout}", len(items), "sequences"),
     )
     store = Store(dest)
     people = len({sequence.subject for sequence in store.sequences})
     megabytes = (dest / "silhouettes.npy").stat().st_size / 1e6
-    console.print(
+    Console().print(
         f"{dest}: {people} subjects, {len(store.sequences)} sequences, {store.meta['frames']} frames, "
         f"{megabytes:.1f} MB; protocol: {store.meta.get('protocol', '(none)')}",
         soft_wrap=True,

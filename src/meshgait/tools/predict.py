@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from einops import rearrange, reduce
+from einops import rearrange
 from PIL import Image
 
 from meshgait.batch import BodyEstimate
 from meshgait.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from meshgait.body.targets import to_metres
 from meshgait.data.readers import Silhouettes, read_silhouettes
+from meshgait.data.sampling import choose_frames
 from meshgait.errors import ConfigError, OutputError
+from meshgait.progress import Progress
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.viz.mesh import Mesh, skeleton, turntable, write_obj
 from meshgait.viz.panels import PanelRow, heatmap_panel
@@ -23,12 +26,18 @@ from meshgait.viz.panels import PanelRow, heatmap_panel
 CHECKPOINT = Path("runs/finetune/checkpoints/last.ckpt")
 EMBEDDING = "walker.npz"
 PANEL_ROWS = 6
-BLOCK = 64  # frames at once, so that memory does not grow with the sequence
+FRAMES = 720  # of a walk at most that make its embedding: as many as evaluation takes (data.eval_frames)
+BLOCK = 64  # frames lifted at once, so that memory does not grow with the walk
 
 
 def add_parser(verbs: argparse._SubParsersAction) -> None:
     """Declare the verb's arguments."""
-    parser = verbs.add_parser("predict", help="embedding, heatmaps, skeleton and mesh of one walker")
+    parser = verbs.add_parser(
+        "predict",
+        help="embedding, heatmaps, skeleton and mesh of one walker",
+        description="Embedding, joints, markers, heatmaps, skeleton and mesh of one walker. The embedding is made "
+        f"of {FRAMES} frames at most, spread evenly over a longer walk; joints and markers are read from all.",
+    )
     parser.add_argument("path", type=Path, help="folder of frames, .gif, .npy, .npz or .pkl of silhouettes")
     parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="of stage 2 (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="folder to make (default: predictions/NAME)")
@@ -93,66 +102,93 @@ def choose_frame(walker: Silhouettes, wanted: int | None) -> int:
     return int(places[0])
 
 
+@dataclass
+class Body:
+    """What the 3D branch says of T frames.
+
+    Attributes:
+        points: (T, K, 3) joints, then markers, in crop pixels (u, v, d).
+        heights: (T,) of the meshes in crop pixels.
+        rows: all there is to draw of some frames, by their place.
+    """
+
+    points: np.ndarray
+    heights: np.ndarray
+    rows: dict[int, PanelRow]
+
+    def pixels_per_metre(self, stature: float) -> float:
+        """Scale at which the tallest mesh (90th percentile over frames) is ``stature`` high."""
+        return float(np.percentile(self.heights, 90) / stature)
+
+
 @torch.no_grad()
 def write_prediction(
     stage: RecogniseStage, walker: Silhouettes, chosen: int, stature: float, folder: Path
 ) -> dict[str, str]:
     """Write all files to ``folder``; returns what each one is."""
-    frames = torch.from_numpy(walker.frames).float() / 255
-    embedding = stage(
-        rearrange(frames, "t h w -> 1 t h w"), torch.ones(1, len(frames), dtype=torch.bool)
-    ).embeddings
-    arrays = {"embedding": embedding[0].numpy(), "frames": walker.kept}
-    written = {EMBEDDING: f"embedding {tuple(embedding.shape[1:])} (strips, channels)"}
-    if stage.supervision is not None:
-        rows = body_rows(stage, frames)
-        scale = pixels_per_metre(rows, stature)
-        points = to_metres(
-            torch.from_numpy(np.stack([row.points for row in rows])), torch.full((len(rows),), scale)
-        )
-        points = (points - points[:, :1]).numpy()
+    total = len(walker.frames)
+    used = choose_frames(total, FRAMES, "spread")
+    shown = np.unique(np.linspace(0, total - 1, PANEL_ROWS).round().astype(int)).tolist()
+    body = None
+    with Progress("predicting", len(used) + total * (stage.supervision is not None), "frames") as progress:
+        progress.reach(0, "embedding")
+        embedding = embed(stage, walker.frames[used])
+        progress.reach(len(used), "3D" if stage.supervision else "")
+        if stage.supervision is not None:
+            body = read_body(stage, walker.frames, {*shown, chosen}, progress)
+    some = f"{len(used)} of {total} frames, spread evenly" if len(used) < total else f"{total} frames"
+    arrays = {"embedding": embedding, "frames": walker.kept}
+    written = {EMBEDDING: f"embedding {embedding.shape} (strips, channels) of {some}"}
+    if body is not None:
+        scale = body.pixels_per_metre(stature)
+        points = to_metres(torch.from_numpy(body.points), torch.full((total,), scale)).numpy()
+        points -= points[:, :1].copy()
         arrays |= {"joints": points[:, :NUM_JOINTS], "markers": points[:, NUM_JOINTS:]}
         arrays["joint_names"] = np.array(JOINT_NAMES)
-        written[EMBEDDING] += f", joints and markers of {len(rows)} frames in metres, pelvis at the origin"
-        written |= _write_body(stage, rows, chosen, scale, folder)
+        written[EMBEDDING] += f"; joints and markers of {total} frames in metres, pelvis at the origin"
+        faces = stage.supervision.faces.numpy()
+        written |= _write_body([body.rows[i] for i in shown], body.rows[chosen], faces, scale, folder)
     np.savez_compressed(folder / EMBEDDING, **arrays)
     return written
 
 
-def body_rows(stage: RecogniseStage, frames: torch.Tensor) -> list[PanelRow]:
-    """What the 3D branch says of frames (T, H, W), block by block."""
-    network, rows = stage.network.reconstructor().eval(), []
-    for block in frames.split(BLOCK):
+def embed(stage: RecogniseStage, frames: np.ndarray) -> np.ndarray:
+    """Embedding (S, C) of frames (T, H, W) uint8."""
+    silhouettes = rearrange(torch.from_numpy(frames).float() / 255, "t h w -> 1 t h w")
+    return stage(silhouettes, torch.ones(1, len(frames), dtype=torch.bool)).embeddings[0].numpy()
+
+
+def read_body(stage: RecogniseStage, frames: np.ndarray, wanted: set[int], progress: Progress) -> Body:
+    """What the 3D branch says of frames (T, H, W) uint8, block by block; volumes are kept of ``wanted`` alone."""
+    network, points, heights, rows = stage.network.reconstructor().eval(), [], [], {}
+    for start in range(0, len(frames), BLOCK):
+        block = torch.from_numpy(frames[start : start + BLOCK]).float() / 255
         estimate: BodyEstimate = network(block)
         vertices = stage.supervision.decode_mesh(estimate)
+        points.append(estimate.points.numpy())
+        heights.append(np.ptp(vertices[..., 1].numpy(), axis=1))
         parts = (block, estimate.volumes, estimate.points, vertices)
-        rows += [PanelRow(*row) for row in zip(*(x.numpy() for x in parts), strict=True)]
-    return rows
-
-
-def pixels_per_metre(rows: list[PanelRow], stature: float) -> float:
-    """Scale at which the tallest mesh (90th percentile over frames) is ``stature`` high."""
-    heights = reduce(
-        np.stack([row.vertices[:, 1] for row in rows]), "t v -> t", lambda x, axes: np.ptp(x, axis=axes)
-    )
-    return float(np.percentile(heights, 90) / stature)
+        for place in wanted.intersection(range(start, start + len(block))):
+            rows[place] = PanelRow(*(part[place - start].numpy().copy() for part in parts))  # the block may go
+        progress.advance(len(block))
+    return Body(np.concatenate(points), np.concatenate(heights), rows)
 
 
 def _write_body(
-    stage: RecogniseStage, rows: list[PanelRow], chosen: int, scale: float, folder: Path
+    shown: list[PanelRow], row: PanelRow, faces: np.ndarray, scale: float, folder: Path
 ) -> dict[str, str]:
-    faces = stage.supervision.faces.numpy()
-    shown = np.unique(np.linspace(0, len(rows) - 1, PANEL_ROWS).round().astype(int))
-    Image.fromarray(heatmap_panel([rows[i] for i in shown], faces)).save(folder / "heatmaps.png")
-    row = rows[chosen]
     origin = row.points[:1]
     upright = np.array([1.0, -1.0, 1.0]) / scale
     mesh = Mesh.of((row.vertices - origin) * upright, faces)
     bones = skeleton((row.points[:NUM_JOINTS] - origin) * upright)
     write_obj(folder / "mesh.obj", mesh)
     write_obj(folder / "skeleton.obj", bones)
-    pictures = [Image.fromarray(picture) for picture in turntable(mesh, 36)]
-    pictures[0].save(folder / "turn.gif", save_all=True, append_images=pictures[1:], duration=80, loop=0)
+    with Progress("drawing", 2, "pictures") as progress:
+        Image.fromarray(heatmap_panel(shown, faces)).save(folder / "heatmaps.png")
+        progress.advance()
+        pictures = [Image.fromarray(picture) for picture in turntable(mesh, 36)]
+        pictures[0].save(folder / "turn.gif", save_all=True, append_images=pictures[1:], duration=80, loop=0)
+        progress.advance()
     return {
         "heatmaps.png": f"volumes, skeleton and mesh of {len(shown)} frames",
         "mesh.obj": f"mesh of one frame, {len(mesh.vertices)} vertices, metres",

@@ -219,12 +219,12 @@ def render(
 
     picture = np.empty((*fine, 3), np.float32)
     picture[:] = np.asarray(background, np.float32)
-    picture[hit] = _shade(normals, colours)
+    picture[hit] = shade(normals, colours)
     picture = cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_AREA)
     return np.clip(np.round(picture), 0, 255).astype(np.uint8)
 
 
-def _shade(normals: np.ndarray, colours: np.ndarray) -> np.ndarray:
+def shade(normals: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """Key light from the upper left, weak fill from the right, sky above, and a dark rim (Blinn-Phong)."""
     key = np.array([-0.45, 0.55, 0.70])
     key /= np.linalg.norm(key)

@@ -11,7 +11,8 @@ from einops import rearrange, reduce
 from PIL import Image, ImageDraw, ImageFont
 
 from meshgait.body.skeleton import NUM_JOINTS, PARENTS
-from meshgait.viz.mesh import Mesh, render
+from meshgait.viz.mesh import Mesh
+from meshgait.viz.paint import paint
 
 PREDICTED = (255, 150, 60)
 TRUE = (70, 200, 120)
@@ -61,27 +62,40 @@ def heatmap_panel(rows: list[PanelRow], faces: np.ndarray, height: int = 256) ->
         (HEAD + len(rows) * (height + GAP), len(columns) * (width + GAP) - GAP, 3), PAPER, dtype=np.uint8
     )
     for line, row in enumerate(rows):
-        pictures = _pictures(row, faces, (height, width), known)
         top = HEAD + line * (height + GAP)
-        for column, picture in enumerate(pictures):
+        for column, picture in enumerate(row_pictures(row, faces, (height, width))):
             left = column * (width + GAP)
             sheet[top : top + height, left : left + width] = picture
     return _headed(sheet, columns, width + GAP, known)
 
 
-def _pictures(row: PanelRow, faces: np.ndarray, size: tuple[int, int], known: bool) -> list[np.ndarray]:
+def row_pictures(row: PanelRow, faces: np.ndarray, size: tuple[int, int], sides: bool = True) -> list[np.ndarray]:
+    """Pictures of one frame: silhouette, volumes and skeletons from two sides, mesh, true mesh if it is known.
+
+    Args:
+        row: the frame.
+        faces: (F, 3) of the mesh.
+        size: (H, W) of each picture in pixels.
+        sides: whether the meshes from the side follow.
+
+    Returns:
+        RGB pictures uint8.
+    """
     figure = cv2.resize(row.silhouette.astype(np.float32), size[::-1], interpolation=cv2.INTER_NEAREST)
     figure = rearrange((figure * 205 + 15).astype(np.uint8), "h w -> h w 1").repeat(3, axis=2)
     scale = size[0] / row.silhouette.shape[0]
-    meshes = [("predicted", row.vertices)] + [("true", row.true_vertices)] * known
+    meshes = [("predicted", row.vertices)] + [("true", row.true_vertices)] * (row.true_vertices is not None)
     return [
         figure,
         _projection(row.volumes, "k d h w -> h w", size, figure),
         _projection(row.volumes, "k d h w -> h d", size, None),
         _skeletons(row, figure // 3, (0, 1), scale),
         _skeletons(row, np.full_like(figure, PAPER), (2, 1), scale),
-        *(_mesh(vertices, faces, size, scale, False, MESH_COLOURS[name]) for name, vertices in meshes),
-        *(_mesh(vertices, faces, size, scale, True, MESH_COLOURS[name]) for name, vertices in meshes),
+        *(
+            _mesh(vertices, faces, size, scale, side, MESH_COLOURS[name])
+            for side in ((False, True) if sides else (False,))
+            for name, vertices in meshes
+        ),
     ]
 
 
@@ -130,7 +144,7 @@ def _mesh(
     else:
         upright, centre = np.stack([u, -v, d], axis=1), (width / scale / 2, -height / scale / 2)
     centre = np.array([*centre, 0.0])
-    return render(Mesh.of(upright, faces, colour), size, scale=scale, centre=centre, background=PAPER)
+    return paint(Mesh.of(upright, faces, colour), size, scale, centre, PAPER, split=height > 200)
 
 
 def _headed(sheet: np.ndarray, columns: list[str], pitch: int, known: bool) -> np.ndarray:

@@ -18,19 +18,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from meshgait.body.smpl import BodyModel
 from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import ConfigError, OutputError, StoreError
+from meshgait.progress import Progress
 from meshgait.walkers.cast import Settings
 from meshgait.walkers.rig import Rig
 from meshgait.walkers.sequence import SIZE, Job, Studio, Take
@@ -63,7 +55,7 @@ def generate(
         settings: what to make.
         workers: processes.
         body: body model; the default body if None.
-        progress: show a progress bar (a line every tenth of the way where there is no terminal).
+        progress: show how far it is (see `meshgait.progress`).
         overwrite: remove walkers that were made, or begun, with other settings in the same place.
 
     Returns:
@@ -85,7 +77,7 @@ def generate(
     jobs = plan_jobs(settings)
     if writer.done:
         log.info("taking up %s at sequence %d of %d", dest, writer.done + 1, len(jobs))
-    with _Reporter(len(jobs), settings.frames, writer.done, progress) as report:
+    with Progress("walkers", len(jobs), "sequences", writer.done, progress) as report:
         rest = jobs[writer.done :]
         for job, take in zip(rest, _takes(settings, body.arrays, rest, workers), strict=True):
             writer.add(
@@ -188,36 +180,3 @@ def _takes(settings: Settings, arrays: Mapping[str, np.ndarray], jobs: list[Job]
             waiting.extend(pool.submit(_make, job) for job in islice(queue, 1))
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-class _Reporter:
-    """A progress bar on a terminal, a log line every tenth of the way elsewhere."""
-
-    def __init__(self, total: int, frames: int, done: int, show: bool) -> None:
-        self.total, self.frames, self.done, self.first = total, frames, done, done
-        self.started = time.monotonic()
-        self.bar: Progress | None = None
-        console = Console(stderr=True)
-        self.lines = show and not console.is_terminal
-        if show and console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-            self.bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
-            self.task = self.bar.add_task("walkers", total=total, completed=done)
-
-    def __enter__(self) -> _Reporter:
-        if self.bar:
-            self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar:
-            self.bar.stop()
-
-    def advance(self) -> None:
-        """One more sequence is written."""
-        self.done += 1
-        if self.bar:
-            self.bar.advance(self.task)
-        elif self.lines and self.done * 10 // self.total > (self.done - 1) * 10 // self.total:
-            spent = (time.monotonic() - self.started) / ((self.done - self.first) * self.frames)
-            print(f"walkers: {self.done} of {self.total} sequences, {1e3 * spent:.1f} ms a frame", flush=True)

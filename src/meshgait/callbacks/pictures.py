@@ -1,0 +1,87 @@
+"""What all callbacks share that draw pictures while training: when, where to, and to which logger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
+
+from meshgait.callbacks.output import best_effort, write_whole
+from meshgait.errors import ConfigError
+
+FOLDER = "pictures"
+
+
+class Pictures(Callback):
+    """Base: a subclass draws in `draw` and hands over files by `keep`.
+
+    Args:
+        every: draw after every so many validations; the last one of a fit is always drawn.
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        if every < 1:
+            raise ConfigError(f"every is {every}; draw after every so many validations, at least 1")
+        self.every, self._count = every, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Validations so far, so that a resumed fit draws when it would have drawn."""
+        return {"count": self._count}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting."""
+        self._count = state_dict["count"]
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw, if it is time to; the first process alone does."""
+        if trainer.sanity_checking or trainer.fast_dev_run or not trainer.is_global_zero:
+            return
+        self._count += 1
+        if self._count % self.every == 0 or is_last_validation(trainer):
+            self.draw(trainer, pl_module)
+
+    def draw(self, trainer: Trainer, module: LightningModule) -> None:
+        """Draw and `keep` what there is to be seen of the last validation."""
+        raise NotImplementedError
+
+    def keep(self, trainer: Trainer, kind: str, suffix: str, write: Callable[[Path], object]) -> Path | None:
+        """Write ``pictures/KIND-STEP.SUFFIX`` and hand pictures to W&B; None if there is no place for it.
+
+        Args:
+            trainer: that trains.
+            kind: of picture.
+            suffix: png or gif go to W&B, anything else stays in the folder.
+            write: writes the file.
+        """
+        root, step = Path(trainer.default_root_dir), trainer.global_step
+        path = root / FOLDER / f"{kind}-{step:06d}.{suffix}"
+        written = False
+        with best_effort(root, "pictures"):
+            write_whole(path, write)
+            written = True
+            for logger in wandb_loggers(trainer):
+                if suffix == "png":
+                    logger.log_image(f"pictures/{kind}", [str(path)], step)
+                elif suffix == "gif":
+                    logger.log_video(f"pictures/{kind}", [str(path)], step, format=["gif"])
+        return path if written else None
+
+
+def wandb_loggers(trainer: Trainer) -> list[WandbLogger]:
+    """The trainer's loggers that take media."""
+    return [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
+
+
+def is_last_validation(trainer: Trainer) -> bool:
+    """Whether the fit ends before another validation."""
+    if trainer.state.fn != "fit":
+        return True
+    epochs, steps = trainer.max_epochs, trainer.max_steps
+    out_of_steps = steps is not None and 0 <= steps <= trainer.global_step
+    pause = trainer.check_val_every_n_epoch or 1
+    last_epoch = epochs is not None and 0 <= epochs < trainer.current_epoch + 1 + pause
+    rest = trainer.num_training_batches - trainer.fit_loop.epoch_loop.batch_idx - 1
+    return trainer.should_stop or out_of_steps or (last_epoch and rest < trainer.val_check_batch)

@@ -1,0 +1,114 @@
+"""Weights & Biases: one run a training, also over interruptions; offline where it cannot be reached."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from meshgait.callbacks.output import warn
+
+RUN_ID = "wandb_id"  # key of a checkpoint
+PATIENCE = {"init_timeout": 30.0, "login_timeout": 60.0, "finish_timeout": 600.0}
+"""Seconds to wait for W&B before a training begins, for an answer at its prompt, and for uploads after it."""
+
+
+class WandbRun(WandbLogger):
+    """W&B run in the run folder, made when it is first used.
+
+    If it is to be online but nobody is logged in or W&B cannot be reached, it says so and runs offline: nothing is
+    lost, and `wandb sync` uploads it later. Errors of W&B while training are said once and stop nothing.
+
+    Args:
+        root: run folder; its name is the run's.
+        mode: "online" or "offline".
+        project: of W&B.
+        run_id: of the run; one that exists is continued.
+    """
+
+    def __init__(self, root: Path, mode: str, project: str, run_id: str) -> None:
+        super().__init__(name=root.name, save_dir=str(root), project=project, id=run_id, offline=mode == "offline")
+        self._failed = False
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:  # noqa: ANN401 - wandb is imported on use only
+        """The run."""
+        if self._experiment is None and getattr(self, "_attach_id", None) is None:
+            self._experiment = self._start()
+        return super().experiment
+
+    def _start(self) -> Any:  # noqa: ANN401
+        import wandb
+
+        options = {"name": self._name, "project": self._project, "dir": self._save_dir, "id": self._id}
+        if not self._offline:
+            given = {name: value for name, value in PATIENCE.items() if f"WANDB_{name.upper()}" not in os.environ}
+            try:
+                run = wandb.init(**options, resume="allow", mode="online", settings=wandb.Settings(**given))
+            except (wandb.Error, OSError) as error:  # not logged in, no network, no answer in time
+                warn(
+                    f"W&B cannot be used online ({' '.join(str(error).split())[:160]}); this run is logged "
+                    f"offline: `wandb login`, then `wandb sync {self._save_dir}/wandb/offline-run-*` uploads it"
+                )
+                self._offline = True
+                wandb.teardown()  # or its service would go on trying, and say that the run is in use
+        if self._offline:
+            run = wandb.init(**options, resume="allow", mode="offline")
+        run.define_metric("trainer/global_step")
+        run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+        return run
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log; W&B that has failed is left alone from then on."""
+        if self._failed:
+            return
+        try:
+            super().log_metrics(metrics, step)
+        except OSError:
+            raise  # of the disk: whoever logs says what is missing
+        except Exception as error:  # whatever W&B's own processes may do, the training is worth more
+            self._failed = True
+            reason = " ".join(str(error).split())[:160] or type(error).__name__
+            warn(
+                f"W&B has stopped working ({reason}); training goes on, history.jsonl and pictures are still kept"
+            )
+
+    @rank_zero_only
+    def log_table(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Log; pictures in tables wait for their upload in the run folder too, not in the user's home."""
+        given = os.environ.get("WANDB_DATA_DIR")
+        os.environ["WANDB_DATA_DIR"] = given or str(Path(self._save_dir).resolve() / "wandb")
+        try:
+            super().log_table(*args, **kwargs)
+        finally:
+            if given is None:
+                del os.environ["WANDB_DATA_DIR"]
+
+
+class RunIdentity(Callback):
+    """Keeps the id of the W&B run in checkpoints, so that a training that goes on continues its run.
+
+    Args:
+        run_id: kept also where W&B is disabled for a while.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Put it in."""
+        checkpoint[RUN_ID] = self.run_id
+
+
+def run_id_of(checkpoint: Mapping[str, Any] | None) -> str:
+    """The id that a checkpoint keeps, or a new one."""
+    return (checkpoint or {}).get(RUN_ID) or secrets.token_hex(4)

@@ -1,0 +1,116 @@
+"""The last evaluation of a run as a file: embeddings and who is looked for among whom."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from meshgait.errors import DataError, OutputError
+from meshgait.evaluation.retrieval import Task
+
+COLUMNS = ("labels", "views", "conditions", "sequences", "gallery")
+NAMES = ("subjects", "view_names")
+WORDS = ("exclude", "scoring", "protocol", "distance")
+PROBES = "probes/"
+
+
+@dataclass(frozen=True)
+class EvaluationRecord:
+    """What retrieval was scored on; it has the form of `meshgait.evaluation.retrieval.Task`.
+
+    Attributes:
+        embeddings: (N, S, D) float16, of the sequences of gallery and probes.
+        labels: (N,) int64 index into subjects.
+        views: (N,) int64 index into view_names.
+        conditions: (N,) names.
+        sequences: (N,) int64, which sequence of the store each row is.
+        gallery: (N,) bool.
+        probes: for each condition (N,) bool.
+        subjects: names of the persons.
+        view_names: names of the views.
+        exclude: pairs that do not count.
+        scoring: how the protocol scores.
+        protocol: its name.
+        distance: how embeddings are compared.
+    """
+
+    embeddings: np.ndarray
+    labels: np.ndarray
+    views: np.ndarray
+    conditions: np.ndarray
+    sequences: np.ndarray
+    gallery: np.ndarray
+    probes: Mapping[str, np.ndarray]
+    subjects: tuple[str, ...]
+    view_names: tuple[str, ...]
+    exclude: str
+    scoring: str
+    protocol: str
+    distance: str = "euclidean"
+
+    def task(self) -> Task:
+        """This record as what `meshgait.evaluation.retrieval.evaluate` asks for."""
+        return self
+
+    def write(self, path: Path | str) -> None:
+        """Write it whole (temporary name, then renamed); arrays only.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        path = Path(path)
+        arrays = {name: np.asarray(getattr(self, name)) for name in ("embeddings", *COLUMNS)}
+        arrays |= {name: np.asarray(getattr(self, name), str) for name in (*NAMES, *WORDS)}
+        arrays |= {PROBES + name: np.asarray(mask) for name, mask in self.probes.items()}
+        arrays["embeddings"] = arrays["embeddings"].astype(np.float16)
+        temporary = path.with_name(path.name + ".partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:  # np.savez would append a suffix to a name
+                np.savez(file, **arrays)
+            temporary.replace(path)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {path} ({error.strerror or error}); free the place it lies in"
+            ) from error
+
+    @classmethod
+    def read(cls, path: Path | str) -> EvaluationRecord:
+        """Read what `write` wrote.
+
+        Raises:
+            DataError: no such file, damaged, or no evaluation.
+        """
+        path = Path(path)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            record = cls(
+                **{name: arrays[name] for name in ("embeddings", *COLUMNS)},
+                probes={name[len(PROBES) :]: arrays[name] for name in arrays if name.startswith(PROBES)},
+                **{name: tuple(arrays[name].tolist()) for name in NAMES},
+                **{name: str(arrays[name]) for name in WORDS},
+            )
+        except FileNotFoundError as error:
+            raise DataError(
+                f"{path} is not there; `meshgait fit` of stage 2 writes it at each validation"
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+            reason = " ".join(str(error).split())[:120] or type(error).__name__
+            raise DataError(f"{path} cannot be read as an evaluation ({reason}); evaluate anew") from error
+        record._check(path)
+        return record
+
+    def _check(self, path: Path) -> None:
+        """Refuse columns that do not belong together."""
+        count = len(self.embeddings) if self.embeddings.ndim == 3 else -1
+        columns = [getattr(self, name) for name in COLUMNS] + list(self.probes.values())
+        fits = all(column.shape == (count,) for column in columns) and bool(self.probes)
+        for index, names in ((self.labels, self.subjects), (self.views, self.view_names)):
+            fits = fits and index.dtype.kind == "i" and (not count or 0 <= index.min() <= index.max() < len(names))
+        if not fits:
+            raise DataError(f"{path} holds columns that do not belong together; evaluate anew")

@@ -1,0 +1,121 @@
+"""One HTML page of runs: everything lies within it, and it asks the network for nothing."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import os
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from plotly.offline import get_plotlyjs
+
+from meshgait import __version__
+from meshgait.errors import OutputError
+from meshgait.progress import Progress
+from meshgait.report import charts, media, tables
+from meshgait.report.blocks import Section
+from meshgait.report.folder import Run
+from meshgait.report.recognition import Recognition, conditions, recognition
+from meshgait.viz.interactive import CONFIG, INKS
+
+
+def make(runs: Sequence[Run], show: bool = False) -> str:
+    """The page as text.
+
+    Args:
+        runs: in the order in which they are shown.
+        show: whether to show progress.
+    """
+    curves = [(run, condition) for run in runs for condition in conditions(run)]
+    found: list[Recognition] = []
+    builders: dict[str, Callable[[], Section]] = {
+        "runs": lambda: tables.summary(runs),
+        "results": lambda: tables.results(runs),
+        "CMC": lambda: charts.identification(found),
+        "DET": lambda: charts.verification_section(found),
+        "views": lambda: charts.views(runs),
+        "embeddings": lambda: charts.embeddings(runs),
+        "training": lambda: charts.training(runs),
+        "pictures": lambda: media.gallery(runs),
+        "meshes": lambda: media.meshes(runs),
+        "settings": lambda: tables.settings(runs),
+    }
+    sections = []
+    with Progress("report", len(curves) + len(builders), "parts", show=show) as progress:
+        for run, condition in curves:
+            progress.advance(0, f"comparisons of {run.name}, {condition}")
+            found.append(recognition(run, condition))
+            progress.advance()
+        for name, build in builders.items():
+            progress.advance(0, name)
+            sections.append(build())
+            progress.advance()
+    return render(sections, [run.name for run in runs])
+
+
+def render(sections: Sequence[Section], names: Sequence[str]) -> str:
+    """Fill the template; all text is escaped there."""
+    environment = Environment(
+        loader=PackageLoader("meshgait.report", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["soft"] = soft
+    turnables = [inner for section in sections for inner in _turnables(section.blocks)]
+    source = environment.loader.get_source
+    return environment.get_template("page.html").render(
+        sections=sections,
+        names=names,
+        style=source(environment, "style.css")[0],
+        # plotly alone is larger than all the rest: it comes packed, and only where there is something to turn
+        plotly=_packed(get_plotlyjs()) if turnables else None,
+        script=source(environment, "turn.js")[0],
+        options={"config": CONFIG, "light": INKS["light"], "dark": INKS["dark"]},
+        version=__version__,
+        made=datetime.now(timezone.utc).strftime("%d %B %Y, %H:%M UTC"),
+    )
+
+
+def soft(text: str) -> Markup:
+    """Let long names break after dots, slashes and underscores."""
+    return Markup(re.sub(r"([./_])(?=\w)", r"\1<wbr>", str(escape(text))))
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+def _turnables(blocks: Sequence) -> list:
+    inner = [one for block in blocks for one in (block.blocks if block.kind == "grid" else [block])]
+    return [one for one in inner if one.kind == "turnable"]
+
+
+def write(path: Path, text: str) -> None:
+    """Write the page whole (temporary name, then renamed).
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror or error}); choose another --out") from error
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:  # where it could not be made in the first place
+        return
