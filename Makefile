@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup data pretrain finetune baseline evaluate report sweep usf small notebooks test lint format clean
+.PHONY: help setup data pretrain finetune baseline evaluate report sweep usf small notebooks overhead test lint format clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -74,7 +74,8 @@ runs/usf-zero-shot/metrics-usf.json: data/usf/meta.json runs/robust/metrics.json
 	$(BIN)/meshgait test --config experiments/finetune/usf.yaml --trainer.default_root_dir runs/usf-zero-shot \
 		--model.pretrained null --ckpt_path runs/robust/checkpoints/last.ckpt
 
-small: runs/small-finetune/metrics.json runs/small-baseline/metrics.json  ## both stages in two minutes, for the notebooks
+small: $(STAMP)  ## small walkers and runs for the notebooks, in two minutes
+	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j2 runs/small-finetune/metrics.json runs/small-baseline/metrics.json
 
 data/small/meta.json: | $(STAMP)
 	$(BIN)/meshgait walkers data/small --bodies 10 --test-fraction 0.4 --views 0,45,90 --frames 16 --workers $(WORKERS)
@@ -88,11 +89,17 @@ runs/small-finetune/metrics.json: runs/small-pretrain/metrics.json
 runs/small-baseline/metrics.json: data/small/meta.json
 	$(BIN)/meshgait fit --config experiments/finetune/small-2d.yaml --ckpt_path last
 
-notebooks: small  ## run the notebooks; pages with their pictures in runs/notebooks
-	PLOTLY_RENDERER=notebook $(BIN)/jupyter nbconvert --to html --execute --log-level WARN --output-dir runs/notebooks \
+# plotly's script goes into the page, so that it opens from disk; the kernel listens on this machine alone
+notebooks: small  ## execute the notebooks into runs/notebooks
+	PLOTLY_RENDERER=notebook $(BIN)/jupyter nbconvert --to html --execute --output-dir runs/notebooks \
+		--log-level ERROR --ExecutePreprocessor.extra_arguments=--log-level=ERROR \
 		--ExecutePreprocessor.startup_timeout=600 --ExecutePreprocessor.timeout=600 \
 		--HTMLExporter.require_js_url= --HTMLExporter.mathjax_url= notebooks/*.ipynb
 	@ls runs/notebooks/*.html
+
+overhead: $(WALKERS)/meta.json  ## what logging and pictures cost
+	$(BIN)/python benchmarks/logging_overhead.py experiments/pretrain/walkers.yaml --of 240
+	$(BIN)/python benchmarks/logging_overhead.py experiments/finetune/walkers.yaml --of 360 --model.pretrained null
 
 test: $(STAMP)  ## all tests
 	$(BIN)/pytest -n auto
