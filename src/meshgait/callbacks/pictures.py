@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from meshgait.errors import ConfigError
 FOLDER = "pictures"
 
 
-class Pictures(Callback):
+class Pictures(Callback, ABC):
     """Base: a subclass draws in `draw` and hands over files by `keep`.
 
     Args:
@@ -43,9 +44,9 @@ class Pictures(Callback):
         if self._count % self.every == 0 or is_last_validation(trainer):
             self.draw(trainer, pl_module)
 
+    @abstractmethod
     def draw(self, trainer: Trainer, module: LightningModule) -> None:
         """Draw and `keep` what there is to be seen of the last validation."""
-        raise NotImplementedError
 
     def keep(self, trainer: Trainer, kind: str, suffix: str, write: Callable[[Path], object]) -> Path | None:
         """Write ``pictures/KIND-STEP.SUFFIX`` and hand pictures to W&B; None if there is no place for it.

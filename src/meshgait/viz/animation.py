@@ -1,12 +1,15 @@
-"""Moving pictures for notebooks: animated PNG, which is shown wherever pictures are, if only its first frame."""
+"""Moving pictures: GIF files, and animated PNG, which is shown wherever pictures are, if only its first frame."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from meshgait.errors import OutputError
 
 COLOURS = 128
 """Of the one palette that all frames share; fewer make smaller files."""
@@ -31,3 +34,26 @@ def animated_png(pictures: Sequence[np.ndarray], fps: float = 12.5) -> bytes:
     file = io.BytesIO()
     first.save(file, format="PNG", save_all=True, append_images=rest, duration=1000 / fps, loop=0, optimize=True)
     return file.getvalue()
+
+
+def write_gif(path: Path, frames: Sequence[Image.Image], fps: float) -> None:
+    """Frames as an endless GIF, which appears only when it is whole.
+
+    Args:
+        path: the file; its folder is made.
+        frames: at least one.
+        fps: frames a second; GIF counts in hundredths of a second, and viewers slow down what is faster than 50.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    temporary = path.with_name(path.name + ".partial")
+    duration = max(round(100 / fps), 2) * 10
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frames[0].save(
+            temporary, format="GIF", save_all=True, append_images=list(frames[1:]), duration=duration, loop=0
+        )
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}; choose a file you own") from error

@@ -10,6 +10,7 @@ from einops import rearrange, repeat
 from PIL import Image, ImageDraw
 
 from meshgait.errors import OutputError
+from meshgait.viz.animation import write_gif
 
 LABEL_WIDTH = 96
 """Pixels left of a row for its label."""
@@ -81,11 +82,4 @@ def save_gif(sequences: Sequence[np.ndarray], path: Path | str, fps: float = 25.
     path, length = Path(path), min(len(sequence) for sequence in sequences)
     wide = rearrange([sequence[:length] for sequence in sequences], "n t h w -> t h (n w)")
     frames = [_enlarge(frame, scale) for frame in wide]
-    temporary = path.with_name(path.name + ".partial")
-    duration = max(round(100 / fps), 2) * 10
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        frames[0].save(temporary, format="GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}; choose a file you own") from error
+    write_gif(path, frames, fps)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from meshgait.errors import OutputError
+from meshgait.viz.animation import write_gif
 from meshgait.viz.panels import INK, PAPER, PanelRow, row_pictures
 
 COLUMNS = ("silhouette", "heatmaps, front", "heatmaps, side", "skeleton", "skeleton, side", "mesh", "true mesh")
@@ -66,11 +66,4 @@ def save_animation(pictures: Sequence[np.ndarray], path: Path | str, fps: float 
     sample = Image.fromarray(np.concatenate(pictures[:: max(1, len(pictures) // 4)]))
     palette = sample.quantize(COLOURS, Image.Quantize.MEDIANCUT)
     frames = [Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
-    temporary = path.with_name(path.name + ".partial")
-    duration = max(round(100 / fps), 2) * 10
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        frames[0].save(temporary, format="GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}; choose a file you own") from error
+    write_gif(path, frames, fps)
