@@ -62,7 +62,7 @@ FOREIGN = {
 }
 """Packages that only some parts may import."""
 
-RESHAPES = {"losses.body": 1, "walkers.raster": 2}
+RESHAPES = {"losses.body": 1, "body.raster": 2}
 """Uses of view() and permute() that einops cannot make clearer: a rank not known, a change of dtype."""
 
 

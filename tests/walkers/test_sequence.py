@@ -9,7 +9,7 @@ from meshgait.walkers.dress import Dressed
 from meshgait.walkers.gait import Gait
 from meshgait.walkers.sequence import Job, Studio, record
 from meshgait.walkers.style import Style
-from tests.walkers.test_raster import plain
+from tests.body.test_raster import plain
 
 
 def body_in_crop(body, take) -> tuple[np.ndarray, np.ndarray]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from meshgait.body.raster import Topology
 from meshgait.walkers.gait import Motion
 from meshgait.walkers.parts import Part, bag_parts, hair_parts, hood_part, shape
-from meshgait.walkers.raster import Topology
 from meshgait.walkers.surface import Skin
 
 MM = 1e-3

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from einops import rearrange, repeat
 
+from meshgait.body.raster import fill, hulls, outlines
 from meshgait.data.silhouettes import normalise
 from meshgait.walkers.camera import Shot, film
 from meshgait.walkers.cast import KINDS, Settings, Subject
@@ -15,7 +16,6 @@ from meshgait.walkers.dress import Dressed, Outfit, Top
 from meshgait.walkers.gait import Gait, Motion
 from meshgait.walkers.noise import roughen
 from meshgait.walkers.parts import sample_bag, vary_bag
-from meshgait.walkers.raster import fill, hulls, outlines
 from meshgait.walkers.rig import Rig
 from meshgait.walkers.rotations import to_axis_angle
 from meshgait.walkers.style import Style

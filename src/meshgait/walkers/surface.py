@@ -10,7 +10,7 @@ import trimesh
 from einops import rearrange
 from scipy import sparse
 
-from meshgait.walkers.raster import Topology
+from meshgait.body.raster import Topology
 from meshgait.walkers.rig import Figure, Rig
 from meshgait.walkers.rotations import turn
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from meshgait.walkers.raster import Topology, fill, hulls, outlines
+from meshgait.body.raster import Topology, fill, hulls, outlines
 
 
 def plain(points: np.ndarray, faces: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -31,13 +31,13 @@ def test_triangle_soup():
         assert (image != plain(points, faces, (40, 48))).sum() <= 1
 
 
-def test_body(body):
+def test_body(default_model):
     """The body from the side and obliquely: equal but for centres that lie on an edge."""
-    vertices = body.arrays["v_template"]
+    vertices = default_model.arrays["v_template"]
     views = [vertices[:, [2, 1]], vertices @ np.array([[0.8, 0], [0, 1], [0.6, 0]])]
     frames = np.stack([60 + view * [55, -55] for view in views])
-    for image, points in zip(draw(frames, body.faces, (130, 120)), frames, strict=True):
-        expected = plain(points, body.faces, (130, 120))
+    for image, points in zip(draw(frames, default_model.faces, (130, 120)), frames, strict=True):
+        expected = plain(points, default_model.faces, (130, 120))
         assert (image & expected).sum() / (image | expected).sum() > 0.9995
         assert expected.sum() > 700
 
