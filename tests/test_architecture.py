@@ -31,13 +31,16 @@ ALLOWED = {
     # augmentation happens on the device, so the stages do it, and bring the truth along
     "stages": {"body", "models", "losses", "evaluation", "data.transforms"},
     "callbacks": {"evaluation", "data.protocols", "models.lifter", "viz"},
+    "inspection": {"body", "data"},
     "sweeps": {"viz"},
     "report": {"evaluation", "progress", "viz"},
-    "tools": {"body", "data", "evaluation", "models", "report", "stages", "sweeps", "viz", "walkers"},
+    "tools": {
+        "body", "data", "evaluation", "inspection", "models", "report", "stages", "sweeps", "viz", "walkers",
+    },
     "training": {"callbacks", "data", "stages"},
     "examine": {"body", "callbacks.panels", "data", "stages", "viz"},
     "cli": {"memory", "tools", "training"},
-}
+}  # fmt: skip
 """What the modules of a part may import besides those of their own part."""
 
 FOREIGN = {

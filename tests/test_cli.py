@@ -23,6 +23,7 @@ VERBS = (
     "markers",
     "walkers",
     "pack",
+    "check",
     "evaluate",
     "report",
     "sweep",
@@ -50,7 +51,7 @@ def test_version(capsys):
     assert meshgait.__version__ in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("verb", ["body", "markers", "walkers", "pack", "evaluate", "predict"])
+@pytest.mark.parametrize("verb", ["body", "markers", "walkers", "pack", "check", "evaluate", "predict"])
 def test_each_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as stop:
         main([verb, "--help"])
@@ -121,6 +122,7 @@ def test_predict_is_of_one_walker_or_with_a_config_of_a_store(words, training, m
         (["walkers", "out", "--bodies", "1"], "--bodies"),
         (["walkers", "file/out"], "file"),
         (["pack", "nowhere", "out"], "nowhere"),
+        (["check", "nowhere"], "nowhere"),
         (["predict", "nowhere.npy", "--checkpoint", "gone.ckpt"], "gone.ckpt"),
     ],
     ids=str,

@@ -27,6 +27,7 @@ TOOLS = {
     "markers": "learn virtual markers of a body",
     "walkers": "write synthetic walkers with SMPL truth as a packed store",
     "pack": "convert a data set to a packed store",
+    "check": "what is wrong with a packed store, with remedies",
     "evaluate": "print one table of the runs' figures",
     "report": "write one page of runs side by side: settings, curves, tables, pictures, meshes to turn",
     "sweep": "search settings with a W&B sweep file, here or at W&B",

@@ -198,8 +198,16 @@ def split(sequences: Sequence[Walk], protocol: Protocol, partition: Partition | 
     return Split(train & known, test & known)
 
 
-def select(sequences: Sequence[Walk], protocol: Protocol, partition: Partition | None = None) -> Selection:
+def select(
+    sequences: Sequence[Walk], protocol: Protocol, partition: Partition | None = None, mates: bool = True
+) -> Selection:
     """Apply a protocol: gallery and probes among the test sequences.
+
+    Args:
+        sequences: N sequences (subject, condition, view).
+        protocol: the rules.
+        partition: the data set's own lists.
+        mates: refuse probes that have nobody to be found, where the protocol does.
 
     Raises:
         DataError: gallery or probes are empty, a probe's subject is not in the gallery (where the protocol wants
@@ -226,7 +234,7 @@ def select(sequences: Sequence[Walk], protocol: Protocol, partition: Partition |
             f"protocol {protocol.name} finds no {what} sequence among the test subjects' conditions "
             f"({_some(np.unique(conditions[test]))}); choose the protocol that fits the data"
         )
-    if protocol.scoring != "hidden":
+    if mates and protocol.scoring != "hidden":
         _require_mates(protocol, subjects, views, gallery, probes)
     return Selection(
         labels.astype(np.int64),

@@ -195,6 +195,30 @@ def history_figure(
     return figure
 
 
+def histogram_figure(
+    counts: np.ndarray, name: str, things: str, limit: tuple[float, str] | None = None, theme: Theme = "light"
+) -> Figure:
+    """How often values between 0 and 1 occur.
+
+    Args:
+        counts: (bins,) over 0 to 1, all of one width.
+        name: of the value.
+        things: what is counted.
+        limit: a value marked by a line, and what is said of it; bins that reach below stand out.
+        theme: light or dark.
+    """
+    figure, axes = _figure(theme)
+    edges = np.linspace(0, 1, len(counts) + 1)
+    low = edges[:-1] < (limit[0] - 1e-9 if limit else 0)
+    colours = np.where(low, _colour(theme, 0), _colour(theme, 1))
+    axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=colours, edgecolor=PAPER[theme])
+    if limit:
+        axes.axvline(limit[0], color=INK[theme], linewidth=1, linestyle="--", label=limit[1])
+        _legend(axes, theme, "upper left")
+    axes.set(xlabel=name, ylabel=things, xlim=(0, 1))
+    return figure
+
+
 def to_png(figure: Figure) -> bytes:
     """The figure as a PNG file."""
     buffer = io.BytesIO()

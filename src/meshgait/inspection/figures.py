@@ -1,0 +1,85 @@
+"""What is wrong with a single silhouette, told for a block of frames at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+TINY = 0.05
+"""Share of the crop below which a figure is a speck; real ones fill a fifth to a third of 64 x 44."""
+
+FILL = 0.9
+"""Share of the height that a figure must span; the crop makes it all of it, but for a faint first row."""
+
+OFF = 0.1
+"""Share of the width by which a figure's middle may lie beside the crop's."""
+
+EDGE = 0.5
+"""Share of the outermost columns that is white where the surroundings are the figure."""
+
+CODES = ("empty", "full", "dim", "polarity", "tiny", "height", "centre")
+"""What a frame can be; of the first five one at most, the last two only of a figure that is none of those."""
+
+
+class Measures(NamedTuple):
+    """Of T frames.
+
+    Attributes:
+        wrong: (T, len(CODES)) bool.
+        sound: (T,) bool, none of the first five codes.
+        height: (T,) rows that the figure spans.
+        width: (T,) columns that it spans.
+        mass: (T,) its pixels.
+    """
+
+    wrong: np.ndarray
+    sound: np.ndarray
+    height: np.ndarray
+    width: np.ndarray
+    mass: np.ndarray
+
+
+def measure(rows: np.ndarray, bits: int, size: tuple[int, int]) -> Measures:
+    """Look at frames as they are stored.
+
+    Args:
+        rows: (T, H, ceil(W / 8)) packed bits or (T, H, W) grey values, uint8.
+        bits: 1 or 8.
+        size: (H, W).
+    """
+    height, width = size
+    dark = np.zeros(len(rows), bool)
+    if bits == 1:
+        pixels = np.unpackbits(rows, axis=-1, count=width)
+        filled = (rows != 0).any(axis=2)
+    else:
+        pixels = (rows > 127).view(np.uint8)
+        filled = pixels.any(axis=2)
+        dark = rows.any(axis=(1, 2))
+    columns = pixels.sum(axis=1, dtype=np.uint8 if height < 256 else np.uint16).astype(np.int32)
+    mass = columns.sum(axis=1)
+    nobody = mass == 0
+    full = mass == height * width
+    # a figure may reach one side of the crop, surroundings reach both, from top to bottom
+    around = (columns[:, [0, -1]].min(axis=1) > EDGE * height) & (mass > height * width / 2)
+    tiny = mass < TINY * height * width
+    tall, wide = _span(filled), _span(columns > 0)
+    cumulated = np.cumsum(columns, axis=1)
+    middle = (cumulated > mass[:, None] / 2).argmax(axis=1)
+    sound = ~(nobody | full | around | tiny)
+    wrong = [
+        nobody & ~dark,
+        full,
+        nobody & dark,
+        around & ~full,
+        tiny & ~nobody,
+        sound & (tall < FILL * height),
+        sound & (np.abs(middle - width // 2) > max(1, OFF * width)),
+    ]
+    return Measures(np.stack(wrong, axis=1), sound, tall, wide, mass)
+
+
+def _span(filled: np.ndarray) -> np.ndarray:
+    """Places from the first to the last that is filled, (T,) of (T, n) bool; n where none is."""
+    return filled.shape[1] - filled.argmax(axis=1) - filled[:, ::-1].argmax(axis=1)

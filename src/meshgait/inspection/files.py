@@ -1,0 +1,76 @@
+"""Findings in the files of a store, told without opening it as a store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from meshgait.inspection.findings import Findings
+from meshgait.progress import Progress
+
+CHUNK = 1 << 22
+"""Bytes read at once for a checksum."""
+
+
+def check_files(path: Path, found: Findings, checksums: bool, show: bool = True) -> None:
+    """Missing, truncated and changed files.
+
+    Args:
+        path: folder of the store.
+        found: takes what is found.
+        checksums: also read every byte and compare with meta.json.
+        show: whether progress is shown.
+    """
+    listed = _listed(path)
+    for name in sorted(listed):
+        if not (path / name).is_file():
+            found.add("missing-file", name)
+    there = [path / name for name in sorted(listed) if (path / name).is_file()]
+    short = [file for file in there if file.suffix == ".npy" and _lacks(file) > 0]
+    for file in short:
+        found.add("truncated", f"{file.name} ({_lacks(file)} bytes are missing)")
+    if checksums:
+        # what is truncated differs, too, but needs no reading to know
+        _check_sums([file for file in there if file not in short], listed, found, show)
+
+
+def _listed(path: Path) -> dict[str, str]:
+    """SHA-256 by file name; nothing where meta.json cannot be read, which opening the store tells."""
+    try:
+        listed = json.loads((path / "meta.json").read_text())["sha256"]
+        return {str(name): str(digest) for name, digest in listed.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _lacks(file: Path) -> int:
+    """Bytes that an .npy file is too short by; all of its size if it has no header."""
+    with file.open("rb") as stream:
+        try:
+            version = np.lib.format.read_magic(stream)
+            read = (
+                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            )
+            shape, _, dtype = read(stream)
+        except (ValueError, KeyError):
+            return max(1, file.stat().st_size)
+        needed = stream.tell() + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    return max(0, needed - file.stat().st_size)
+
+
+def _check_sums(files: list[Path], listed: dict[str, str], found: Findings, show: bool) -> None:
+    total = sum(file.stat().st_size for file in files)
+    with Progress("reading files", -(-total // 10**6), "MB", show=show) as progress:
+        done = 0
+        for file in files:
+            digest = hashlib.sha256()
+            with file.open("rb") as stream:
+                while chunk := stream.read(CHUNK):
+                    digest.update(chunk)
+                    done += len(chunk)
+                    progress.reach(done // 10**6)
+            if digest.hexdigest() != listed[file.name]:
+                found.add("checksum", file.name)
