@@ -14,6 +14,7 @@ from meshgait.viz.plots import (
     cmc_figure,
     det_figure,
     embedding_figure,
+    histogram_figure,
     history_figure,
     to_png,
     to_rgb,
@@ -27,6 +28,7 @@ MAKERS = {
         {"nm": np.array([50.0, 75, 100]), "bg": np.array([20.0, 30, 40])}, None, theme
     ),
     "det": lambda theme: det_figure({"nm": RATES}, {"nm": (RATES.fnmr - 1, RATES.fnmr + 1)}, theme),
+    "histogram": lambda theme: histogram_figure(np.array([3, 0, 5]), "IoU", "frames", (0.5, "0.5"), theme),
     "views": lambda theme: view_matrix_figure(np.eye(3) * 90, "abc", "abc", "nm", theme),
     "map": lambda theme: embedding_figure(
         np.linspace(0, 1, 18).reshape(9, 2), list("aabbccddd"), list("xyxyxyxyx"), theme
@@ -106,3 +108,14 @@ def test_a_course_is_drawn_for_each_run():
     figure = history_figure({"a": (np.arange(3), np.ones(3)), "b": (np.arange(50), np.zeros(50))}, "val/rank1")
     assert [len(line.get_xdata()) for line in figure.axes[0].lines] == [3, 50]
     assert {"a", "b", "val/rank1", "step"} <= texts(figure)
+
+
+def test_bins_below_the_limit_stand_out():
+    counts = np.array([1, 0, 2, 5, 9])
+    (axes,) = histogram_figure(counts, "IoU", "frames", (0.4, "0.4: 6 % below")).axes
+    assert [bar.get_height() for bar in axes.patches] == counts.tolist()
+    assert [bar.get_x() for bar in axes.patches] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
+    low, high = axes.patches[0].get_facecolor(), axes.patches[2].get_facecolor()
+    assert [bar.get_facecolor() == low for bar in axes.patches] == [True, True, False, False, False]
+    assert low != high
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["0.4: 6 % below"]

@@ -255,7 +255,7 @@ class Store:
             )
         try:
             self._read()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(f"{self.path} is damaged ({error}); make the store anew") from error
 
     def _read(self) -> None:

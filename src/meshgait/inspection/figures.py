@@ -54,7 +54,7 @@ def measure(rows: np.ndarray, bits: int, size: tuple[int, int]) -> Measures:
         pixels = np.unpackbits(rows, axis=-1, count=width)
         filled = (rows != 0).any(axis=2)
     else:
-        pixels = (rows > 127).view(np.uint8)
+        pixels = (rows > 127).astype(np.uint8)
         filled = pixels.any(axis=2)
         dark = rows.any(axis=(1, 2))
     columns = pixels.sum(axis=1, dtype=np.uint8 if height < 256 else np.uint16).astype(np.int32)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meshgait.errors import MeshGaitError
 from meshgait.inspection.index import Index
 from meshgait.inspection.kinds import KINDS, Severity
 
@@ -78,6 +79,11 @@ class Findings:
             for number in numbers[: MOST_PLACES - len(tally.places)].tolist():
                 frames = _counted(index.length(number), "frames")
                 tally.places.append((f"{index.name(number)} ({frames})", 0, 0))
+
+    def error(self, code: str, error: MeshGaitError) -> None:
+        """What an error says, whose remedy stands behind its last semicolon."""
+        what, _, remedy = str(error).rpartition("; ")
+        self.add(code, what or remedy, remedy=remedy if what else "")
 
     def named(self, code: str, names: list[str]) -> None:
         """Subjects, views or files by their names."""

@@ -48,7 +48,7 @@ KINDS: dict[str, Kind] = {
         "leave them out of the source, or accept that training repeats their frames (--short sets the limit)",
     ),
     # silhouettes
-    "empty": Kind("warning", "frames", "without a figure", "pack again from raw frames: the crop drops empty ones"),
+    "empty": Kind("warning", "frames", "without a figure", "pack again from raw frames; the crop drops them"),
     "full": Kind("warning", "frames", "full of figure", "the segmentation failed; leave these frames out"),
     "dim": Kind(
         "error", "frames", "neither black nor with a value above 127",

@@ -89,8 +89,7 @@ def _reported(found: Findings) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        what, _, remedy = str(error).rpartition("; ")
-        found.add("protocol", what or remedy, remedy=remedy if what else "")
+        found.error("protocol", error)
 
 
 def _check_split(names: np.ndarray, labels: np.ndarray, parts: Split, protocol: Protocol, found: Findings) -> None:

@@ -150,7 +150,7 @@ def check(path: Path | str, options: Options | None = None) -> Report:
     try:
         store = Store(path)
     except StoreError as error:
-        found.add("unreadable", str(error).partition("; ")[0])
+        found.error("unreadable", error)
         return Report(str(path), findings=found.listed(), damage=str(error))
     partition, protocol = _rules(store, options, found)
     index = Index(store)
@@ -185,8 +185,7 @@ def _rules(store: Store, options: Options, found: Findings) -> tuple[Partition |
         try:
             partition = Partition.of(store.partition, "partition.json")
         except DataError as error:
-            what, _, remedy = str(error).rpartition("; ")
-            found.add("protocol", what, remedy=remedy)
+            found.error("protocol", error)
     if options.protocol is not None:
         return partition, get_protocol(options.protocol)
     name = store.meta.get("protocol")

@@ -11,7 +11,7 @@ import numpy as np
 from meshgait.data.store import Store
 from meshgait.inspection.figures import CODES, Measures, measure
 from meshgait.inspection.findings import Findings
-from meshgait.inspection.index import Block, Index, stored
+from meshgait.inspection.index import BLOCK, Block, Index, stored
 from meshgait.progress import Progress
 
 MOST_EXAMPLES = 12
@@ -56,7 +56,7 @@ class Survey:
             counts += np.bincount(values, minlength=len(counts))
 
 
-def check_silhouettes(store: Store, index: Index, found: Findings, show: bool = True) -> Survey:
+def check_silhouettes(store: Store, index: Index, found: Findings, show: bool = True, most: int = BLOCK) -> Survey:
     """Look at every frame.
 
     Args:
@@ -64,6 +64,7 @@ def check_silhouettes(store: Store, index: Index, found: Findings, show: bool = 
         index: its sequences.
         found: takes what is found.
         show: whether progress is shown.
+        most: frames read at once.
 
     Returns:
         Sizes of the figures, and examples of what is wrong.
@@ -73,7 +74,7 @@ def check_silhouettes(store: Store, index: Index, found: Findings, show: bool = 
     copies = _Copies(len(index))
     total = int(index.lengths[index.inside].sum())
     with Progress("checking silhouettes", total, "frames", show=show) as progress:
-        for block in index.blocks():
+        for block in index.blocks(most):
             rows = stored(store, "silhouettes", block.start, block.stop)
             seen = measure(rows, store.bits, store.size)
             survey.count(seen, store.size)

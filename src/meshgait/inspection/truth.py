@@ -127,7 +127,7 @@ def check_alignment(
     with Progress(
         "comparing meshes with silhouettes", int(index.inside.sum()), "sequences", show=show
     ) as progress:
-        for batch in _batches(store, index, frames, seed):
+        for batch in sample(store, index, frames, seed):
             compared = _compare(store, index, body, topology, batch)
             numbers, first, of = np.unique(compared.numbers, return_index=True, return_inverse=True)
             low = np.bincount(of.reshape(-1), compared.overlaps < least, minlength=len(numbers)).astype(np.int64)
@@ -149,7 +149,7 @@ class _Compared(NamedTuple):
     masks: np.ndarray
 
 
-def _batches(store: Store, index: Index, frames: int, seed: int) -> Iterator[list[tuple[int, np.ndarray]]]:
+def sample(store: Store, index: Index, frames: int, seed: int) -> Iterator[list[tuple[int, np.ndarray]]]:
     """(sequence, sampled frames) in file order, some hundred frames at a time."""
     batch, size = [], 0
     for number in index.order.tolist():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -95,7 +96,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_summary(console: Console, report: Report, options: Options) -> None:
     of = f"protocol {report.protocol}" if report.protocol else "no protocol: give --protocol to check the split"
-    table = Table(title=f"{report.path} ({of})", title_justify="left")
+    console.print(f"{report.path} ({of})", soft_wrap=True, markup=False)
+    table = Table()
     for column in ("", "subjects", "sequences", "frames"):
         table.add_column(column, justify="right" if column else "left")
     for name, group in (report.groups or {}).items():
@@ -119,14 +121,14 @@ def _print_summary(console: Console, report: Report, options: Options) -> None:
             f"sampled, at most {options.frames} a sequence, seed {options.seed}"
         )
     for line in lines:
-        console.print(line)
+        console.print(line, soft_wrap=True)
 
 
 def _print_findings(console: Console, report: Report) -> None:
     if not report.findings:
         console.print("nothing is wrong", style="green")
         return
-    table = Table(title="Findings", title_justify="left", show_lines=True)
+    table = Table(show_lines=True)
     table.add_column("code", no_wrap=True)
     table.add_column("what", ratio=3)
     table.add_column("where", ratio=3)
@@ -183,5 +185,6 @@ def _write(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise OutputError(f"cannot write {path}: {error.strerror or error}; choose a file you own") from error
