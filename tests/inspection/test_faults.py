@@ -8,7 +8,7 @@ import pytest
 from meshgait.data.store import Store
 from meshgait.errors import ConfigError
 from meshgait.inspection.findings import Findings
-from meshgait.inspection.index import Index
+from meshgait.inspection.index import BLOCK, Index
 from meshgait.inspection.report import Options, check
 from meshgait.inspection.silhouettes import MOST_EXAMPLES, check_silhouettes
 from tests.inspection.conftest import FRAMES, PARTITION, names, walker
@@ -179,7 +179,7 @@ def test_the_size_of_a_block_does_not_show(make, most):
     }
     store = Store(make(lambda name, walk: changes.get(name, lambda same: same)(walk.copy())))
     results = []
-    for block in (most, 4096):
+    for block in (most, BLOCK):
         found = Findings()
         survey = check_silhouettes(store, Index(store), found, show=False, most=block)
         results.append((found.listed(), survey.heights.tolist(), survey.widths.tolist(), survey.masses.tolist()))

@@ -46,7 +46,7 @@ def body(left=17, right=28, top=0, bottom=HEIGHT):
         (body(), None),
         (body(bottom=59), None),  # a faint foot
         (body(19, 30), None),  # two columns beside the middle
-        (body(0, 43), None),  # a cloak that reaches one side
+        (body(2, 44), "full"),
         (body(5, 44), None),
         (body(bottom=40), "height"),
         (body(top=20), "height"),
@@ -58,6 +58,8 @@ def body(left=17, right=28, top=0, bottom=HEIGHT):
         (255 - body(14, 30, 4), "polarity"),
         (body() * 0, "empty"),
         (body() * 0 + 255, "full"),
+        (255 - body(20, 23, 10, 40), "full"),
+        (np.maximum(body(5, 40), body(0, 44, 20)), None),  # a blot from side to side is not inverted
     ],
 )
 def test_each_frame_is_wrong_in_one_way(frame, code, bits):

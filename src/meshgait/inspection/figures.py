@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 TINY = 0.05
-"""Share of the crop below which a figure is a speck; real ones fill a fifth to a third of 64 x 44."""
+"""Share of the crop below which a figure is a speck, or what is no figure is; real ones fill a fifth to a half."""
 
 FILL = 0.9
 """Share of the height that a figure must span; the crop makes it all of it, but for a faint first row."""
@@ -15,8 +15,8 @@ FILL = 0.9
 OFF = 0.1
 """Share of the width by which a figure's middle may lie beside the crop's."""
 
-EDGE = 0.5
-"""Share of the outermost columns that is white where the surroundings are the figure."""
+EDGE = 0.75
+"""Share of both outermost columns that is white where the surroundings are; an arm or a blot covers less."""
 
 CODES = ("empty", "full", "dim", "polarity", "tiny", "height", "centre")
 """What a frame can be; of the first five one at most, the last two only of a figure that is none of those."""
@@ -49,18 +49,17 @@ def measure(rows: np.ndarray, bits: int, size: tuple[int, int]) -> Measures:
         size: (H, W).
     """
     height, width = size
-    dark = np.zeros(len(rows), bool)
     if bits == 1:
-        pixels = np.unpackbits(rows, axis=-1, count=width)
-        filled = (rows != 0).any(axis=2)
+        pixels, dark = np.unpackbits(rows, axis=-1, count=width), np.zeros(len(rows), bool)
     else:
-        pixels = (rows > 127).astype(np.uint8)
-        filled = pixels.any(axis=2)
-        dark = rows.any(axis=(1, 2))
-    columns = pixels.sum(axis=1, dtype=np.uint8 if height < 256 else np.uint16).astype(np.int32)
+        pixels, dark = (rows > 127).astype(np.uint8), rows.any(axis=(1, 2))
+    # sums of bytes are ten times as fast by einsum, as long as a byte holds them
+    kind = np.uint8 if max(size) < 256 else np.uint16
+    columns = np.einsum("thw->tw", pixels, dtype=kind).astype(np.int32)
+    filled = np.einsum("thw->th", pixels, dtype=kind) > 0
     mass = columns.sum(axis=1)
     nobody = mass == 0
-    full = mass == height * width
+    full = mass > (1 - TINY) * height * width
     # a figure may reach one side of the crop, surroundings reach both, from top to bottom
     around = (columns[:, [0, -1]].min(axis=1) > EDGE * height) & (mass > height * width / 2)
     tiny = mass < TINY * height * width

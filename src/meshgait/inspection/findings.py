@@ -136,4 +136,4 @@ class Findings:
 
 
 def _counted(count: int, units: str) -> str:
-    return f"{count} {units if count != 1 else units.removesuffix('s')}"
+    return f"{count:,} {units if count != 1 else units.removesuffix('s')}"

@@ -64,11 +64,12 @@ KINDS: dict[str, Kind] = {
     ),
     "height": Kind(
         "warning", "frames", "with a figure that does not fill the height",
-        "pack again with the crop (without --no-crop), else sizes differ from all other data",
+        "if they are many, pack again with the crop (without --no-crop); if few, the segmentation failed there",
     ),
     "centre": Kind(
         "warning", "frames", "with a figure off the centre",
-        "pack again with the crop (without --no-crop), which centres by mass",
+        "if they are many, pack again with the crop (without --no-crop), which centres by mass; if few, the "
+        "segmentation failed there",
     ),
     "frozen": Kind(
         "warning", "sequences", "of one frame repeated",
