@@ -13,7 +13,7 @@ def test_shapes(frame, strides):
     early = Stem(size)(as_images(frames))
     stride = strides[0] * strides[1]
     assert early.shape == (2, 4, frame[0] // stride, frame[1] // stride)
-    assert Trunk(size)(early).shape == (2, 10, frame[0] // 4, frame[1] // 4)
+    assert Trunk(size)(early, torch.ones(1, 2, dtype=torch.bool)).shape == (2, 10, frame[0] // 4, frame[1] // 4)
 
 
 def test_images_are_the_frames():

@@ -1,6 +1,6 @@
 import torch
 
-from meshgait.models.blocks import GlobalContext, ResidualBlock, residual_stage
+from meshgait.models.blocks import GlobalContext, ResidualBlock, ResidualStage
 
 
 def test_a_residual_block_without_weights_passes_its_input():
@@ -11,7 +11,7 @@ def test_a_residual_block_without_weights_passes_its_input():
 
 
 def test_the_first_block_of_a_stage_strides_and_widens():
-    stage = residual_stage(3, 5, blocks=3, stride=2)
+    stage = ResidualStage(3, 5, blocks=3, stride=2)
     assert len(stage) == 3
     assert stage(torch.rand(2, 3, 8, 6)).shape == (2, 5, 4, 3)
 

@@ -48,7 +48,7 @@ def test_without_the_3d_branch_it_is_stem_trunk_and_heads_and_nothing_else(tiny_
     parts = (network.stem, network.trunk, network.embed, network.classify)
     assert count(network) == sum(map(count, parts))
     got = network(walks, ALL)
-    maps = network.trunk(network.stem(walks.reshape(10, 1, 64, 44))).reshape(2, 5, 8, 16, 11)
+    maps = network.trunk(network.stem(walks.reshape(10, 1, 64, 44)), ALL).reshape(2, 5, 8, 16, 11)
     pooled = maps.amax(1)  # (2, 8, 16, 11): a strip is one row
     vectors = pooled.mean(-1) + pooled.amax(-1)
     expected = torch.stack([vectors[:, :, s] @ network.embed.weight[s] for s in range(16)], 1)

@@ -52,6 +52,21 @@ def read_volumes(probabilities: Tensor, frame: tuple[int, int]) -> tuple[Tensor,
     return read[..., :3], read[..., 3:]
 
 
+def expected_points(probabilities: Tensor, frame: tuple[int, int]) -> Tensor:
+    """The points of `read_volumes` alone, (N, K, 3), at a quarter of its time: for inference.
+
+    Sums along rows and over rows are quick to make but slow to go back through, the product is not.
+    """
+    rows = rearrange(probabilities, "n k d h w -> n k (d h) w").float()
+    depth, height, width = probabilities.shape[2:]
+    mass = rearrange(rows.sum(-1), "n k (d h) -> n k d h", d=depth)
+    marginals = rows.sum(-2), mass.sum(-2), mass.sum(-1)
+    centres = ((torch.arange(n, device=rows.device) + 0.5) / n for n in (width, height, depth))
+    unit = torch.stack([(p * at).sum(-1) for p, at in zip(marginals, centres, strict=True)], dim=-1)
+    length, origin = axis_extent(frame, unit)
+    return unit * length + origin
+
+
 def axis_cells(points: Tensor, volume: tuple[int, int, int], frame: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Cell of each axis that a point lies in.
 

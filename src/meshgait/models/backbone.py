@@ -1,16 +1,20 @@
 """Silhouette backbones, split where the 3D branch leaves: `Stem` (shared) and `Trunk` (2D branch).
 
-Frames are folded into the batch: (B T, C, H, W). GaitBase is after Fan et al., CVPR 2023: a ResNet-9 at full
-resolution, one basic block a stage.
+Frames are folded into the batch: (B T, C, H, W). GaitBase (Fan et al., CVPR 2023) is a ResNet-9 at full
+resolution, one basic block a stage; DeepGaitV2 (Fan et al., arXiv 2303.03301) has more blocks, in its
+pseudo-3D form with convolutions over time behind the stem. Which one it is, is all in `NetworkSize`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from meshgait.models.blocks import conv_bn, residual_stage
+from meshgait.models.blocks import ResidualStage, conv_bn
+from meshgait.models.remember import run
 from meshgait.models.size import NetworkSize
 
 
@@ -26,16 +30,31 @@ class Stem(nn.Module):
         super().__init__()
         width = size.channels[0]
         self.entry = nn.Sequential(conv_bn(1, width, 3, size.strides[0]), nn.ReLU(inplace=True))
-        self.stage = residual_stage(width, width, size.blocks[0], size.strides[1])
+        self.stage = ResidualStage(width, width, size.blocks[0], size.strides[1])
+
+    def large(self) -> Iterator[nn.Module]:
+        """Parts that hold many maps between their input and their output (see `meshgait.models.remember`)."""
+        yield self.entry
+        yield from self.stage
 
     def forward(self, frames: Tensor) -> Tensor:
         """Early features of silhouettes in [0, 1]."""
-        return self.stage(self.entry(frames))
+        return self.stage(run(self.entry, frames))
 
 
 class Trunk(nn.Sequential):
-    """Residual stages 2..4: (N, channels[0], ., .) -> (N, channels[3], H / 4, W / 4)."""
+    """Residual stages 2..4: (B T, channels[0], ., .) -> (B T, channels[3], H / 4, W / 4)."""
 
     def __init__(self, size: NetworkSize) -> None:
         stages = zip(size.channels, size.channels[1:], size.blocks[1:], size.strides[2:], strict=False)
-        super().__init__(*(residual_stage(*stage) for stage in stages))
+        super().__init__(*(ResidualStage(*stage, pseudo_3d=size.pseudo_3d) for stage in stages))
+
+    def large(self) -> Iterator[nn.Module]:
+        """Parts that hold many maps between their input and their output."""
+        yield from (block for stage in self for block in stage)
+
+    def forward(self, early: Tensor, mask: Tensor) -> Tensor:
+        """Maps of early features (B T, channels[0], ., .) of the frames of mask (B, T)."""
+        for stage in self:
+            early = stage(early, mask)
+        return early

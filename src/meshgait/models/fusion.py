@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from meshgait.errors import ConfigError
 from meshgait.models.blocks import conv_bn
 
-FusionKind = Literal["attention", "concat"]
+FusionKind = Literal["attention", "concat", "deep"]
 
 
 class AttentionFusion(nn.Module):
@@ -45,9 +45,21 @@ class ConcatFusion(nn.Module):
         return self.mix(torch.cat([flat, deep], dim=1))
 
 
+class DeepOnly(nn.Module):
+    """The 3D branch alone, as wide as the 2D branch would be: what the volumes say without the 2D map."""
+
+    def __init__(self, flat: int, deep: int) -> None:
+        super().__init__()
+        self.project = conv_bn(deep, flat, 1)
+
+    def forward(self, flat: Tensor | None, deep: Tensor) -> Tensor:
+        """Nothing, (N, C', h, w) -> (N, C, h, w)."""
+        return self.project(deep)
+
+
 def make_fusion(kind: FusionKind, flat: int, deep: int) -> nn.Module:
     """The fusion of that name for maps of ``flat`` (2D) and ``deep`` (3D) channels."""
-    kinds = {"attention": AttentionFusion, "concat": ConcatFusion}
+    kinds = {"attention": AttentionFusion, "concat": ConcatFusion, "deep": DeepOnly}
     if kind not in kinds:
         raise ConfigError(f"fusion is {kind!r}; use one of {sorted(kinds)}")
     return kinds[kind](flat, deep)

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
 from meshgait.batch import BodyEstimate
-from meshgait.body.heatmaps import read_volumes
-from meshgait.models.backbone import as_images
-from meshgait.models.blocks import GlobalContext, conv_bn, residual_stage
+from meshgait.body.heatmaps import expected_points, read_volumes
+from meshgait.models.backbone import Stem, as_images
+from meshgait.models.blocks import GlobalContext, ResidualStage, conv_bn
+from meshgait.models.remember import forget_inside, run
 from meshgait.models.size import FEATURE_STRIDE, NetworkSize
 
 LOGIT_GAIN = 8.0
@@ -63,11 +64,18 @@ class Lifter(nn.Module):
 
     def forward(self, early: Tensor) -> Tensor:
         """(N, channels, H / s, W / s) -> probability volumes (N, K, D, H', W'), float32."""
+        return self.volumes(self.features(early))
+
+    def features(self, early: Tensor) -> Tensor:
+        """What the volumes are made of: (N, channels, H / s, W / s) -> (N, C, H', W')."""
         fine = self.entry(early)
         middle = self.down(fine)
         coarse = self.context(self.deep(middle))
         middle = middle + self.up(_resize(coarse, middle))
-        fine = fine + self.out(_resize(middle, fine))
+        return fine + self.out(_resize(middle, fine))
+
+    def volumes(self, fine: Tensor) -> Tensor:
+        """(N, C, H', W') -> probability volumes (N, K, D, H', W'), float32."""
         features = rearrange(pad(fine, (0, 0, 0, 0, 0, 1), value=1.0) * LOGIT_GAIN, "n c h w -> n c (h w)")
         logits = per_frame(self.head, features)  # the padded channel of ones carries the bias
         volumes = torch.softmax(rearrange(logits, "n (k d) x -> n k (d x)", k=self.points).float(), dim=-1)
@@ -87,24 +95,57 @@ class VolumeReader(nn.Module):
         self.fold = nn.Parameter(torch.empty(width, size.points * size.volume_depth))
         nn.init.kaiming_uniform_(self.fold, nonlinearity="relu")
         self.norm = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
-        self.stage = residual_stage(width, width, 1, FEATURE_STRIDE // size.volume_stride)
+        self.stage = ResidualStage(width, width, 1, FEATURE_STRIDE // size.volume_stride)
 
     def forward(self, volumes: Tensor) -> Tensor:
         """Read probability volumes."""
+        return self.stage(self.norm(self.folded(volumes)))
+
+    def folded(self, volumes: Tensor) -> Tensor:
+        """The one product that reads the volumes: (N, K, D, H', W') -> (N, C', H', W')."""
         height = volumes.shape[-2]
         folded = per_frame(self.fold * PROBABILITY_GAIN, rearrange(volumes, "n k d h w -> n (k d) (h w)"))
-        return self.stage(self.norm(rearrange(folded, "n c (h w) -> n c h w", h=height)))
+        return rearrange(folded, "n c (h w) -> n c h w", h=height)
+
+
+BLOCK_BYTES = {"cpu": 2**22}
+"""Volumes held at a time for inference, by kind of device: on a CPU those that stay in its cache."""
+
+
+def read_by_blocks(lifter: Lifter, reader: VolumeReader, early: Tensor, frame: tuple[int, int]) -> tuple:
+    """Features and points of the volumes, which are made and forgotten block by block; for inference.
+
+    Args:
+        lifter: that makes the volumes.
+        reader: that reads them.
+        early: (N, channels, H / s, W / s).
+        frame: (H, W) of the crop.
+
+    Returns:
+        maps (N, C', H / 4, W / 4) and points (N, K, 3) in crop pixels, as without blocks.
+    """
+    fine = lifter.features(early)
+    voxels = lifter.points * lifter.depth * fine.shape[-2] * fine.shape[-1]
+    count = max(1, BLOCK_BYTES.get(early.device.type, 2**30) // (4 * voxels))
+    parts = []
+    for block in fine.split(count):
+        volumes = lifter.volumes(block)
+        parts.append((reader.folded(volumes), expected_points(volumes, frame)))
+    folded, points = (torch.cat(part) for part in zip(*parts, strict=True))
+    return reader.stage(reader.norm(folded)), points
 
 
 class Reconstructor(nn.Module):
     """Stem and lifter alone: what stage 1 trains. Silhouettes (N, H, W) -> `BodyEstimate` of N frames."""
 
-    def __init__(self, size: NetworkSize, stem: nn.Module, lifter: Lifter) -> None:
+    def __init__(self, size: NetworkSize, stem: Stem, lifter: Lifter, checkpointing: bool = False) -> None:
         super().__init__()
         self.frame = size.frame
         self.stem, self.lifter = stem, lifter
+        if checkpointing:
+            forget_inside([*stem.large(), lifter])
 
     def forward(self, frames: Tensor) -> BodyEstimate:
         """Volumes and points of silhouettes in [0, 1]."""
-        volumes = self.lifter(self.stem(as_images(frames)))
+        volumes = run(self.lifter, self.stem(as_images(frames)))
         return BodyEstimate(volumes, *read_volumes(volumes, self.frame))

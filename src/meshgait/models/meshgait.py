@@ -6,15 +6,18 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from meshgait.batch import BodyEstimate, GaitOutput
-from meshgait.body.heatmaps import read_volumes
+from meshgait.batch import BodyEstimate, GaitOutput, SmplTruth
+from meshgait.body.heatmaps import expected_points, read_volumes
+from meshgait.errors import ConfigError
 from meshgait.models.backbone import Stem, Trunk, as_images
 from meshgait.models.fusion import FusionKind, make_fusion
 from meshgait.models.heads import StripClassifier, StripLinear
-from meshgait.models.lifter import Lifter, Reconstructor, VolumeReader
+from meshgait.models.lifter import Lifter, Reconstructor, VolumeReader, read_by_blocks
 from meshgait.models.pooling import strips, temporal_max
 from meshgait.models.posture import PostureReader
-from meshgait.models.size import NetworkSize
+from meshgait.models.remember import forget_inside, run
+from meshgait.models.size import FEATURE_STRIDE, NetworkSize
+from meshgait.models.smplgait import SmplTransform
 
 
 class MeshGait(nn.Module):
@@ -24,8 +27,14 @@ class MeshGait(nn.Module):
         size: sizes of all parts.
         num_subjects: classes of the classifier (training subjects); 0 leaves the classifier out.
         use_3d: whether there is a 3D branch.
-        fusion: how the branches are fused.
+        fusion: how the branches are fused; "deep" has no 2D branch.
         detach_heatmaps: stop identity gradients at the volumes, so that only 3D losses shape them.
+        reads_smpl: in place of a 3D branch, SMPL parameters that are given transform the 2D maps (SMPLGait).
+        checkpointing: compute the maps again for the gradient instead of keeping them: about a third more time for
+            a fraction of the memory, the same gradients.
+
+    Raises:
+        ConfigError: 3D is both reconstructed and read.
     """
 
     def __init__(
@@ -35,38 +44,53 @@ class MeshGait(nn.Module):
         use_3d: bool = True,
         fusion: FusionKind = "attention",
         detach_heatmaps: bool = False,
+        reads_smpl: bool = False,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
+        if use_3d and reads_smpl:
+            raise ConfigError("reads_smpl reads 3D in place of reconstructing it; set use_3d to false beside it")
         self.size = size
         self.detach_heatmaps = detach_heatmaps
         self.stem = Stem(size)
-        self.trunk = Trunk(size)
+        self.trunk = Trunk(size) if not use_3d or fusion != "deep" else None
         if use_3d:
             self.lifter: Lifter | None = Lifter(size)
             self.reader = VolumeReader(size)
             self.fusion = make_fusion(fusion, size.channels[3], size.reader_channels)
         else:
             self.lifter = None
+        self.transform = SmplTransform(size.frame[0] // FEATURE_STRIDE) if reads_smpl else None
         parts = size.posture_parts if use_3d else 0
         self.posture = PostureReader(size.points, size.frame[0], parts, size.channels[3], 256) if parts else None
         vectors = size.strips + parts
         self.embed = StripLinear(vectors, size.channels[3], size.embedding)
         self.classify = StripClassifier(vectors, size.embedding, num_subjects) if num_subjects else None
+        if checkpointing:
+            forget_inside(self.stem.large())
+            forget_inside([] if self.trunk is None else self.trunk.large())
+            forget_inside([self.lifter, self.reader] if use_3d else [])
 
-    def forward(self, silhouettes: Tensor, mask: Tensor, with_body: bool = False) -> GaitOutput:
+    def forward(
+        self, silhouettes: Tensor, mask: Tensor, with_body: bool = False, smpl: SmplTruth | None = None
+    ) -> GaitOutput:
         """Embed sequences.
 
         Args:
             silhouettes: (B, T, H, W) float in [0, 1].
             mask: (B, T) bool, True on real frames.
             with_body: also return what the 3D branch says of every ``lift_every``-th frame (padding included).
+            smpl: parameters (B, T, .) of the frames, for a network that reads them; others do without.
 
         Returns:
             `GaitOutput`; class logits only in training mode, the body only when asked for.
+
+        Raises:
+            ConfigError: the network reads SMPL parameters and there are none.
         """
         early = self.stem(as_images(rearrange(silhouettes, "b t h w -> (b t) h w")))
-        flat, body = temporal_max(self.trunk(early), mask), None
-        extra: list[Tensor] = []
+        flat = None if self.trunk is None else self._flat(early, mask, smpl)
+        body, extra = None, []
         if self.lifter is not None:
             flat, extra, body = self._deepen(flat, early, mask, with_body)
         parts = torch.cat([strips(flat, self.size.strips), *extra], dim=1)
@@ -74,21 +98,38 @@ class MeshGait(nn.Module):
         classify = self.training and self.classify is not None
         return GaitOutput(embeddings, self.classify(embeddings) if classify else None, body)
 
+    def _flat(self, early: Tensor, mask: Tensor, smpl: SmplTruth | None) -> Tensor:
+        """2D branch: maps (B, C, h, w), transformed by SMPL parameters where the network reads them."""
+        maps = self.trunk(early, mask)
+        if self.transform is not None:
+            if smpl is None:
+                raise ConfigError(
+                    "this network reads SMPL parameters of each frame, and there are none; give data with SMPL "
+                    "fits (model.use_3d reconstructs 3D from silhouettes instead)"
+                )
+            rows = torch.cat([smpl.cameras, smpl.poses, smpl.betas], dim=-1)
+            rows, valid = rearrange(rows, "b t c -> (b t) c"), rearrange(smpl.valid & mask, "b t -> (b t)")
+            maps = self.transform(maps, rows, valid)
+        return temporal_max(maps, mask)
+
     def _deepen(
-        self, flat: Tensor, early: Tensor, mask: Tensor, with_body: bool
+        self, flat: Tensor | None, early: Tensor, mask: Tensor, with_body: bool
     ) -> tuple[Tensor, list[Tensor], BodyEstimate | None]:
         """3D branch: fused maps (B, C, h, w), further parts of the embedding, estimate of the lifted frames."""
         lifted = mask[:, :: self.size.lift_every]
         early = rearrange(early, "(b t) c h w -> b t c h w", b=len(mask))[:, :: self.size.lift_every]
-        volumes = self.lifter(rearrange(early, "b t c h w -> (b t) c h w"))
+        early = rearrange(early, "b t c h w -> (b t) c h w")
         body = None
-        if with_body or self.posture is not None:
-            body = BodyEstimate(volumes, *read_volumes(volumes, self.size.frame))
-        deep = self.reader(volumes.detach() if self.detach_heatmaps else volumes)
-        extra = []
-        if self.posture is not None:
-            extra.append(self.posture(body.points, lifted))
-        return self.fusion(flat, temporal_max(deep, lifted)), extra, body if with_body else None
+        if torch.is_grad_enabled() or with_body or torch.compiler.is_exporting():
+            volumes = run(self.lifter, early)
+            if with_body:
+                body = BodyEstimate(volumes, *read_volumes(volumes, self.size.frame))
+            points = body.points if with_body else expected_points(volumes.detach(), self.size.frame)
+            deep = run(self.reader, volumes.detach() if self.detach_heatmaps else volumes)
+        else:
+            deep, points = read_by_blocks(self.lifter, self.reader, early, self.size.frame)
+        extra = [] if self.posture is None else [self.posture(points, lifted)]
+        return self.fusion(flat, temporal_max(deep, lifted)), extra, body
 
     def reconstructor(self) -> Reconstructor:
         """Stem and lifter as a network of their own that shares these weights.

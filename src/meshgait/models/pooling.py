@@ -6,6 +6,13 @@ from einops import rearrange, reduce
 from torch import Tensor
 
 
+def blank_padding(maps: Tensor, mask: Tensor, value: float = 0.0) -> Tensor:
+    """Fill the maps (B T, C, h, w) of padding frames (False in mask (B, T)) with ``value``."""
+    if mask.all():
+        return maps
+    return maps.masked_fill(~rearrange(mask, "b t -> (b t) 1 1 1"), value)
+
+
 def temporal_max(maps: Tensor, mask: Tensor) -> Tensor:
     """Set pooling of GaitSet (AAAI 2019): the maximum over the valid frames.
 
@@ -16,10 +23,7 @@ def temporal_max(maps: Tensor, mask: Tensor) -> Tensor:
     Returns:
         (B, C, h, w).
     """
-    maps = rearrange(maps, "(b t) c h w -> b t c h w", b=len(mask))
-    if not mask.all():
-        maps = maps.masked_fill(~rearrange(mask, "b t -> b t 1 1 1"), float("-inf"))
-    return reduce(maps, "b t c h w -> b c h w", "max")
+    return reduce(blank_padding(maps, mask, float("-inf")), "(b t) c h w -> b c h w", "max", b=len(mask))
 
 
 def strips(maps: Tensor, count: int) -> Tensor:

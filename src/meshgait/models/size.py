@@ -18,6 +18,7 @@ class NetworkSize:
         channels: of the stem with stage 1, then of stages 2, 3, 4 of the 2D branch.
         strides: of the stem, then of stages 1, 2, 3, 4; their product must be 4.
         blocks: residual blocks of stages 1, 2, 3, 4.
+        pseudo_3d: whether the blocks of stages 2, 3, 4 also look at successive frames (DeepGaitV2's P3D).
         joints: number of joint volumes.
         markers: number of virtual-marker volumes.
         volume_depth: voxels of a volume towards the camera; they span as many pixels as the frame is high.
@@ -36,6 +37,7 @@ class NetworkSize:
     channels: tuple[int, int, int, int] = (64, 128, 256, 512)
     strides: tuple[int, int, int, int, int] = (1, 1, 2, 2, 1)
     blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
+    pseudo_3d: bool = False
     joints: int = 24
     markers: int = 64
     volume_depth: int = 16
@@ -50,7 +52,7 @@ class NetworkSize:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            least = 0 if name == "posture_parts" else 1
+            least = 0 if name in ("posture_parts", "pseudo_3d") else 1
             if min([value] if isinstance(value, int) else value) < least:
                 raise ConfigError(f"{name} is {value}; it must be at least {least}")
         product = 1

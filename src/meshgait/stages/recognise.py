@@ -9,7 +9,7 @@ from typing import Any, Literal
 from einops import rearrange
 from torch import Tensor, nn
 
-from meshgait.batch import GaitBatch, GaitOutput
+from meshgait.batch import GaitBatch, GaitOutput, SmplTruth
 from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.body import BodyErrors
@@ -38,6 +38,8 @@ class RecogniseStage(Stage):
         num_subjects: training subjects; linked to the data on the command line.
         pretrained: checkpoint of stage 1 whose stem and 3D branch are the start; None starts from noise.
         use_3d: whether there is a 3D branch.
+        reads_smpl: with ``use_3d`` false, transform the 2D maps by the data's SMPL parameters (SMPLGait).
+        checkpointing: compute maps again for the gradient instead of keeping them; less memory, more time.
         fusion: how the branches are fused.
         detach_heatmaps: whether identity gradients stop at the volumes.
         freeze_3d: keep the stem and 3D branch as pretrained.
@@ -69,6 +71,8 @@ class RecogniseStage(Stage):
         num_subjects: int,
         pretrained: str | None = None,
         use_3d: bool = True,
+        reads_smpl: bool = False,
+        checkpointing: bool = False,
         fusion: FusionKind = "attention",
         detach_heatmaps: bool = False,
         freeze_3d: bool = False,
@@ -102,7 +106,9 @@ class RecogniseStage(Stage):
                 "triplet_weight and class_weight are 0 and no 3D is learnt either, so there is nothing to train; "
                 "give one of them a weight"
             )
-        self.network = MeshGait(size, num_subjects, use_3d, fusion, detach_heatmaps)
+        self.network = MeshGait(
+            size, num_subjects, use_3d, fusion, detach_heatmaps, reads_smpl, checkpointing=checkpointing
+        )
         self.supervision: BodySupervision | None = None
         if use_3d:
             self.supervision = BodySupervision(size, losses, decoder, body, markers, body_frames)
@@ -116,6 +122,7 @@ class RecogniseStage(Stage):
             "size": asdict(size),
             "num_subjects": num_subjects,
             "use_3d": use_3d,
+            "reads_smpl": reads_smpl,
             "fusion": fusion,
             "detach_heatmaps": detach_heatmaps,
             "decoder": decoder,
@@ -187,16 +194,16 @@ class RecogniseStage(Stage):
         slow = decay_groups(shared, self.weight_decay, lr=self.lr * self.lr_3d)
         return decay_groups(rest, self.weight_decay) + slow
 
-    def forward(self, silhouettes: Tensor, mask: Tensor) -> GaitOutput:
+    def forward(self, silhouettes: Tensor, mask: Tensor, smpl: SmplTruth | None = None) -> GaitOutput:
         """Embeddings of sequences (B, T, H, W) with mask (B, T); no mesh is built."""
-        return self.network(silhouettes, mask)
+        return self.network(silhouettes, mask, smpl=smpl)
 
     def training_step(self, batch: GaitBatch | dict[str, GaitBatch], batch_idx: int) -> Tensor:
         """Identity losses, and 3D losses where truth exists (in the same batch or in one of its own)."""
         parts = batch if isinstance(batch, dict) else {"identity": batch}
         identity = self.augment(parts["identity"], self.augmentation, stream=0)
         with_body = self.learns_3d and identity.truth is not None
-        output = self.network(identity.silhouettes, identity.mask, with_body)
+        output = self.network(identity.silhouettes, identity.mask, with_body, identity.truth)
         terms = {
             "triplet": triplet(output.embeddings, identity.labels, self.margin),
             "classification": classification(output.logits, identity.labels),
@@ -229,7 +236,7 @@ class RecogniseStage(Stage):
     def validation_step(self, batch: GaitBatch, batch_idx: int) -> GaitOutput:
         """Embeddings for the callbacks; errors in millimetres where truth exists."""
         with_body = self.supervision is not None and batch.truth is not None
-        output = self.network(batch.silhouettes, batch.mask, with_body)
+        output = self.network(batch.silhouettes, batch.mask, with_body, batch.truth)
         if with_body:
             _, _, reading = self._supervise(output, batch)
             self.body_metrics.update(reading.joints, reading.true_joints, reading.vertices, reading.true_vertices)
@@ -246,7 +253,10 @@ class RecogniseStage(Stage):
 
     def predict_step(self, batch: GaitBatch, batch_idx: int) -> dict[str, Tensor]:
         """Embeddings and the sequences they belong to."""
-        return {"embeddings": self(batch.silhouettes, batch.mask).embeddings, "indices": batch.indices}
+        return {
+            "embeddings": self(batch.silhouettes, batch.mask, batch.truth).embeddings,
+            "indices": batch.indices,
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave the classifier out where it was trained on other subjects: embeddings do not need it."""

@@ -32,6 +32,7 @@ class ReconstructStage(Stage):
         decoder: how the mesh is read from markers.
         body: SMPL file of the truth; None for the default body (that of the walkers).
         markers: marker file of that body; None for those of the default body.
+        checkpointing: compute maps again for the gradient instead of keeping them; less memory, more time.
         augmentation: of training batches.
         seed: of the augmentation.
 
@@ -50,6 +51,7 @@ class ReconstructStage(Stage):
         decoder: Literal["simplex", "ridge"] = "ridge",
         body: str | None = None,
         markers: str | None = None,
+        checkpointing: bool = False,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
         seed: int = 0,
     ) -> None:
@@ -58,7 +60,7 @@ class ReconstructStage(Stage):
             raise ConfigError(
                 "all weights of losses are 0, so nothing would be trained; give one of them a weight"
             )
-        self.network = Reconstructor(size, Stem(size), Lifter(size))
+        self.network = Reconstructor(size, Stem(size), Lifter(size), checkpointing)
         self.supervision = BodySupervision(size, losses, decoder, body, markers)
         self.body_metrics = BodyErrors()
         self.settings = {"size": asdict(size), "decoder": decoder, "body": body, "markers": markers}

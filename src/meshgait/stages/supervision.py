@@ -33,7 +33,8 @@ class BodyLossWeights:
         joints: L1 of the joints.
         markers: L1 of the virtual markers.
         vertices: L1 of the mesh.
-        confidence: cross-entropy of the volumes' marginals at the true cells.
+        confidence: cross-entropy of the volumes' marginals at the true cells, of the joints and, unless their own
+            weight is 0, of the markers.
         edges: L1 of the mesh's edge lengths.
         normals: |cos| of predicted edges with true face normals.
     """
@@ -186,7 +187,9 @@ class BodySupervision(nn.Module):
         return {name: wanted[name]() for name in self.weights}, reading
 
     def _confidence(self, estimate: BodyEstimate, target: BodyTargets, mask: Tensor) -> Tensor:
-        true = torch.cat([target.joints, target.markers], dim=1)
+        true = [target.joints] + [target.markers] * ("markers" in self.weights)
+        true = torch.cat(true, dim=1)
         volume = estimate.volumes.shape[2:]
         cells, inside = axis_cells(true, volume, self.frame)
-        return losses.confidence(estimate.marginals.split(volume[::-1], dim=-1), cells, inside, mask)
+        marginals = estimate.marginals[:, : true.shape[1]].split(volume[::-1], dim=-1)
+        return losses.confidence(marginals, cells, inside, mask)

@@ -1,0 +1,43 @@
+"""Less memory while training: maps are made again for the gradient instead of being kept.
+
+Activation checkpointing (Chen et al., arXiv 1604.06174) by `torch.utils.checkpoint`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
+
+
+def forget_inside(parts: Iterable[nn.Module]) -> None:
+    """Let `run` keep nothing but the inputs and outputs of these parts; their parameters stay as they are."""
+    for part in parts:
+        part.recompute = True
+
+
+def run(part: nn.Module, *inputs: Tensor) -> Any:  # noqa: ANN401
+    """``part(*inputs)``; of a part marked by `forget_inside` the gradient computes it a second time."""
+    if not (getattr(part, "recompute", False) and part.training and torch.is_grad_enabled()):
+        return part(*inputs)
+    return checkpoint(part, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _counted_once(part)))
+
+
+@contextmanager
+def _counted_once(part: nn.Module) -> Iterator[None]:
+    """Batch norms normalise as in training, but leave their running statistics, which have this batch already."""
+    norms = [module for module in part.modules() if isinstance(module, NORMS)]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count
