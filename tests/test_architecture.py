@@ -35,8 +35,11 @@ ALLOWED = {
     "sweeps": {"viz"},
     "report": {"evaluation", "progress", "viz"},
     "tools": {
-        "body", "data", "evaluation", "inspection", "models", "report", "stages", "sweeps", "viz", "walkers",
+        "body", "callbacks.output", "configured", "data", "evaluation", "inspection", "models", "profiling", "report",
+        "stages", "sweeps", "viz", "walkers",
     },
+    "configured": {"stages"},
+    "profiling": {"models", "stages"},
     "training": {"callbacks", "data", "stages"},
     "examine": {"body", "callbacks.panels", "data", "stages", "viz"},
     "cli": {"memory", "tools", "training"},
@@ -45,7 +48,7 @@ ALLOWED = {
 
 FOREIGN = {
     "lightning": {"callbacks", "data.datamodule", "stages", "training"},
-    "jsonargparse": {"training"},
+    "jsonargparse": {"configured", "training"},
     "omegaconf": {"training"},
     "wandb": {"callbacks.recognition", "callbacks.tracking", "sweeps.online"},
     "sklearn": {"evaluation.project"},

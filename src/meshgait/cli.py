@@ -29,6 +29,7 @@ TOOLS = {
     "pack": "convert a data set to a packed store",
     "check": "what is wrong with a packed store, with remedies",
     "evaluate": "print one table of the runs' figures",
+    "profile": "what a network costs: parameters, FLOPs, times, memory",
     "report": "write one page of runs side by side: settings, curves, tables, pictures, meshes to turn",
     "sweep": "search settings with a W&B sweep file, here or at W&B",
     "trial": "one trial of a sweep: one or more experiments in a row",

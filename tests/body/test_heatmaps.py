@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from meshgait.body.heatmaps import axis_cells, read_volumes, voxel_centres, voxel_index
+from meshgait.body.heatmaps import axis_cells, expected_points, read_volumes, voxel_centres, voxel_index
 
 FRAME = (64, 44)
 VOLUME = (8, 16, 11)
@@ -137,3 +137,8 @@ def test_points_outside_are_marked_and_go_to_the_nearest_voxel(point, voxel):
     assert not inside
     d, v, u = voxel
     assert index.item() == (d * 16 + v) * 11 + u
+
+
+def test_points_alone_are_those_that_come_with_marginals():
+    volumes = torch.softmax(3 * torch.randn(2, 5, 8 * 16 * 11), -1).reshape(2, 5, *VOLUME)
+    torch.testing.assert_close(expected_points(volumes, FRAME), read_volumes(volumes, FRAME)[0])

@@ -6,6 +6,8 @@ from torch.nn.functional import normalize
 
 from meshgait.body.smpl import BodyModel
 from meshgait.errors import ConfigError
+from meshgait.models import lifter
+from meshgait.models.lifter import Lifter
 from meshgait.models.mesh import MeshDecoder
 from meshgait.models.meshgait import MeshGait
 from meshgait.models.size import NetworkSize
@@ -186,3 +188,33 @@ def test_the_reconstructor_shares_the_weights(tiny_size, walks):
 def test_an_unknown_fusion_is_refused(tiny_size):
     with pytest.raises(ConfigError, match="fusion"):
         MeshGait(tiny_size, fusion="sum")
+
+
+@pytest.mark.parametrize("blocks_of", [1, 3, 100])
+def test_reading_the_volumes_in_blocks_changes_nothing(tiny_size, walks, blocks_of, monkeypatch):
+    network = trained(MeshGait(tiny_size))
+    voxels = tiny_size.points * tiny_size.volume_depth * 16 * 11
+    monkeypatch.setitem(lifter.BLOCK_BYTES, "cpu", 4 * voxels * blocks_of)
+    expected = network(walks, ALL).embeddings  # with gradients the volumes are made at once
+    seen = []
+    monkeypatch.setattr(
+        Lifter, "volumes", lambda self, fine, real=Lifter.volumes: seen.append(len(fine)) or real(self, fine)
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(network(walks, ALL).embeddings, expected)
+    assert sum(seen) == 6 and max(seen) == min(blocks_of, 6)
+
+
+def test_padding_does_not_matter_to_a_pseudo_3d_network(tiny_size, walks):
+    network = trained(MeshGait(dataclasses.replace(tiny_size, pseudo_3d=True, blocks=(1, 2, 1, 1))))
+    alone = network(walks[:1, :3], ALL[:1, :3]).embeddings
+    mask = torch.tensor([[True, True, True, False, False], [True] * 5])
+    torch.testing.assert_close(network(walks, mask).embeddings[:1], alone)
+    turned = network(walks.flip(1), ALL).embeddings
+    assert not torch.allclose(turned, network(walks, ALL).embeddings)  # order counts here
+
+
+def test_without_a_2d_branch_the_volumes_alone_tell(tiny_size, walks):
+    network = trained(MeshGait(tiny_size, 3, fusion="deep"))
+    assert network.trunk is None
+    assert network(walks, ALL).embeddings.shape == (2, 16 + tiny_size.posture_parts, 8)

@@ -1,0 +1,59 @@
+"""A stage as an experiment YAML describes it, without its data or a trainer."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from meshgait.errors import ConfigError, MeshGaitError
+from meshgait.stages.base import Stage
+
+
+def build_stage(configs: Sequence[Path], words: Sequence[str], num_subjects: int) -> Stage:
+    """Build the ``model`` of experiment files, untrained.
+
+    Args:
+        configs: experiment YAMLs, later ones over earlier ones.
+        words: further settings of the command line, such as ``--model.use_3d=false``.
+        num_subjects: classes of the classifier, which in a training the data tell.
+
+    Raises:
+        ConfigError: a file cannot be read, or a setting is unknown or out of range.
+    """
+    parser = ArgumentParser(parser_mode="omegaconf+", exit_on_error=False)
+    parser.add_argument("--config", action="config")
+    parser.add_subclass_arguments(Stage, "model", required=True)
+    for part in ("trainer", "data"):  # of the same files, but of no concern here
+        parser.add_argument(f"--{part}", type=dict, default={})
+    given = [f"--config={path}" for path in configs]
+    if any(_recognises(path) for path in configs):
+        given += [f"--model.num_subjects={num_subjects}", "--model.pretrained=null"]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of jsonargparse, about its own future
+            return parser.instantiate_classes(parser.parse_args([*given, *words])).model
+    except MeshGaitError:
+        raise
+    except (ArgumentError, ValueError, TypeError) as error:
+        own = error.__cause__ or error.__context__
+        if isinstance(own, MeshGaitError):
+            raise own from error
+        raise ConfigError(f"{' '.join(str(error).split())[:300]}; correct the configuration") from error
+
+
+def _recognises(path: Path) -> bool:
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+        return str(content["model"]["class_path"]).endswith("RecogniseStage")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); give an experiment YAML") from error
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ConfigError(
+            f"{path} describes no model ({reason}); give an experiment YAML such as "
+            "experiments/finetune/walkers.yaml"
+        ) from error

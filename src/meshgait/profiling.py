@@ -1,0 +1,229 @@
+"""What a network costs: parameters, FLOPs, times, memory, and which branch they belong to.
+
+FLOPs count two per multiply-add, of convolutions and matrix products (as `torch.utils.flop_counter` does). Times
+are medians of repeated runs. On a GPU memory is what PyTorch allocated; on a CPU it is how much the process grew
+at its peak, as Linux tells it (elsewhere it is not known).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from meshgait.batch import GaitBatch, SmplTruth
+from meshgait.models.meshgait import MeshGait
+from meshgait.stages.base import Stage
+
+BRANCHES = {
+    "stem": ("stem",),
+    "2d": ("trunk", "transform"),
+    "3d": ("lifter", "reader", "posture", "fusion"),
+    "heads": ("embed", "classify"),
+}
+"""Parts of the network by branch; what is computed outside of them (pooling, soft-argmax) is "other"."""
+
+PROCESS = Path("/proc/self")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one network costs; see `profile`.
+
+    Attributes:
+        parameters: number by branch, and "total" and "without_classifier".
+        flops_per_frame: of inference, by branch and "total".
+        flops_per_sequence: the same for the whole sequence.
+        forward_seconds: of inference, by branch and "total"; pooling counts to the 3D branch where there is one.
+        frames_per_second: of inference.
+        forward_bytes: peak memory of inference besides the weights, or None.
+        step_seconds: of a training step (losses, gradients and optimiser).
+        step_bytes: peak memory of a training step, or None.
+    """
+
+    parameters: dict[str, int]
+    flops_per_frame: dict[str, float]
+    flops_per_sequence: dict[str, float]
+    forward_seconds: dict[str, float]
+    frames_per_second: float
+    forward_bytes: int | None
+    step_seconds: float
+    step_bytes: int | None
+
+
+def profile(stage: Stage, frames: int = 30, sequences: int = 4, repeats: int = 5) -> Cost:
+    """Measure a recogniser: inference of one sequence, training of a batch, on random silhouettes.
+
+    Args:
+        stage: recogniser, on the device to measure.
+        frames: of each sequence.
+        sequences: of a training batch; two of each subject.
+        repeats: runs of which the median counts, after one that does not.
+    """
+    network: MeshGait = stage.network
+    device = next(network.parameters()).device
+    alone, batch = (random_batch(count, frames, network.size.frame, device) for count in (1, sequences))
+    network.eval()
+
+    @torch.no_grad()
+    def forward() -> None:
+        network(alone.silhouettes, alone.mask, smpl=alone.truth)
+
+    forward_bytes = peak_bytes(forward, device)
+    with branch_times(network, device) as spent:
+        total = median_seconds(forward, repeats, device)
+    seconds = {name: value / (repeats + 1) for name, value in spent.items()} | {"other": 0.0}
+    # what reads the volumes in blocks belongs to no module; beside it only pooling is left
+    seconds["3d" if network.lifter is not None else "other"] += max(0.0, total - sum(seconds.values()))
+    seconds["total"] = total
+    flops = count_flops(network, alone)
+    step = training_step(stage, batch)
+    step()  # the optimiser makes its state
+    step_bytes = peak_bytes(step, device)
+    return Cost(
+        parameters=count_parameters(network),
+        flops_per_frame={name: value / frames for name, value in flops.items()},
+        flops_per_sequence=flops,
+        forward_seconds=seconds,
+        frames_per_second=frames / total,
+        forward_bytes=forward_bytes,
+        step_seconds=median_seconds(step, repeats, device),
+        step_bytes=step_bytes,
+    )
+
+
+def random_batch(sequences: int, frames: int, size: tuple[int, int], device: torch.device | str) -> GaitBatch:
+    """Silhouettes of noise with SMPL truth, two sequences of each subject, all frames real."""
+    shape = (sequences, frames)
+    truth = SmplTruth(
+        poses=0.1 * torch.randn(*shape, 72),
+        betas=torch.randn(*shape, 10),
+        cameras=torch.tensor([size[0] / 1.8, size[1] / 2, size[0] / 2]).expand(*shape, 3).clone(),
+        valid=torch.ones(shape, dtype=torch.bool),
+    )
+    pictures = (torch.rand(*shape, *size) > 0.5).float()
+    index = torch.arange(sequences)
+    return GaitBatch(pictures, torch.ones(shape, dtype=torch.bool), index // 2, index, truth).to(device)
+
+
+def count_parameters(network: nn.Module) -> dict[str, int]:
+    """Parameters by branch."""
+    counts = {
+        branch: sum(p.numel() for name in names for p in _parameters(network, name))
+        for branch, names in BRANCHES.items()
+    }
+    counts["total"] = sum(p.numel() for p in network.parameters())
+    counts["without_classifier"] = counts["total"] - sum(p.numel() for p in _parameters(network, "classify"))
+    return counts
+
+
+def _parameters(network: nn.Module, name: str) -> Iterator[nn.Parameter]:
+    part = getattr(network, name, None)
+    return iter(()) if part is None else part.parameters()
+
+
+def count_flops(network: MeshGait, batch: GaitBatch) -> dict[str, float]:
+    """FLOPs of inference on a batch, by branch."""
+    network.eval()
+    # with gradients, since without them the volumes are read in blocks, outside of the modules that are counted
+    with warnings.catch_warnings(), FlopCounterMode(display=False) as counter:
+        network(batch.silhouettes, batch.mask, smpl=batch.truth)
+    by_module = {name: float(sum(ops.values())) for name, ops in counter.get_flop_counts().items()}
+    root = type(network).__name__
+    counts = {
+        branch: sum(by_module.get(f"{root}.{name}", 0.0) for name in names) for branch, names in BRANCHES.items()
+    }
+    total = float(counter.get_total_flops())
+    return counts | {"other": total - sum(counts.values()), "total": total}
+
+
+def training_step(stage: Stage, batch: GaitBatch) -> Callable[[], None]:
+    """One step of the stage on a batch: losses, gradients, SGD with momentum."""
+    stage.train()
+    optimizer = torch.optim.SGD([p for p in stage.parameters() if p.requires_grad], lr=1e-4, momentum=0.9)
+
+    def step() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # there is no trainer to log to
+            stage.training_step(batch, 0).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+@contextmanager
+def branch_times(network: nn.Module, device: torch.device) -> Iterator[dict[str, float]]:
+    """Seconds that the parts of a network take altogether, by branch, while the context lasts."""
+    spent = dict.fromkeys(BRANCHES, 0.0)
+    begun: dict[nn.Module, float] = {}
+    handles = []
+    for branch, names in BRANCHES.items():
+        for part in (getattr(network, name, None) for name in names):
+            if part is None:
+                continue
+
+            def before(module: nn.Module, _: object) -> None:
+                begun[module] = _now(device)
+
+            def after(module: nn.Module, _: object, __: object, branch: str = branch) -> None:
+                spent[branch] += _now(device) - begun.pop(module)
+
+            handles += [part.register_forward_pre_hook(before), part.register_forward_hook(after)]
+    try:
+        yield spent
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def median_seconds(action: Callable[[], None], repeats: int, device: torch.device) -> float:
+    """Median time of an action, after one run that does not count."""
+    action()
+    times = []
+    for _ in range(repeats):
+        start = _now(device)
+        action()
+        times.append(_now(device) - start)
+    return statistics.median(times)
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def peak_bytes(action: Callable[[], None], device: torch.device) -> int | None:
+    """Most memory that an action held beyond what was held before; None where it cannot be known."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        action()
+        return torch.cuda.max_memory_allocated(device) - before
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # what was freed but kept would hide what is taken
+        (PROCESS / "clear_refs").write_text("5")  # the peak starts anew from what is resident (proc(5))
+        before = _resident("VmRSS")
+        action()
+        return max(0, _resident("VmHWM") - before)
+    except (OSError, AttributeError):
+        return None
+
+
+def _resident(field: str) -> int:
+    for line in (PROCESS / "status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return 1024 * int(line.split()[1])
+    raise OSError(f"no {field}")

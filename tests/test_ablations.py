@@ -1,0 +1,68 @@
+"""Each ablation is run for two steps on top of an experiment, by the command line that users type."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import yaml
+
+from meshgait.cli import main
+from meshgait.stages.base import read_checkpoint
+from meshgait.stages.recognise import RecogniseStage
+
+FOLDER = Path(__file__).parents[1] / "experiments"
+BASE = FOLDER / "finetune" / "walkers.yaml"
+ABLATIONS = sorted(path.stem for path in (FOLDER / "ablations").glob("*.yaml"))
+
+
+def words(tiny_store, tiny_size, folder):
+    size = folder / "size.yaml"
+    size.write_text(json.dumps(asdict(tiny_size)))
+    small = {
+        "trainer.default_root_dir": folder / "run", "trainer.max_epochs": 1, "trainer.check_val_every_n_epoch": 1,
+        "trainer.accelerator": "cpu", "wandb": "disabled", "pictures": 0, "data.store": tiny_store,
+        "data.batches": 2, "data.subjects": 2, "data.sequences": 2, "data.frames": 3,
+    }  # fmt: skip
+    return size, [f"--{key}={value}" for key, value in small.items()]
+
+
+@pytest.fixture(scope="module")
+def pretrained(tiny_store, tiny_size, tmp_path_factory):
+    """Weights of stage 1 for the ablations that start from some."""
+    folder = tmp_path_factory.mktemp("pretrain")
+    size, given = words(tiny_store, tiny_size, folder)
+    given = [word for word in given if not word.startswith(("--data.subjects", "--data.seq", "--data.frames"))]
+    given += [f"--model.size={size}", "--data.batch_size=6", "--data.eval_frames=1"]
+    assert main(["fit", "--config", str(FOLDER / "pretrain" / "walkers.yaml"), *given]) == 0
+    return folder / "run" / "checkpoints" / "last.ckpt"
+
+
+def test_the_ablations_of_the_design_are_there():
+    wanted = {"2d-only", "3d-only", "concat", "detach", "no-pretraining", "no-mesh-loss", "no-markers", "smplgait"}
+    assert wanted <= set(ABLATIONS)
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_it_changes_what_it_says_and_runs(name, tiny_store, tiny_size, pretrained, tmp_path):
+    size, given = words(tiny_store, tiny_size, tmp_path)
+    change = yaml.safe_load((FOLDER / "ablations" / f"{name}.yaml").read_text())["model"]["init_args"]
+    more = ["--config", str(FOLDER / "ablations" / f"{name}.yaml")]
+    if "size" in change:
+        more += [f"--model.size.{key}={value}" for key, value in change["size"].items()]
+    if "pretrained" not in change:
+        more.append(f"--model.pretrained={pretrained}")
+    # the small size comes first, so that an ablation of the size is one of the small network
+    assert main(["fit", "--config", str(BASE), f"--model.size={size}", *more, *given]) == 0
+    kept = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["model"]["init_args"]
+    for key, value in change.items():
+        if isinstance(value, dict):
+            assert {inner: kept[key][inner] for inner in value} == value
+        else:
+            assert kept[key] == value
+    assert kept["lr"] == yaml.safe_load(BASE.read_text())["model"]["init_args"]["lr"]
+    stage = RecogniseStage.load(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert (stage.network.lifter is None) == (name in ("2d-only", "smplgait"))
+    assert (stage.network.trunk is None) == (name == "3d-only")
+    assert (stage.network.transform is not None) == (name == "smplgait")
+    assert read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 2
