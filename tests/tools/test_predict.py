@@ -164,7 +164,7 @@ def test_a_walk_however_long_takes_bounded_memory(tmp_path, checkpoints, frames,
 
     stage.network.lifter.register_forward_hook(watch)
     stage.network.stem.register_forward_hook(lambda stem, inputs, output: sizes.append(len(inputs[0])))
-    monkeypatch.setattr(RecogniseStage, "load", lambda path: stage)
+    monkeypatch.setattr(RecogniseStage, "load", lambda path, *files: stage)
     np.save(tmp_path / "long.npy", np.tile(frames, (10, 1, 1)))
     assert run(tmp_path / "long.npy", "--out", tmp_path / "o") == 0
     assert len(sizes) == 2 * (1 + 60 // 4)

@@ -35,7 +35,7 @@ class TimeConvolution(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Maps (B T, C, H, W) of the frames of mask (B, T)."""
         # channels last per frame is channels last in 3D too, so nothing is copied
-        clip = rearrange(blank_padding(x, mask), "(b t) c h w -> b c t h w", b=len(mask))
+        clip = rearrange(blank_padding(x, mask), "(b t) c h w -> b c t h w", b=mask.shape[0])
         return self.norm(rearrange(self.conv(clip), "b c t h w -> (b t) c h w"))
 
 

@@ -33,7 +33,7 @@ def per_frame(weight: Tensor, maps: Tensor) -> Tensor:
 
     A plain product would fold n into x and transpose the result: one more pass over a volume.
     """
-    return torch.bmm(weight.expand(len(maps), -1, -1).to(maps.dtype), maps)
+    return torch.bmm(weight.expand(maps.shape[0], -1, -1).to(maps.dtype), maps)
 
 
 def _conv_relu(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

@@ -117,7 +117,7 @@ class MeshGait(nn.Module):
     ) -> tuple[Tensor, list[Tensor], BodyEstimate | None]:
         """3D branch: fused maps (B, C, h, w), further parts of the embedding, estimate of the lifted frames."""
         lifted = mask[:, :: self.size.lift_every]
-        early = rearrange(early, "(b t) c h w -> b t c h w", b=len(mask))[:, :: self.size.lift_every]
+        early = rearrange(early, "(b t) c h w -> b t c h w", b=mask.shape[0])[:, :: self.size.lift_every]
         early = rearrange(early, "b t c h w -> (b t) c h w")
         body = None
         if torch.is_grad_enabled() or with_body or torch.compiler.is_exporting():

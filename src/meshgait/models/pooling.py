@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import torch
 from einops import rearrange, reduce
 from torch import Tensor
 
 
 def blank_padding(maps: Tensor, mask: Tensor, value: float = 0.0) -> Tensor:
     """Fill the maps (B T, C, h, w) of padding frames (False in mask (B, T)) with ``value``."""
-    if mask.all():
+    # an exported graph must not depend on values, so it always fills
+    if not torch.compiler.is_exporting() and mask.all():
         return maps
     return maps.masked_fill(~rearrange(mask, "b t -> (b t) 1 1 1"), value)
 
@@ -23,7 +25,7 @@ def temporal_max(maps: Tensor, mask: Tensor) -> Tensor:
     Returns:
         (B, C, h, w).
     """
-    return reduce(blank_padding(maps, mask, float("-inf")), "(b t) c h w -> b c h w", "max", b=len(mask))
+    return reduce(blank_padding(maps, mask, float("-inf")), "(b t) c h w -> b c h w", "max", b=mask.shape[0])
 
 
 def strips(maps: Tensor, count: int) -> Tensor:

@@ -73,7 +73,7 @@ class PostureReader(nn.Module):
 
     def forward(self, points: Tensor, mask: Tensor) -> Tensor:
         """(B T, K, 3) crop pixels, (B, T) -> (B, parts, channels)."""
-        points = rearrange(points.detach(), "(b t) k c -> b t k c", b=len(mask))
+        points = rearrange(points.detach(), "(b t) k c -> b t k c", b=mask.shape[0])
         turned = turn_to_front(points, mask) / self.unit
         summary = moments(rearrange(turned, "b t k c -> b t (k c)"), mask)
         return rearrange(self.net(summary), "b (p c) -> b p c", p=self.parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -16,8 +16,12 @@ from meshgait.batch import GaitBatch
 from meshgait.body.targets import follow
 from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
+from meshgait.models.size import NetworkSize
+from meshgait.stages.weights import DESCRIPTION, find_model, given_files, read_model, require_fit
 
 SETTINGS = "meshgait"  # key of a checkpoint
+NEEDS = "needs"  # key of what was read from an exported model: files it was trained with
+S = TypeVar("S", bound="Stage")
 
 
 class Stage(LightningModule):
@@ -51,6 +55,32 @@ class Stage(LightningModule):
         self.lr, self.weight_decay, self.optimizer_name, self.warmup = lr, weight_decay, optimizer, warmup
         self.augmentation, self.seed = augmentation, seed
         self.settings: dict[str, Any] = {}
+
+    @classmethod
+    def restore(cls: type[S], content: dict[str, Any], source: str | Path, **files: str | None) -> S:
+        """The stage that a checkpoint or an exported model holds, ready for inference.
+
+        Args:
+            content: as `read_network` gives it.
+            source: where it is from.
+            files: ``body`` and ``markers`` instead of those that the stage was trained with.
+
+        Raises:
+            DataError: the settings describe no network of this version, or the weights do not fit it.
+            ConfigError: a file that the model needs is not given, or is another one.
+        """
+        settings = {n: v for n, v in content[SETTINGS].items() if n not in ("stage", "version")}
+        files = given_files(source, content.get(NEEDS, {}), files)
+        try:
+            stage = cls(**settings | {"size": NetworkSize(**settings["size"])} | files)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise DataError(
+                f"{source} has settings that describe no network ({' '.join(str(error).split())[:120]}); it was "
+                f"made by meshgait {content[SETTINGS].get('version')}, this is {__version__}; use that version"
+            ) from error
+        require_fit(source, content["state_dict"], stage.state_dict())
+        stage.load_state_dict(content["state_dict"])
+        return stage.eval()
 
     def setup(self, stage: str) -> None:
         """Refuse silhouettes of another size than the network's before anything is computed."""
@@ -165,6 +195,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         DataError: no such file, damaged, or no checkpoint of this framework.
     """
     path = Path(path)
+    if (path / DESCRIPTION).is_file():
+        raise DataError(
+            f"{path} is an exported model, which no training can go on from; give a checkpoint, or start from it "
+            "with --model.pretrained, or use it with `meshgait predict PATH --checkpoint`"
+        )
     if not path.is_file():
         raise DataError(f"no checkpoint at {path}; train one first (`make finetune`) or correct the path")
     try:
@@ -177,11 +212,32 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def load_weights(path: str | Path, prefix: str = "network.") -> dict[str, Tensor]:
-    """Network weights of a checkpoint, without their prefix.
+def read_network(path: str | Path) -> dict[str, Any]:
+    """Content of a checkpoint, of an exported model's folder, or of one at Hugging Face (``owner/name``).
+
+    Returns:
+        ``SETTINGS`` (stage, version and what rebuilds the network), ``state_dict`` and ``NEEDS``.
 
     Raises:
-        DataError: the checkpoint cannot be read.
+        DataError: it cannot be read.
     """
-    state = read_checkpoint(path)["state_dict"]
+    folder = find_model(path)
+    if folder is None:
+        return {NEEDS: {}, **read_checkpoint(path)}
+    description, state = read_model(folder)
+    settings = description["settings"]
+    size = settings.get("size")
+    if isinstance(size, dict):
+        size = {name: tuple(value) if isinstance(value, list) else value for name, value in size.items()}
+    about = {name: description.get(name) for name in ("stage", "version")}
+    return {SETTINGS: {**settings, "size": size, **about}, "state_dict": state, NEEDS: description["needs"]}
+
+
+def load_weights(path: str | Path, prefix: str = "network.") -> dict[str, Tensor]:
+    """Network weights of a checkpoint or an exported model, without their prefix.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    state = read_network(path)["state_dict"]
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

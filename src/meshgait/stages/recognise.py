@@ -22,12 +22,11 @@ from meshgait.stages.base import (
     Stage,
     decay_groups,
     load_weights,
-    read_checkpoint,
+    read_network,
     require_weights,
 )
 from meshgait.stages.supervision import BodyLossWeights, BodyReading, BodySupervision
-
-CLASSIFIER = "network.classify."
+from meshgait.stages.weights import CLASSIFIER
 
 
 class RecogniseStage(Stage):
@@ -36,7 +35,8 @@ class RecogniseStage(Stage):
     Args:
         size: sizes of the network; those of stage 1 where its weights are loaded.
         num_subjects: training subjects; linked to the data on the command line.
-        pretrained: checkpoint of stage 1 whose stem and 3D branch are the start; None starts from noise.
+        pretrained: checkpoint or exported model of stage 1 whose stem and 3D branch are the start; None starts
+            from noise.
         use_3d: whether there is a 3D branch.
         reads_smpl: with ``use_3d`` false, transform the 2D maps by the data's SMPL parameters (SMPLGait).
         checkpointing: compute maps again for the gradient instead of keeping them; less memory, more time.
@@ -151,20 +151,25 @@ class RecogniseStage(Stage):
                 self.network.lifter.requires_grad_(False)
 
     @classmethod
-    def load(cls, path: str | Path) -> RecogniseStage:
-        """The recogniser of a checkpoint, ready for inference.
+    def load(cls, path: str | Path, body: str | None = None, markers: str | None = None) -> RecogniseStage:
+        """The recogniser of a checkpoint, an exported model's folder or a Hugging Face repository.
+
+        Args:
+            path: of a checkpoint or a folder, or ``owner/name`` or ``owner/name@revision``.
+            body: SMPL file, where another path than the recorded one leads to it.
+            markers: marker file, likewise.
+
+        Returns:
+            The stage in evaluation mode.
 
         Raises:
-            DataError: the file cannot be read, or is of another stage.
+            DataError: it cannot be read, is of another stage, or its weights and settings disagree.
+            ConfigError: a file that the model needs is not given, or is another one.
         """
-        checkpoint = read_checkpoint(path)
-        settings = dict(checkpoint[SETTINGS])
-        if settings.pop("stage") != cls.__name__:
-            raise DataError(f"{path} is a checkpoint of stage 1; embeddings need one of stage 2 (`make finetune`)")
-        settings.pop("version")
-        stage = cls(**settings | {"size": NetworkSize(**settings["size"])})
-        stage.load_state_dict(checkpoint["state_dict"])
-        return stage.eval()
+        content = read_network(path)
+        if content[SETTINGS].get("stage") != cls.__name__:
+            raise DataError(f"{path} is of stage 1; embeddings need one of stage 2 (`make finetune`)")
+        return cls.restore(content, path, body=body, markers=markers)
 
     def _shared(self) -> list[nn.Module]:
         """What stage 1 trains: stem and lifter."""

@@ -39,7 +39,14 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         f"of {FRAMES} frames at most, spread evenly over a longer walk; joints and markers are read from all.",
     )
     parser.add_argument("path", type=Path, help="folder of frames, .gif, .npy, .npz or .pkl of silhouettes")
-    parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="of stage 2 (default: %(default)s)")
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        default=CHECKPOINT,
+        help="checkpoint of stage 2, folder of `meshgait export` or owner/name at Hugging Face (%(default)s)",
+    )
+    parser.add_argument("--body", help="body file of a model that was trained with another than the default one")
+    parser.add_argument("--markers", help="marker file of that body")
     parser.add_argument("--out", type=Path, help="folder to make (default: predictions/NAME)")
     parser.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
     parser.add_argument(
@@ -59,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise OutputError(f"{out} exists; give another --out, or --overwrite")
     if out.exists() and not (out / EMBEDDING).is_file():
         raise OutputError(f"{out} is no earlier prediction, so it is not replaced; give another --out")
-    stage = RecogniseStage.load(arguments.checkpoint)
+    stage = RecogniseStage.load(arguments.checkpoint, arguments.body, arguments.markers)
     walker = read_silhouettes(arguments.path, stage.network.size.frame)
     for line in report_lines(walker):
         print(line)

@@ -1,0 +1,181 @@
+"""`meshgait export CHECKPOINT`: a trained model to hand on: weights, description, model card, ONNX."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from meshgait import __version__
+from meshgait.errors import ConfigError, DataError, OutputError
+from meshgait.progress import Progress
+from meshgait.report.card import render
+from meshgait.stages.base import SETTINGS, Stage, read_checkpoint
+from meshgait.stages.onnx_file import require_onnx, write_onnx
+from meshgait.stages.recognise import RecogniseStage
+from meshgait.stages.reconstruct import ReconstructStage
+from meshgait.stages.weights import DESCRIPTION, WEIGHTS, learnt, sha256, write_description, write_model
+from meshgait.tools.evaluate import read_metrics
+
+STAGES: dict[str, type[Stage]] = {stage.__name__: stage for stage in (RecogniseStage, ReconstructStage)}
+ONNX, CARD = "model.onnx", "README.md"
+FIGURES = ("val/", "gei/")
+TOLD = ("step", "seconds", "seed", "devices", "precision", "version", "git", "machine")
+"""What a metrics file tells of its run that is no path and names nobody."""
+
+
+def add_parser(verbs: argparse._SubParsersAction) -> None:
+    """Declare the verb's arguments."""
+    parser = verbs.add_parser(
+        "export",
+        help="write a trained model to hand on: weights, description, model card, on request ONNX",
+        description=f"Writes a folder of {WEIGHTS}, {DESCRIPTION} and {CARD}. It holds no body model, no "
+        "marker, no path of this machine and nobody's name.",
+    )
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="of stage 1 or 2")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder to make")
+    parser.add_argument("--overwrite", action="store_true", help="replace the folder if it is an earlier export")
+    parser.add_argument(
+        "--onnx", action="store_true", help=f"also {ONNX}: silhouettes (B, T, H, W) and mask (B, T) to embeddings"
+    )
+    parser.add_argument(
+        "--with-classifier",
+        action="store_true",
+        help="keep the classifier: one vector for each training subject, that is, a template of each person",
+    )
+    parser.add_argument(
+        "--metrics", type=Path, metavar="FILE", help="figures of the model (default: metrics.json of its run)"
+    )
+    parser.add_argument("--body", help="body file that the model was trained with, if its path has changed")
+    parser.add_argument("--markers", help="marker file of that body, likewise")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, check, write; the folder appears only when all of it is written."""
+    out = arguments.out
+    if out.exists() and not arguments.overwrite:
+        raise OutputError(f"{out} exists; give another --out, or --overwrite")
+    if out.exists() and not (out / DESCRIPTION).is_file():
+        raise OutputError(f"{out} is no earlier export, so it is not replaced; give another --out")
+    if arguments.onnx:
+        require_onnx()
+    content = read_checkpoint(arguments.checkpoint)
+    name = content[SETTINGS].get("stage")
+    if name not in STAGES:
+        raise DataError(f"{arguments.checkpoint} is of {name}; give a checkpoint of {' or '.join(STAGES)}")
+    if arguments.onnx and name != RecogniseStage.__name__:
+        raise ConfigError(f"{arguments.checkpoint} is of stage 1, which gives no embeddings; leave --onnx out")
+    stage = STAGES[name].restore(content, arguments.checkpoint, body=arguments.body, markers=arguments.markers)
+    training, notes = provenance(arguments.checkpoint, content, arguments.metrics)
+    partial = out.with_name(out.name + ".partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        written = write_export(stage, training, partial, out.name, arguments.onnx, arguments.with_classifier)
+        if out.exists():
+            shutil.rmtree(out)
+        partial.rename(out)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written ({error.strerror}); choose another --out") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    for text in notes:
+        print(f"note: {text}")
+    for file, text in written.items():
+        print(f"{out / file}: {text}")
+
+
+def write_export(
+    stage: Stage, training: dict[str, Any], folder: Path, title: str, onnx: bool, with_classifier: bool
+) -> dict[str, str]:
+    """Write all files to ``folder``; returns what each one is.
+
+    Args:
+        stage: in evaluation mode.
+        training: where its weights come from.
+        folder: where to.
+        title: of the model card.
+        onnx: whether to write ONNX too.
+        with_classifier: whether to keep the vectors of the training subjects.
+    """
+    with Progress("exporting", 2 + onnx, "files") as progress:
+        progress.reach(0, WEIGHTS)
+        description = write_model(
+            folder, type(stage).__name__, stage.settings, stage.state_dict(), with_classifier, training=training
+        )
+        weights = description["weights"]
+        written = {WEIGHTS: f"{weights['tensors']} tensors, {weights['values'] / 1e6:.2f} M values"}
+        if onnx:
+            progress.advance(1, ONNX)
+            about = {"meshgait": __version__, "weights": weights["sha256"]}
+            worst = write_onnx(stage.network, stage.network.size.frame, folder / ONNX, about)
+            description["onnx"] = {"sha256": sha256(folder / ONNX)}
+            written[ONNX] = f"silhouettes and mask to embeddings; differs by {worst:.0e} at most in onnxruntime"
+        progress.advance(1, CARD)
+        write_description(folder, description)
+        shapes = {name: tuple(value.shape) for name, value in learnt(stage.state_dict(), with_classifier).items()}
+        (folder / CARD).write_text(render(title, description, shapes), encoding="utf-8")
+        progress.advance()
+    kept = "with" if with_classifier else "without"
+    written[DESCRIPTION] = f"settings, SHA-256 of the weights, data hash, figures; {kept} classifier"
+    written[CARD] = "model card; fill in its gaps before you hand the model on"
+    return written
+
+
+def provenance(
+    checkpoint: Path, content: dict[str, Any], metrics: Path | None
+) -> tuple[dict[str, Any], list[str]]:
+    """Where weights come from, without paths; and what could not be found out, in words.
+
+    Args:
+        checkpoint: its path; a run's lies in RUN/checkpoints.
+        content: of the checkpoint.
+        metrics: file of the figures; None for that of the run.
+    """
+    run, step = checkpoint.absolute().parent.parent, content.get("global_step")
+    told: dict[str, Any] = {"step": step, "subjects": content[SETTINGS].get("num_subjects")}
+    notes = []
+    file = metrics or run / "metrics.json"
+    if metrics or file.is_file():
+        found = read_metrics(file)
+        if metrics is None and found.get("step") != step:
+            notes.append(f"no figures: those of {file} are of step {found.get('step')}, the checkpoint of {step}")
+        else:
+            told |= {name: found[name] for name in TOLD if name in found and name != "step"}
+            told |= {"protocol": found["protocol"], "data": found["data"].get("hash")}
+            told["figures"] = {
+                name: float(value) for name, value in found["figures"].items() if name.startswith(FIGURES)
+            }
+    else:
+        notes.append(f"no figures: {file} is not there, the run is not finished; --metrics gives another file")
+    if (run / "config.yaml").is_file():
+        told["recipe"] = recipe(run / "config.yaml")
+    else:
+        notes.append(f"no recipe: {run / 'config.yaml'} is not there")
+    return told, notes
+
+
+def recipe(path: Path) -> dict[str, Any]:
+    """Settings of model and data that a run was made with, without paths and without what is told elsewhere.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        parts = {part: dict(content[part]["init_args"]) for part in ("model", "data")}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"{path} holds no settings of a run ({reason}); restore it or remove it") from error
+    elsewhere = {"size", "num_subjects", "body", "markers", "pretrained", "store", "body_store", "partition"}
+    return {
+        part: {
+            name: value
+            for name, value in settings.items()
+            if name not in elsewhere and not (isinstance(value, str) and set(value) & set("/\\~"))
+        }
+        for part, settings in parts.items()
+    }
