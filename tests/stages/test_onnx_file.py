@@ -23,9 +23,9 @@ def trained(network):
     ("size", "options"),
     [
         ({"lift_every": 3}, {"num_subjects": 7}),
-        ({"lift_every": 1, "posture_parts": 0}, {"fusion": "concat", "detach_heatmaps": True}),
+        ({"lift_every": 1, "posture_parts": 0, "pseudo_3d": True}, {"fusion": "concat", "detach_heatmaps": True}),
     ],
-    ids=["attention, posture, every third frame", "concat, no posture, every frame"],
+    ids=["attention, posture, every third frame", "concat, no posture, every frame, pseudo-3D"],
 )
 def test_both_networks_embed_alike_whatever_the_batch_and_length(tmp_path, tiny_size, size, options):
     onnxruntime, onnx = pytest.importorskip("onnxruntime"), pytest.importorskip("onnx")
@@ -85,6 +85,12 @@ def test_a_network_that_depends_on_values_is_refused_in_one_line(tmp_path, tiny_
     with pytest.raises(ConfigError, match="cannot trace this network") as caught:
         write_onnx(Choosy(), tiny_size.frame, tmp_path / "x.onnx", {})
     assert "\n" not in str(caught.value) and not (tmp_path / "x.onnx").exists()
+
+
+def test_a_network_that_reads_more_than_silhouettes_is_refused(tmp_path, tiny_size):
+    pytest.importorskip("onnxscript"), pytest.importorskip("onnxruntime")
+    with pytest.raises(ConfigError, match="reads SMPL parameters"):
+        write_onnx(MeshGait(tiny_size, use_3d=False, reads_smpl=True), tiny_size.frame, tmp_path / "x.onnx", {})
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])

@@ -64,6 +64,8 @@ def write_onnx(network: nn.Module, frame: tuple[int, int], path: Path, about: di
         OutputError: the file gives other embeddings than the network.
     """
     require_onnx()
+    if getattr(network, "transform", None) is not None:
+        raise ConfigError("this network reads SMPL parameters, which ONNX is not given here; leave --onnx out")
     import onnx
 
     inference = Inference(network).eval()
