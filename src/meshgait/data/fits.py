@@ -1,0 +1,266 @@
+"""SMPL fits as body estimators write them -> rows of 85 numbers: camera 3, pose 72, betas 10.
+
+Every estimator has its own names for the same arrays, so a **mapping** says where things are, as comma-separated
+`what=key`:
+
+    pose=smpl_thetas,betas=smpl_betas,camera=cam
+
+- `pose` (needed): rotations of the joints, root first; several arrays are joined by `+`
+  (`pose=global_orient+body_pose`). Axis-angle, rotation matrices or six numbers a rotation are told apart by their
+  shape; 24 joints of SMPL, or the 22 of the body of SMPL-H and SMPL-X (its hands are then left straight).
+- `betas` (needed): (T, 10 or more), or one set for all frames.
+- `camera`: (T, 3) weak perspective scale, right, down in the image; zeros if left out.
+- `six`: how six numbers make a rotation (Zhou et al., CVPR 2019), needed with them alone, because programs differ:
+  `columns` (first column, then second: 4D-Humans), `interleaved` (rows of the first two columns: SPIN) or `rows`
+  (first row, then second: PyTorch3D).
+
+A name of `PRESETS` stands for a mapping. Keys of nested dicts are joined by `/`. Files are .npz, or .pkl of a dict
+of arrays; a folder is one sequence, a file a frame in natural order, of which the first person counts. Python
+objects are never unpickled: the files of ROMP hold some, see the remedy in the error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from einops import rearrange
+from scipy.spatial.transform import Rotation
+
+from meshgait.data.pickles import load_pickle
+from meshgait.errors import ConfigError, DataError, UnsafeFileError
+
+PRESETS = {
+    "romp": "pose=smpl_thetas,betas=smpl_betas,camera=cam",
+    "hmr2": "pose=pred_smpl_params/global_orient+pred_smpl_params/body_pose,"
+    "betas=pred_smpl_params/betas,camera=pred_cam",
+    "smpl": "pose=poses,betas=betas",
+}
+"""Mappings by name: ROMP's arrays, those of HMR 2.0 (4D-Humans), the names of SMPL itself."""
+
+JOINTS, BODY_JOINTS, BETAS = 24, 22, 10
+WHOLE = (22, 24, 52, 55)
+"""Joints of the body of SMPL-H and SMPL-X alone, of SMPL, SMPL-H and SMPL-X."""
+
+PARTS = (1, 21, 23)
+"""Joints of a root, and of a body without it."""
+
+NUMBERS = {"axis-angle": 3, "six": 6, "matrix": 9}
+FLAT = {width * joints: kind for kind, width in NUMBERS.items() for joints in (*WHOLE, *PARTS)}
+"""Kind of rotations by the numbers a frame of a flat array; all differ."""
+
+SIX = ("columns", "interleaved", "rows")
+TOLERANCE = 0.05
+"""By how much a product of a matrix and its transpose may differ from the identity: half precision and more."""
+
+_FILES = (".npz", ".pkl")
+_REMEDY = "name arrays of the file by pose=...,betas=...,camera=..."
+
+
+def parse_mapping(text: str) -> dict[str, str]:
+    """Mapping of a preset's name or of comma-separated `what=key`.
+
+    Raises:
+        ConfigError: not of that form.
+    """
+    parts = [part.partition("=") for part in PRESETS.get(text, text).split(",")]
+    mapping = {what.strip(): key.strip() for what, _, key in parts}
+    known = ("pose", "betas", "camera", "six")
+    if (
+        len(mapping) < len(parts)
+        or not all(mapping.values())
+        or not {"pose", "betas"} <= mapping.keys() <= {*known}
+    ):
+        raise ConfigError(
+            f"the mapping of fits {text!r} is none of {', '.join(PRESETS)} and not of the form "
+            "pose=KEY[+KEY],betas=KEY[,camera=KEY][,six=columns|interleaved|rows]; name each once"
+        )
+    if mapping.get("six", "columns") not in SIX:
+        raise ConfigError(
+            f"six={mapping['six']} in the mapping of fits is unknown; choose one of {', '.join(SIX)}"
+        )
+    return mapping
+
+
+def read_fits(path: Path | str, mapping: str | Mapping[str, str]) -> np.ndarray:
+    """Read the SMPL fits of one sequence.
+
+    Args:
+        path: .npz or .pkl file of T frames, or a folder of such files, a frame each.
+        mapping: which arrays are what, see above: text, or what `parse_mapping` made of it.
+
+    Returns:
+        (T, 85) float32: camera 3, pose 72 axis-angle in radians, betas 10. Frames that hold no rotations
+        (not finite, or matrices that are none) are not finite.
+
+    Raises:
+        DataError: the file is missing or damaged, lacks an array, or an array has an impossible shape.
+        UnsafeFileError: the arrays are Python objects; nothing of them was loaded.
+        ConfigError: a malformed mapping.
+    """
+    path = Path(path)
+    mapping = parse_mapping(mapping) if isinstance(mapping, str) else mapping
+    if not path.is_dir():
+        return _rows(_arrays(path, mapping), mapping, path)
+    files = sorted((file for file in path.iterdir() if file.suffix in _FILES), key=_natural)
+    if not files:
+        raise DataError(f"{path} has no .npz or .pkl files; give a file of SMPL fits, or a folder of one a frame")
+    frames = [_rows(_arrays(file, mapping), mapping, file)[:1] for file in files]
+    empty = np.full((1, 3 + 3 * JOINTS + BETAS), np.nan, np.float32)
+    return np.concatenate([frame if len(frame) else empty for frame in frames])
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Sort key: frame2 before frame10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.findall(r"\d+|\D+", path.name)]
+
+
+def _arrays(path: Path, mapping: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The arrays that the mapping names, by key."""
+    wanted = [key for what in ("pose", "betas", "camera") if what in mapping for key in mapping[what].split("+")]
+    if path.suffix == ".pkl":
+        content = load_pickle(path)
+        there = _flat(content) if isinstance(content, dict) else {}
+        found = {key: np.asarray(there[key]) for key in wanted if key in there}
+        names = list(there)
+    else:
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                names = archive.files
+                _refuse_objects(path, archive, wanted)
+                found = {key: archive[key] for key in wanted if key in names}
+        except (DataError, UnsafeFileError):
+            raise
+        except FileNotFoundError:
+            raise DataError(f"{path} does not exist; give a .npz or .pkl file of SMPL fits") from None
+        # a zip file can be damaged in more ways than numpy knows of (zlib.error, zipfile.BadZipFile, ...)
+        except Exception as error:
+            raise DataError(f"{path} is truncated or no .npz file ({error}); copy or write it again") from None
+    if missing := [key for key in wanted if key not in found]:
+        raise DataError(
+            f"{path} has the arrays {', '.join(names) or '(none)'}, not {', '.join(missing)}; {_REMEDY}"
+        )
+    return found
+
+
+def _refuse_objects(path: Path, archive: np.lib.npyio.NpzFile, wanted: list[str]) -> None:
+    """Python objects are named, with the way to plain arrays, before numpy refuses them."""
+    # ROMP puts a dict of arrays into one array of objects, called results
+    for name in [key for key in (*wanted, "results") if key in archive.files]:
+        with archive.zip.open(f"{name}.npy") as file:
+            version = np.lib.format.read_magic(file)
+            reader = (
+                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            )
+            if not reader(file)[2].hasobject:
+                continue
+        plain = path.with_name(f"{path.stem}_plain.npz")
+        raise UnsafeFileError(
+            f"{path}: {name} is a pickled Python object, which may run code and is never loaded; if you made the "
+            'file yourself, write plain arrays: python -c "import numpy as np; '
+            f"np.savez('{plain}', **np.load('{path}', allow_pickle=True)['{name}'][()])\""
+        )
+
+
+def _flat(content: dict[str, object], prefix: str = "") -> dict[str, object]:
+    """Nested dicts as one, keys joined by a slash."""
+    result: dict[str, object] = {}
+    for key, value in content.items():
+        result |= _flat(value, f"{prefix}{key}/") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return result
+
+
+def _rows(arrays: Mapping[str, np.ndarray], mapping: Mapping[str, str], path: Path) -> np.ndarray:
+    """Rows (T, 85) of the arrays of one file."""
+    for key, array in arrays.items():
+        if array.dtype.kind not in "fiu" or array.ndim == 0:
+            raise DataError(f"{path}: {key} is {array.dtype} {array.shape}, not an array of numbers; {_REMEDY}")
+    poses = [_rotations(arrays[key], key, mapping, path) for key in mapping["pose"].split("+")]
+    if len({len(pose) for pose in poses}) > 1:
+        raise DataError(f"{path}: {mapping['pose']} differ in their number of frames; {_REMEDY}")
+    pose = np.concatenate(poses, axis=1)
+    if pose.shape[1] not in WHOLE:
+        raise DataError(
+            f"{path}: {mapping['pose']} are {pose.shape[1]} rotations a frame, not the {JOINTS} of SMPL (or the "
+            f"{BODY_JOINTS} of SMPL-H and SMPL-X and more); join root and body by pose=ROOT+BODY"
+        )
+    if pose.shape[1] != JOINTS:
+        pose = np.concatenate([pose[:, :BODY_JOINTS], np.zeros((len(pose), JOINTS - BODY_JOINTS, 3))], axis=1)
+    count = len(pose)
+    betas = arrays[mapping["betas"]].astype(np.float64)
+    betas = betas.reshape(-1, betas.shape[-1])
+    if betas.shape[1] < BETAS or len(betas) not in (1, count):
+        shape = arrays[mapping["betas"]].shape
+        raise DataError(f"{path}: {mapping['betas']} is {shape}, not ({count}, {BETAS}) or ({BETAS},); {_REMEDY}")
+    camera = np.zeros((count, 3))
+    if "camera" in mapping:
+        camera = arrays[mapping["camera"]].reshape(-1, arrays[mapping["camera"]].shape[-1])
+        if camera.shape != (count, 3):
+            raise DataError(
+                f"{path}: {mapping['camera']} is {arrays[mapping['camera']].shape}, not ({count}, 3); {_REMEDY}, "
+                "or leave the camera out"
+            )
+    betas = np.broadcast_to(betas[:, :BETAS], (count, BETAS))
+    return np.concatenate([camera, rearrange(pose, "t j c -> t (j c)"), betas], axis=1).astype(np.float32)
+
+
+def _rotations(array: np.ndarray, key: str, mapping: Mapping[str, str], path: Path) -> np.ndarray:
+    """Axis-angle (T, J, 3) of rotations of any kind; not finite where they are none."""
+    kind = _kind(array.shape[1:])
+    if kind is None:
+        raise DataError(
+            f"{path}: {key} is {array.shape}; rotations are (T, J, 3) axis-angle, (T, J, 3, 3) matrices or "
+            f"(T, J, 6), or these flat, of J = {JOINTS} joints; {_REMEDY}"
+        )
+    if kind == "six" and "six" not in mapping:
+        raise DataError(
+            f"{path}: {key} is {array.shape}, six numbers a rotation, which programs arrange differently; "
+            "add six=columns (4D-Humans), six=interleaved (SPIN) or six=rows (PyTorch3D) to the mapping"
+        )
+    joints = int(np.prod(array.shape[1:])) // NUMBERS[kind]
+    flat = array.reshape(len(array), joints, NUMBERS[kind]).astype(np.float64)
+    if kind == "axis-angle":
+        return flat
+    if kind == "matrix":
+        matrices = rearrange(flat, "t j (r c) -> t j r c", r=3)
+    else:
+        matrices = _from_six(flat, mapping["six"])
+    return _to_axis_angle(matrices, key, path)
+
+
+def _kind(shape: tuple[int, ...]) -> str | None:
+    """Kind of the rotations of a frame of this shape, or None."""
+    if shape[-2:] == (3, 3) and len(shape) in (2, 3):
+        return "matrix"
+    if len(shape) == 2 and shape[1] in (3, 6):
+        return "six" if shape[1] == 6 else "axis-angle"
+    return FLAT.get(shape[0]) if len(shape) == 1 else None
+
+
+def _from_six(numbers: np.ndarray, layout: str) -> np.ndarray:
+    """Matrices (T, J, 3, 3) by orthogonalising the two vectors of (T, J, 6)."""
+    if layout == "interleaved":
+        first, second = numbers[..., 0::2], numbers[..., 1::2]
+    else:
+        first, second = numbers[..., :3], numbers[..., 3:]
+    with np.errstate(divide="ignore", invalid="ignore"):  # vectors of no length become not finite
+        x = first / np.linalg.norm(first, axis=-1, keepdims=True)
+        y = second - np.sum(x * second, axis=-1, keepdims=True) * x
+        y = y / np.linalg.norm(y, axis=-1, keepdims=True)
+    return np.stack([x, y, np.cross(x, y)], axis=-2 if layout == "rows" else -1)
+
+
+def _to_axis_angle(matrices: np.ndarray, key: str, path: Path) -> np.ndarray:
+    """Axis-angle (T, J, 3); not finite in frames with a matrix that is no rotation."""
+    with np.errstate(invalid="ignore"):
+        square = np.abs(matrices @ np.swapaxes(matrices, -1, -2) - np.eye(3)).max(axis=(1, 2, 3), initial=0)
+        sound = (square < TOLERANCE) & (np.linalg.det(matrices) > 0).all(axis=1)
+    if len(matrices) and not sound.any():
+        raise DataError(f"{path}: {key} {matrices.shape} holds no rotation matrices in any frame; {_REMEDY}")
+    result = np.full(matrices.shape[:3], np.nan)
+    if sound.any():
+        turns = Rotation.from_matrix(rearrange(matrices[sound], "t j r c -> (t j) r c"))
+        result[sound] = rearrange(turns.as_rotvec(), "(t j) c -> t j c", t=int(sound.sum()))
+    return result
