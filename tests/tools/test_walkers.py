@@ -2,12 +2,15 @@
 
 import argparse
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from meshgait.data.store import Store
-from meshgait.errors import ConfigError, OutputError
+from meshgait.errors import ConfigError, DataError, OutputError
 from meshgait.tools.walkers import add_parser, run
+from meshgait.walkers.rig import Rig
+from tests.walkers.amass import save, walk
 
 
 def call(*words: str) -> int:
@@ -47,6 +50,22 @@ def test_bad_options_are_named(tmp_path, words, message):
     with pytest.raises(ConfigError, match=message):
         call(str(tmp_path / "w"), *words)
     assert not list(tmp_path.iterdir())
+
+
+def test_recorded_walks_take_the_place_of_styles(tmp_path, capsys, default_model):
+    skin = Rig(default_model.arrays).figure(np.zeros(10))
+    for person in range(4):
+        save(tmp_path / "SET" / f"P{person}" / "a.npz", *walk(skin, 2.0, rate=60.0), 90 * person, rate=60.0)
+    words = (str(tmp_path / "w"), *SMALL, "--motions", str(tmp_path / "SET"))
+    assert call(*words) == 0
+    out = capsys.readouterr().out
+    assert "motions: 4 people, 4 straight walks, 4 recordings read\n" in out and "made" in out
+    assert Store(tmp_path / "w").meta["motions"] == ["P0", "P1", "P2", "P3"]
+    assert call(*words) == 0
+    assert "already there" in capsys.readouterr().out
+    with pytest.raises(DataError, match="--styles needs 6"):
+        call(str(tmp_path / "x"), *SMALL, "--bodies", "6", "--motions", str(tmp_path / "SET"))
+    assert not (tmp_path / "x").exists() and not (tmp_path / "x.partial").exists()
 
 
 def test_unwritable_destination(tmp_path):

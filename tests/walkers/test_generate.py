@@ -64,7 +64,7 @@ def test_killed_run_is_taken_up(store, tmp_path, body, monkeypatch):
     monkeypatch.undo()
     taken = []
     takes = module._takes
-    monkeypatch.setattr(module, "_takes", lambda s, a, jobs, w: takes(s, a, taken.append(jobs) or jobs, w))
+    monkeypatch.setattr(module, "_takes", lambda s, a, jobs, *rest: takes(s, a, taken.append(jobs) or jobs, *rest))
     generate(tmp_path / "again", SETTINGS, 1, body, progress=False)
     assert len(taken[0]) == 32 - 7
     assert same(store.path, tmp_path / "again")

@@ -14,6 +14,7 @@ from meshgait.errors import ConfigError
 from meshgait.viz.silhouettes import montage, save_gif, save_png
 from meshgait.walkers.cast import NOISES, Settings
 from meshgait.walkers.generate import generate
+from meshgait.walkers.motions import Motions
 
 HELP = "make synthetic walkers (silhouettes with exact SMPL truth) as a packed store"
 
@@ -61,6 +62,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     add("--style-jitter", type=float, default=default.style_jitter, help="the same between walks of one person")
     add("--clothes-jitter", type=float, default=default.clothes_jitter, help="relative change of clothes")
     add("--view-jitter", type=float, default=default.view_jitter, help="degrees around a nominal view")
+    add(
+        "--motions",
+        type=Path,
+        nargs="+",
+        metavar="FILE_OR_FOLDER",
+        help="recorded walks of AMASS (.npz) in place of styles; files in a sub-folder are of one person",
+    )
     add("--body", default=None, metavar="FILE", help="body model (default: the one that comes with Mesh-Gait)")
     add("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     add("--montage", type=Path, default=None, metavar="PNG", help="also draw a few walkers")
@@ -90,7 +98,11 @@ def run(args: argparse.Namespace) -> int:
         view_jitter=args.view_jitter,
     )
     body = BodyModel.load(args.body)
-    made = generate(args.dest, settings, args.workers, body, overwrite=args.overwrite)
+    motions = None
+    if args.motions:
+        motions = Motions.collect(args.motions, settings.styles, (settings.frames - 1) / settings.fps)
+        print(f"motions: {motions}")
+    made = generate(args.dest, settings, args.workers, body, overwrite=args.overwrite, motions=motions)
     store = Store(args.dest)
     state = "made" if made else "already there with the same settings, nothing done:"
     people = f"{2 * settings.bodies} subjects ({2 * settings.test_bodies} for testing)"

@@ -24,6 +24,7 @@ from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import ConfigError, OutputError, StoreError
 from meshgait.progress import Progress
 from meshgait.walkers.cast import Settings
+from meshgait.walkers.motions import Motions
 from meshgait.walkers.rig import Rig
 from meshgait.walkers.sequence import SIZE, Job, Studio, Take
 
@@ -44,11 +45,12 @@ def generate(
     body: BodyModel | None = None,
     progress: bool = True,
     overwrite: bool = False,
+    motions: Motions | None = None,
 ) -> bool:
     """Write synthetic walkers with SMPL truth as a packed store.
 
-    The bytes depend on the settings and the body alone, not on the number of workers. A killed run is taken
-    up where it stopped by the same call.
+    The bytes depend on the settings, the body and the recorded walks alone, not on the number of workers. A killed
+    run is taken up where it stopped by the same call.
 
     Args:
         dest: folder to make.
@@ -57,6 +59,7 @@ def generate(
         body: body model; the default body if None.
         progress: show how far it is (see `meshgait.progress`).
         overwrite: remove walkers that were made, or begun, with other settings in the same place.
+        motions: recorded walks of as many people as there are styles, in place of the styles.
 
     Returns:
         True if the store was made, False if it was already there with the same settings.
@@ -69,6 +72,8 @@ def generate(
     if not 1 <= workers <= 256:
         raise ConfigError(f"--workers {workers} is out of range; it must be between 1 and 256")
     source = {"made_by": "meshgait walkers", "version": VERSION, "body": body.hash, **settings.as_dict()}
+    if motions:
+        source["motions"] = motions.hash
     if overwrite:
         _make_way(dest, source)
     if _already_there(dest, source):
@@ -79,7 +84,7 @@ def generate(
         log.info("taking up %s at sequence %d of %d", dest, writer.done + 1, len(jobs))
     with Progress("walkers", len(jobs), "sequences", writer.done, progress) as report:
         rest = jobs[writer.done :]
-        for job, take in zip(rest, _takes(settings, body.arrays, rest, workers), strict=True):
+        for job, take in zip(rest, _takes(settings, body.arrays, rest, workers, motions), strict=True):
             writer.add(
                 job.subject.name,
                 job.condition,
@@ -96,7 +101,10 @@ def generate(
             "TRAIN_SET": [subject.name for subject in subjects if not subject.test],
             "TEST_SET": [subject.name for subject in subjects if subject.test],
         },
-        extra={"subjects": {s.name: {"body": s.body, "style": s.style} for s in subjects}},
+        extra={
+            "subjects": {s.name: {"body": s.body, "style": s.style} for s in subjects},
+            **({"motions": motions.names} if motions else {}),
+        },
     )
     return True
 
@@ -140,13 +148,13 @@ def _already_there(dest: Path, source: dict[str, object]) -> bool:
     return True
 
 
-def _start(settings: Settings, arrays: Mapping[str, np.ndarray]) -> None:
+def _start(settings: Settings, arrays: Mapping[str, np.ndarray], motions: Motions | None) -> None:
     """Set up a worker, which ends with its parent and leaves an interrupt to it."""
     global _studio
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     cv2.setNumThreads(0)
-    _studio = Studio(settings, Rig(arrays))
+    _studio = Studio(settings, Rig(arrays), motions)
 
 
 def _follow(parent: int) -> None:
@@ -160,18 +168,25 @@ def _make(job: Job) -> Take:
     return _studio.take(job)
 
 
-def _takes(settings: Settings, arrays: Mapping[str, np.ndarray], jobs: list[Job], workers: int) -> Iterator[Take]:
+def _takes(
+    settings: Settings,
+    arrays: Mapping[str, np.ndarray],
+    jobs: list[Job],
+    workers: int,
+    motions: Motions | None = None,
+) -> Iterator[Take]:
     """Finished sequences in the order of `jobs`."""
     if not jobs:
         return
     if workers == 1:
-        studio = Studio(settings, Rig(arrays))
+        studio = Studio(settings, Rig(arrays), motions)
         yield from map(studio.take, jobs)
         return
     # forked workers need not import everything anew; where there is no fork, the default way is used
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("fork" if "fork" in methods else None)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(settings, arrays))
+    shared = (settings, arrays, motions)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=shared)
     try:
         queue: Iterator[Job] = iter(jobs)
         waiting: deque[Future[Take]] = deque(pool.submit(_make, job) for job in islice(queue, AHEAD * workers))

@@ -14,6 +14,7 @@ from meshgait.walkers.camera import Shot, film
 from meshgait.walkers.cast import KINDS, Settings, Subject
 from meshgait.walkers.dress import Dressed, Outfit, Top
 from meshgait.walkers.gait import Gait, Motion
+from meshgait.walkers.motions import Motions
 from meshgait.walkers.noise import roughen
 from meshgait.walkers.parts import sample_bag, vary_bag
 from meshgait.walkers.rig import Rig
@@ -71,10 +72,11 @@ class Studio:
     Args:
         settings: of the data set.
         rig: the body model.
+        motions: recorded walks, of one person a style; None to make walks of styles.
     """
 
-    def __init__(self, settings: Settings, rig: Rig) -> None:
-        self.settings, self.rig = settings, rig
+    def __init__(self, settings: Settings, rig: Rig, motions: Motions | None = None) -> None:
+        self.settings, self.rig, self.motions = settings, rig, motions
         self.surface = Surface(rig)
         self.skin = lru_cache(maxsize=4)(self._skin)
         self.wardrobe = lru_cache(maxsize=4)(self._wardrobe)
@@ -92,7 +94,7 @@ class Studio:
         """Style number `index` of the data set."""
         return Style.sample(self.settings.generator("style", index), self.settings.style_spread)
 
-    def walk(self, job: Job) -> tuple[Gait, Motion, Dressed, np.random.Generator]:
+    def walk(self, job: Job) -> tuple[Motion, Dressed, np.random.Generator]:
         """Let the subject walk: kinematics and clothes of the sequence, and its random numbers."""
         settings, subject = self.settings, job.subject
         kind, number = job.condition.split("-")
@@ -105,14 +107,17 @@ class Studio:
         carried = (1.0, 1.0)
         if bag and bag["kind"] == "hand":
             carried = (HELD, 1.0) if bag["side"] > 0 else (1.0, HELD)
-        gait = Gait(style, skin.figure, carried)
-        motion = gait.frames(np.arange(settings.frames) / settings.fps, start=rng.random())
-        return gait, motion, Dressed(skin, outfit, bag), rng
+        times = np.arange(settings.frames) / settings.fps
+        if self.motions:
+            motion = self.motions.perform(subject.style, skin.figure, times, rng, carried)
+        else:
+            motion = Gait(style, skin.figure, carried).frames(times, start=rng.random())
+        return motion, Dressed(skin, outfit, bag), rng
 
     def take(self, job: Job) -> Take:
         """Make one sequence."""
         settings = self.settings
-        _, motion, dressed, rng = self.walk(job)
+        motion, dressed, rng = self.walk(job)
         view = job.view + settings.view_jitter * rng.uniform(-1, 1)
         shot = film(motion.path, view, settings.camera_distance, settings.camera_height)
         return record(dressed, motion, shot, rng if settings.noise != "none" else None)
