@@ -40,7 +40,7 @@ class Settings:
         k: number of markers.
         seed: of the meshes they are learnt from.
         meshes: how many meshes.
-        steps: optimiser steps of the archetypal analysis.
+        steps: optimiser steps of the archetypal analysis; 0 for published markers.
         noise_mm: marker noise (standard deviation per axis) that the ridge decoder is made for.
     """
 
@@ -221,9 +221,30 @@ def learn(
     features = archetypes.compress(sample_meshes(body, settings.meshes, settings.seed), body.mirror)
     mixture = archetypes.analyse(features, symmetry, settings.steps, progress)
     indices = archetypes.snap(features, features @ mixture, symmetry)
-    simplex = _on_grid(archetypes.simplex_decoder(features, indices, symmetry))
-    ridge = _on_grid(archetypes.ridge_decoder(features, indices, symmetry, settings.noise_mm))
+    simplex = archetypes.simplex_decoder(features, indices, symmetry)
+    ridge = archetypes.ridge_decoder(features, indices, symmetry, settings.noise_mm)
+    return assemble(body, indices, simplex, ridge, symmetry.markers, settings)
 
+
+def assemble(
+    body: BodyModel,
+    indices: np.ndarray,
+    simplex: np.ndarray,
+    ridge: np.ndarray,
+    flip: np.ndarray,
+    settings: Settings,
+) -> Markers:
+    """Markers with their decoders, rounded as files keep them, and the errors of these.
+
+    Args:
+        body: the body.
+        indices: (K,) vertex of each marker.
+        simplex: (K, V) weights.
+        ridge: (K, V) weights.
+        flip: (K,) permutation that swaps left and right.
+        settings: how the markers were found; its seed decides on the meshes that errors are measured on.
+    """
+    simplex, ridge = _on_grid(simplex), _on_grid(ridge)
     errors = {}
     for name, seed_, pose_noise in (("held_out", settings.seed + 1, 1.0), ("walking", settings.seed + 2, 0.0)):
         meshes = sample_meshes(body, HELD_OUT, seed_, pose_noise)
@@ -231,7 +252,7 @@ def learn(
             errors[f"{decoder}_{name}"] = round(mesh_error(meshes, indices, weights), 2)
             for noise in (10, 30) if name == "walking" else ():
                 errors[f"{decoder}_noise{noise}"] = round(mesh_error(meshes, indices, weights, noise), 2)
-    markers = Markers(indices, simplex, ridge, symmetry.markers, body.hash, settings, errors)
+    markers = Markers(indices, simplex, ridge, flip, body.hash, settings, errors)
     return dataclasses.replace(markers, errors={**errors, "mirror": round(_mirror_error(markers, body), 3)})
 
 

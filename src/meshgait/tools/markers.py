@@ -11,7 +11,10 @@ from rich.table import Table
 
 from meshgait.body.cache import markers_for
 from meshgait.body.markers import Markers, Settings
+from meshgait.body.published import STEPS, import_markers
 from meshgait.body.smpl import BodyModel, rest_mesh
+from meshgait.data.pickles import load_pickle
+from meshgait.errors import ConfigError, DataError, UnsafeFileError
 from meshgait.progress import Progress
 from meshgait.tools.body import require_writable, write_picture
 from meshgait.viz.mesh import Mesh, spheres, views
@@ -23,13 +26,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Declares the verb's arguments."""
     parser = subparsers.add_parser(
         "markers",
-        help="learn virtual markers of a body",
-        description="Learns virtual markers by archetypal analysis; known sets are not learnt again.",
+        help="learn virtual markers of a body, or import published ones",
+        description="Learns virtual markers by archetypal analysis; known sets are not learnt again. --import "
+        "takes those of the publication (CVPR 2023) for a licensed SMPL body instead.",
     )
     parser.add_argument("--body", type=Path, metavar="FILE", help="body model; the default body if left out")
     parser.add_argument("--k", type=int, default=64, help="number of markers (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the people and poses learnt from (%(default)s)")
     parser.add_argument("--force", action="store_true", help="learn even if shipped or in the cache")
+    parser.add_argument("--import", dest="folder", type=Path, metavar="FOLDER",
+                        help="published markers: vm_A_sym.npz, vm_B_sym.npz, vm_info.npz")  # fmt: skip
+    parser.add_argument("--vertex-indices", type=Path, metavar="FILE",
+                        help="with --import: the body's vertices they are made of (.npy), or those of each part "
+                        "of the body (.pkl), of which the head's are left out")  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the markers as .npz")
     parser.add_argument("--picture", type=Path, metavar="PNG", help="draw them on the body from three sides")
 
@@ -39,19 +48,18 @@ def run(args: argparse.Namespace) -> None:
 
     Raises:
         OutputError: a file cannot be written, found out before any work.
-        BodyModelError: the body is missing or malformed.
-        ConfigError: the body has too few vertices for that many markers.
+        BodyModelError: the body or the published markers are missing or malformed.
+        ConfigError: options that contradict each other, or too few vertices for that many markers.
     """
+    if args.vertex_indices and not args.folder:
+        raise ConfigError("--vertex-indices goes with --import FOLDER; add it or leave them out")
+    if args.folder and args.force:
+        raise ConfigError("--force learns markers, --import reads them; leave one out")
     for path in (args.out, args.picture):
         require_writable(path)
     console = Console(width=None if Console().is_terminal else 100, soft_wrap=True)
     body = BodyModel.load(args.body)
-    with Progress("learning markers", Settings().steps) as bar:
-
-        def report(step: int, steps: int, error: float) -> None:
-            bar.reach(step, f"{error:.1f} mm")
-
-        markers, origin = markers_for(body, args.k, args.seed, report, args.force)
+    markers, origin = _published(args, body) if args.folder else _learnt(args, body)
     console.print(f"{markers.k} markers of {body.source} ({body.hash}), {origin}")
     console.print(describe(markers))
     if args.out:
@@ -62,6 +70,54 @@ def run(args: argparse.Namespace) -> None:
         console.print(f"wrote {args.picture}")
 
 
+def _learnt(args: argparse.Namespace, body: BodyModel) -> tuple[Markers, str]:
+    """Markers that are shipped, cached or learnt now, and which."""
+    with Progress("learning markers", Settings().steps) as bar:
+
+        def report(step: int, steps: int, error: float) -> None:
+            bar.reach(step, f"{error:.1f} mm")
+
+        return markers_for(body, args.k, args.seed, report, args.force)
+
+
+def _published(args: argparse.Namespace, body: BodyModel) -> tuple[Markers, str]:
+    """Markers of a publication, and where they are from."""
+    kept = read_indices(args.vertex_indices, body.num_vertices) if args.vertex_indices else None
+    with Progress("importing markers", STEPS) as bar:
+        return import_markers(args.folder, body, kept, bar.reach), f"from {args.folder}"
+
+
+def read_indices(path: Path, vertices: int) -> np.ndarray:
+    """Vertices (V',) that published markers are made of.
+
+    Args:
+        path: .npy or .pkl of an integer array, or a .pkl of a dict of one for each part of the body: then all
+            vertices count but those of the part "head".
+        vertices: V of the body.
+
+    Raises:
+        DataError: the file is missing or holds something else.
+        UnsafeFileError: a pickle that asks for anything but arrays.
+    """
+    remedy = (
+        'tensors must be made arrays where you trust the file: python -c "import pickle, numpy as np; '
+        f"np.save('kept.npy', np.setdiff1d(np.arange({vertices}), pickle.load(open('{path}', 'rb'))['head']))\""
+    )
+    try:
+        content = load_pickle(path) if path.suffix == ".pkl" else np.load(path, allow_pickle=False)
+    except UnsafeFileError as error:
+        raise UnsafeFileError(f"{error}; {remedy}") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} cannot be read as an array ({error}); give vertex indices as .npy") from None
+    if isinstance(content, dict):
+        if "head" not in content:
+            raise DataError(f"{path} has the parts {', '.join(map(str, content))}, no head; give indices as .npy")
+        return np.setdiff1d(np.arange(vertices), np.asarray(content["head"]))
+    if not isinstance(content, np.ndarray) or content.ndim != 1 or content.dtype.kind not in "iu":
+        raise DataError(f"{path} holds no list of whole numbers; give vertex indices as .npy")
+    return content.astype(np.int64)
+
+
 def describe(markers: Markers) -> Table:
     """Errors of both decoders as a table."""
     table = Table("mean mesh error, mm", "simplex", "ridge", box=None, padding=(0, 2, 0, 0))
@@ -70,8 +126,11 @@ def describe(markers: Markers) -> Table:
         ("walking", "walking"),
         ("walking, markers off by 10 mm (sd per axis)", "noise10"),
         ("walking, markers off by 30 mm", "noise30"),
+        ("walking, vertices that the publication leaves out", "left_out"),
     )
     for text, key in rows:
+        if f"simplex_{key}" not in markers.errors:
+            continue
         table.add_row(text, *(f"{markers.errors[f'{decoder}_{key}']:.1f}" for decoder in ("simplex", "ridge")))
     middle = int((markers.flip == np.arange(markers.k)).sum())
     table.add_row(f"{(markers.k - middle) // 2} flip pairs, {middle} on the midline", "", "")
