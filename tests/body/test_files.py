@@ -3,6 +3,7 @@
 import pickle
 import sys
 import types
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -75,6 +76,140 @@ def test_official_pickle_loads_without_chumpy(tmp_path, arrays, chumpy, protocol
     assert body.hash == BodyModel.default().hash  # nothing but the file differs
     assert "chumpy" not in sys.modules
     assert np.array_equal(body.mirror, np.arange(body.num_vertices)[::-1])  # SMPL's own table is taken
+
+
+class Python2(pickle._Pickler):
+    """Pickles as Python 2 wrote them: text and bytes are the same strings, modules have their old names."""
+
+    def save_string(self, obj):
+        raw = obj.encode("ascii") if isinstance(obj, str) else obj
+        if self.proto == 0:
+            self.write(b"S" + repr(raw)[1:].encode() + b"\n")
+        else:
+            self.write(b"T" + len(raw).to_bytes(4, "little") + raw)
+        self.memoize(obj)
+
+    def save_global(self, obj, name=None):
+        module = obj.__module__ or "numpy.core.multiarray"
+        for new, old in (("numpy._core", "numpy.core"), ("builtins", "__builtin__"), ("copyreg", "copy_reg")):
+            module = module.replace(new, old)
+        self.write(f"c{module}\n{name or obj.__name__}\n".encode())
+        self.memoize(obj)
+
+    dispatch: ClassVar = pickle._Pickler.dispatch | {
+        str: save_string,
+        bytes: save_string,
+        type: save_global,
+        types.FunctionType: save_global,
+    }
+
+    @classmethod
+    def dump_to(cls, path, content, protocol):
+        with path.open("wb") as file:
+            cls(file, protocol).dump(content)
+
+
+def stand_in(module, name, **state):
+    """An object whose class no module has, with the state that it would be pickled with."""
+    made = type(name, (), {"__module__": module})()
+    vars(made).update(state)
+    return made
+
+
+def ch(x, module="chumpy.ch", name="Ch", **state):
+    """State of chumpy's objects: bookkeeping and all."""
+    own = {"x": x} if x is not None else {}
+    deps = {"T": {"deps": {"x"}, "value": None, "out_of_date": True}}
+    common = {"_dirty_vars": {"x"}, "_itr": None, "_make_dense": False, "_make_sparse": False}
+    return stand_in(module, name, **own, **common, _depends_on_deps=deps, **state)
+
+
+def old_sparse(matrix):
+    csc = sparse.csc_matrix(matrix)
+    parts = {"data": csc.data, "indices": csc.indices.astype(np.int32), "indptr": csc.indptr.astype(np.int32)}
+    return stand_in("scipy.sparse.csc", "csc_matrix", _shape=csc.shape, maxprint=50, format="csc", **parts)
+
+
+def as_published(arrays, betas):
+    """basicmodel_*_lbs_10_207_0_v1.*.pkl: every key, and the kind of each value."""
+    count = len(arrays["v_template"])
+    many = np.zeros((count, 3, 300))
+    many[..., :10] = arrays["shapedirs"]
+    regressor = arrays["J_regressor"].astype(np.float64)
+    if betas == 10:  # a part of the 300 is a view of them
+        index = np.arange(many.size).reshape(many.shape)[..., :10]
+        view = {"a": ch(many), "idxs": index.ravel(), "preferred_shape": index.shape}
+        shapedirs = ch(None, "chumpy.reordering", "Select", **view)
+    else:
+        shapedirs = ch(many)
+    info = {"expid": "x", "J_regressor_prior_wt": 10.0, "restpose_type": "t", "gender": "male"}
+    return {
+        "J_regressor_prior": old_sparse(regressor),
+        "f": arrays["f"].astype(np.uint32),
+        "J_regressor": old_sparse(regressor),
+        "kintree_table": arrays["kintree_table"].astype(np.uint32),
+        "J": np.zeros((24, 3)),
+        "weights_prior": arrays["weights"].astype(np.float64),
+        "weights": arrays["weights"].astype(np.float64),
+        "vert_sym_idxs": np.arange(count),
+        "posedirs": np.zeros((count, 3, 207)),
+        "pose_training_info": info,
+        "bs_style": "lbs",
+        "v_template": np.asfortranarray(arrays["v_template"].astype(np.float64)),
+        "shapedirs": shapedirs,
+        "bs_type": "lrotmin",
+    }
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2])
+@pytest.mark.parametrize("betas", [10, 300])
+def test_files_as_python_2_wrote_them(tmp_path, arrays, protocol, betas):
+    path = tmp_path / "basicmodel_m_lbs_10_207_0_v1.0.0.pkl"
+    content = as_published(arrays, betas)
+    if protocol == 0:  # text is slow to write
+        del content["posedirs"]
+    Python2.dump_to(path, content, protocol)
+    assert b"chumpy.ch\nCh" in path.read_bytes() and b"_codecs" not in path.read_bytes()
+    assert BodyModel.load(path).hash == BodyModel.default().hash
+
+
+def test_reordered_views_of_chumpy(tmp_path, arrays):
+    template = arrays["v_template"].astype(np.float64)
+    flat = ch(template.ravel())
+    turned = ch(template.T.copy())
+    for view in (
+        ch(None, "chumpy.reordering", "Reshape", a=flat, newshape=template.shape),
+        ch(None, "chumpy.reordering", "transpose", a=turned, axes=None),
+        ch(None, "chumpy.reordering", "transpose", a=turned),
+    ):
+        Python2.dump_to(tmp_path / "a.pkl", {**arrays, "v_template": view}, 2)
+        assert BodyModel.load(tmp_path / "a.pkl").hash == BodyModel.default().hash
+    odd = ch(None, "chumpy.ch_ops", "add", a=flat, b=flat)  # a computation, which is never done here
+    Python2.dump_to(tmp_path / "a.pkl", {**arrays, "v_template": odd}, 2)
+    with pytest.raises(BodyModelError, match="v_template is a add of unknown make-up"):
+        BodyModel.load(tmp_path / "a.pkl")
+
+
+def test_npz_with_a_sparse_matrix_is_refused_by_name(tmp_path, arrays):
+    np.savez(tmp_path / "a.npz", **{**arrays, "J_regressor": sparse.csc_matrix(arrays["J_regressor"])})
+    with pytest.raises(UnsafeFileError, match=r"a\.npz: J_regressor is a pickled Python object.*toarray"):
+        BodyModel.load(tmp_path / "a.npz")
+
+
+def test_npz_as_published(tmp_path, arrays):
+    """Text, priors and object-free extras beside what is needed."""
+    extras = {"bs_style": np.array("lbs"), "bs_type": np.array("lrotmin"), "J": np.zeros((24, 3))}
+    plain = {**arrays, "kintree_table": arrays["kintree_table"].astype(np.uint32), **extras}
+    np.savez(tmp_path / "SMPL_MALE.npz", **plain, pose_training_info=np.array({"gender": "male"}))
+    assert BodyModel.load(tmp_path / "SMPL_MALE.npz").hash == BodyModel.default().hash
+
+
+def test_smpl_h_is_named(tmp_path, arrays):
+    count = len(arrays["v_template"])
+    wide = {"J_regressor": np.zeros((52, count)), "weights": np.ones((count, 52)) / 52}
+    np.savez(tmp_path / "model.npz", **{**arrays, **wide, "kintree_table": np.zeros((2, 52), np.int64)})
+    with pytest.raises(BodyModelError, match="52 joints, SMPL has 24: SMPL-H"):
+        BodyModel.load(tmp_path / "model.npz")
 
 
 @pytest.mark.parametrize("kind", [sparse.csc_matrix, sparse.csr_matrix, sparse.coo_matrix])

@@ -104,6 +104,10 @@ def _array(key: str, value: object) -> np.ndarray:
         chosen = _array(key, state["a"]).ravel()[np.asarray(state["idxs"], dtype=np.int64)]
         shape = state.get("preferred_shape")
         return chosen if shape is None else np.reshape(chosen, shape)
+    if kind == "Reshape" and {"a", "newshape"} <= state.keys():
+        return np.reshape(_array(key, state["a"]), state["newshape"])
+    if kind == "transpose" and "a" in state:
+        return np.transpose(_array(key, state["a"]), state.get("axes"))
     shape = tuple(int(n) for n in state.get("_shape", state.get("shape", ())))
     if kind in _SPARSE and len(shape) == 2 and shape[0] * shape[1] < _MAX_SIZE:
         return _dense(state, shape, by_row=kind == "csr_matrix")
@@ -128,8 +132,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     wanted = (*REQUIRED, *OPTIONAL)
     try:
         if zipfile.is_zipfile(path):
-            with np.load(path, allow_pickle=False) as archive:
-                return {key: archive[key] for key in wanted if key in archive.files}
+            return _read_npz(path, wanted)
         with path.open("rb") as file:
             content = _Unpickler(file, encoding="latin1").load()
         if not isinstance(content, dict):
@@ -141,6 +144,24 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise BodyModelError(
             f"{path} cannot be read as a body model ({type(error).__name__}: {error}); {REMEDY}"
         ) from error
+
+
+def _read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Arrays of an .npz file; what numpy saved as a pickled object is named."""
+    arrays = {}
+    with np.load(path, allow_pickle=False) as archive:
+        for key in wanted:
+            try:
+                if key in archive.files:
+                    arrays[key] = archive[key]
+            except ValueError as error:
+                if "allow_pickle" not in str(error):
+                    raise
+                raise UnsafeFileError(
+                    f"{path}: {key} is a pickled Python object, perhaps a sparse matrix, which is never loaded; "
+                    "import the official .pkl that the file was made of, or save it as a plain array (.toarray())"
+                ) from None
+    return arrays
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

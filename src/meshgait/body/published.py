@@ -7,8 +7,8 @@ SMPL's 6,890, for the 1,226 vertices of the head were left out.
 
 What the publication does not give is computed for the body at hand: the mixtures of the vertices left out, the
 best ones on sampled meshes as for markers of our own, and the ridge decoder. No mixture of points below the head
-reaches the head, so there the simplex decoder is off by more than a hand's breadth; the ridge decoder, whose weights
-may be negative, is not. Both errors are kept with the markers. Train with the ridge decoder.
+reaches the head, so there the simplex decoder is off by more than a hand's breadth; the ridge decoder is not, for
+its weights may be negative. Both errors are kept with the markers. Train with the ridge decoder.
 """
 
 from __future__ import annotations
