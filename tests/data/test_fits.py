@@ -125,15 +125,19 @@ def test_what_is_no_rotation_is_not_finite(tmp_path, truth):
 
 def test_python_objects_are_refused_with_a_remedy_that_works(tmp_path, truth):
     camera, pose, betas = truth
-    results = {"smpl_thetas": pose, "smpl_betas": betas, "cam": camera}
-    path = tmp_path / "video_results.npz"
-    np.savez(path, results=results)
-    with pytest.raises(UnsafeFileError, match=r"results is a pickled Python object.*np\.savez") as caught:
-        read_fits(path, "romp")
-    assert "\n" not in str(caught.value)
-    command = str(caught.value).split('python -c "')[1].rstrip('"')
-    exec(command)  # the message's own words
-    expect(read_fits(tmp_path / "video_results_plain.npz", "romp"), truth)
+    names = ("smpl_thetas", "smpl_betas", "cam")
+    whole = dict(zip(names, (pose, betas, camera), strict=True))
+    # two people in every frame, of whom the first counts
+    frames = {f"{i}.jpg": {k: np.stack([v[i], 0 * v[i]]) for k, v in whole.items()} for i in range(T)}
+    lists = {name: [{k: v[0] for k, v in frame.items()}] for name, frame in frames.items()}
+    for number, results in enumerate((whole, [whole, {}], frames, lists)):
+        path = tmp_path / f"video{number}.npz"
+        np.savez(path, results=np.array(results, dtype=object) if isinstance(results, dict) else results)
+        with pytest.raises(UnsafeFileError, match=r"results is a pickled Python object.*np\.savez") as caught:
+            read_fits(path, "romp")
+        assert "\n" not in str(caught.value)
+        exec(str(caught.value).split('python -c "')[1].rstrip('"'), {})  # the message's own words
+        expect(read_fits(tmp_path / f"video{number}_plain.npz", "romp"), truth)
 
 
 def test_errors_say_what_to_do(tmp_path, truth):

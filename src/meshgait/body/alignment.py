@@ -8,8 +8,8 @@ that is to lie where its silhouette lies must do the same, which gives pixels pe
 
 Axes: fits of images (HMR, SPIN, ROMP and their kin) are in a camera frame with x right, y **down** and z away from
 the camera. Ours has y up and z towards the camera: half a turn about x, diag(1, -1, -1), leads from one to the
-other. People walk upright, so which of the two a sequence has shows in where its heads are; a fit with other axes,
-mirrored or of another moment then gives itself away by its low overlap.
+other. People walk upright, so which of the two a sequence has shows in where their pelvises point; a fit with
+other axes, mirrored or of another moment then gives itself away by its low overlap.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from typing import Literal
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from meshgait.body.geometry import axis_angle_to_matrix, matrix_to_axis_angle
-from meshgait.body.outline import iou, outline_masks
-from meshgait.body.raster import Topology
-from meshgait.body.skeleton import JOINT_NAMES, NUM_JOINTS
+from meshgait.body.outline import FARTHEST, iou
+from meshgait.body.raster import Topology, fill, outlines
+from meshgait.body.skeleton import NUM_JOINTS
 from meshgait.body.smpl import BodyModel
 from meshgait.body.targets import to_pixels
 from meshgait.errors import ConfigError, DataError
@@ -39,10 +40,11 @@ CHUNK = 32
 HALF_TURN = (1.0, -1.0, -1.0)
 """Diagonal of half a turn about x, from a camera frame with y down to ours, and back."""
 
+ABSURD = 100.0
+"""Radians or standard deviations that no fit has."""
+
 TALL = 1.7
 """Metres; gives frames without a usable fit a harmless camera."""
-
-HEAD, ANKLES = JOINT_NAMES.index("head"), [JOINT_NAMES.index("left_ankle"), JOINT_NAMES.index("right_ankle")]
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Aligner:
     PyTorch poses the body: a forked worker should call `torch.set_num_threads(1)` first.
 
     Args:
-        body: the body model that the fits are of.
+        body: the body model that the fits are of; the betas of another one mean other shapes.
         size: (H, W) of the silhouettes in pixels.
         threshold: least intersection over union of a frame to be trusted.
         axes: direction of y in the camera frame of the fits; "auto" finds out for each sequence.
@@ -106,7 +108,7 @@ class Aligner:
 
         Args:
             rows: (T, 85) camera 3, pose 72 (radians, global orientation in the camera frame), betas 10. Rows that
-                are not finite, or whose pose is all zero, are frames without a fit.
+                are not finite or absurd, or whose pose is all zero, are frames without a fit.
             silhouettes: (T, H, W) uint8 0..255 of the same frames.
 
         Returns:
@@ -118,10 +120,11 @@ class Aligner:
         rows, silhouettes = np.asarray(rows), np.asarray(silhouettes)
         self._check(rows, silhouettes)
         sound = np.isfinite(rows).all(axis=1) & rows[:, 3:75].any(axis=1)
+        sound &= np.abs(rows[:, 3:]).max(axis=1, initial=0) < ABSURD
         usable = torch.from_numpy(rows[sound].astype(np.float32))
         poses, betas = usable[:, 3:75].clone(), usable[:, 75:]
         with torch.no_grad():
-            axes = self._axes(poses, betas) if self.axes == "auto" else self.axes
+            axes = _axes(poses) if self.axes == "auto" else self.axes
             if axes == "down":
                 turn = torch.diag(torch.tensor(HALF_TURN))
                 poses[:, :3] = matrix_to_axis_angle(turn @ axis_angle_to_matrix(poses[:, :3]))
@@ -160,19 +163,7 @@ class Aligner:
                 "frames: drop the same ones of both"
             )
 
-    def _axes(self, poses: Tensor, betas: Tensor) -> str:
-        """Direction of y in which most heads are above the feet; "down" without a fit."""
-        if not len(poses):
-            return "down"
-        joints = torch.cat(
-            [self.body(b, p).joints for b, p in zip(betas[::4].split(CHUNK), poses[::4].split(CHUNK), strict=True)]
-        )
-        upwards = joints[:, HEAD, 1] - joints[:, ANKLES, 1].mean(dim=1)
-        return "up" if (upwards > 0).float().mean() > 0.5 else "down"
-
-    def _place(
-        self, poses: Tensor, betas: Tensor, figures: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _place(self, poses: Tensor, betas: Tensor, figures: np.ndarray) -> tuple[np.ndarray, ...]:
         """Cameras (N, 3), overlap (N,) and that of the mirror image, of N frames in our camera frame."""
         height, width = self.size
         posed = self.body(betas, poses)
@@ -180,13 +171,23 @@ class Aligner:
         top, bottom = vertices[..., 1].amax(dim=1), vertices[..., 1].amin(dim=1)
         scale = height / (top - bottom).clamp_min(1e-3)
         cameras = torch.stack([scale, torch.full_like(scale, width), scale * top], dim=1)
+        pixels = to_pixels(vertices, cameras)[..., :2].clamp(-FARTHEST, FARTHEST).numpy()
+        edges = outlines(np.ascontiguousarray(rearrange(pixels, "t v c -> c v t")), self._topology)
         # first in a frame of double width with the pelvis in its middle, for the crop rule counts all of the mass
-        wide = outline_masks(to_pixels(vertices, cameras).numpy(), self._topology, (height, 2 * width))
-        cameras[:, 1] += torch.from_numpy(_middle(figures) - _middle(wide)).float()
-        masks = outline_masks(to_pixels(vertices, cameras).numpy(), self._topology, self.size)
+        wide = fill(edges, len(poses), (height, 2 * width)) > 0
+        shift = (_middle(figures) - _middle(wide)).astype(np.float32)
+        edges[[1, 3]] += shift[edges[0].astype(np.int64)]
+        masks = fill(edges, len(poses), self.size) > 0
+        cameras[:, 1] += torch.from_numpy(shift)
         # mirrored, the column of the middle goes to its counterpart; the crop rule would bring it back
         mirror = np.roll(masks[..., ::-1], (width + 1) % 2, axis=2)
         return cameras.numpy(), iou(masks, figures), iou(mirror, figures)
+
+
+def _axes(poses: Tensor) -> str:
+    """Direction of y in a camera frame in which most of the pelvises (N, 72) stand upright; "down" without any."""
+    upwards = axis_angle_to_matrix(poses[:, :3])[:, 1, 1]
+    return "up" if len(poses) and (upwards > 0).float().mean() > 0.5 else "down"
 
 
 def _split(frames: np.ndarray) -> list[np.ndarray]:

@@ -156,12 +156,25 @@ def _refuse_objects(path: Path, archive: np.lib.npyio.NpzFile, wanted: list[str]
             )
             if not reader(file)[2].hasobject:
                 continue
-        plain = path.with_name(f"{path.stem}_plain.npz")
         raise UnsafeFileError(
             f"{path}: {name} is a pickled Python object, which may run code and is never loaded; if you made the "
-            'file yourself, write plain arrays: python -c "import numpy as np; '
-            f"np.savez('{plain}', **np.load('{path}', allow_pickle=True)['{name}'][()])\""
+            f"file yourself, write plain arrays: {_to_plain(path, name, wanted)}"
         )
+
+
+def _to_plain(path: Path, name: str, wanted: list[str]) -> str:
+    """Command that makes plain arrays of an object that holds them.
+
+    The object may be a dict of arrays, a list of such dicts (people: the first counts), or a dict of these by frame.
+    """
+    keys = ", ".join(map(repr, wanted))
+    plain = path.with_name(f"{path.stem}_plain.npz")
+    return (
+        f"python -c \"import numpy as np; r = np.load('{path}', allow_pickle=True)['{name}'][()]; "
+        f"r = r if isinstance(r, dict) else r[0]; d = [r] if '{wanted[0]}' in r else list(r.values()); "
+        "d = [f if isinstance(f, dict) else f[0] for f in d]; n = 1 if len(d) > 1 else None; "
+        f"np.savez('{plain}', **{{k: np.concatenate([np.atleast_2d(f[k])[:n] for f in d]) for k in ({keys},)}})\""
+    )
 
 
 def _flat(content: dict[str, object], prefix: str = "") -> dict[str, object]:
