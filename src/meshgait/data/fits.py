@@ -165,7 +165,7 @@ def _refuse_objects(path: Path, archive: np.lib.npyio.NpzFile, wanted: list[str]
 def _to_plain(path: Path, name: str, wanted: list[str]) -> str:
     """Command that makes plain arrays of an object that holds them.
 
-    The object may be a dict of arrays, a list of such dicts (people: the first counts), or a dict of these by frame.
+    The object may be a dict of arrays, a list of such (the first person counts), or a dict of either by frame.
     """
     keys = ", ".join(map(repr, wanted))
     plain = path.with_name(f"{path.stem}_plain.npz")
