@@ -75,6 +75,7 @@ def test_a_stopped_run_is_taken_up(tmp_path):
     # other files than those it was begun with
     writer = StoreWriter(tmp_path / "other", bits=8, source={"layout": "usf"})
     assert writer.done == 0
+    writer.close()
     with pytest.raises(StoreError, match="other settings"):
         pack_usf(source, tmp_path / "other")
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -26,11 +27,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from meshgait.errors import OutputError, StoreError
+from meshgait.data.growing import LOCK, FolderLock, GrowingArray, sha256_of, write_all, write_json, writing
+from meshgait.errors import StoreError
 
 VERSION = 1
 SMPL_WIDTHS = {"poses": 72, "betas": 10, "cameras": 3}
-HEADER_BYTES = 128  # of each .npy file; a multiple of 64 keeps the rows aligned
 CSV_FIELDS = ("subject", "condition", "view", "start", "frames")
 
 
@@ -44,26 +45,12 @@ class Sequence(NamedTuple):
     frames: int
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _npy_header(shape: tuple[int, ...], dtype: str) -> bytes:
-    """Header of a .npy file (format 1.0) of fixed length, so that it can be patched once the rows are counted."""
-    text = repr({"descr": dtype, "fortran_order": False, "shape": shape})
-    length = HEADER_BYTES - 10
-    return b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + text.ljust(length - 1).encode() + b"\n"
-
-
 class StoreWriter:
     """Write a store whole: everything goes to ``DEST.partial``, renamed to DEST by `finish`.
 
     A killed run is taken up again: with the same ``source`` (the settings that define the content)
-    `done` says how many sequences are already safely written; the caller goes on behind them.
+    `done` says how many sequences are already safely written; the caller goes on behind them. As a context it
+    lets go of the folder at its end, whole or not; until then no other process can write there.
 
     Args:
         dest: folder to make; must not exist.
@@ -72,9 +59,15 @@ class StoreWriter:
         smpl: whether each frame has poses, betas, cameras (and valid).
         source: JSON-able description of what is written; a partial store of another source is refused.
 
+    Attributes:
+        partial: the folder until it is whole; what else belongs into the store may be written there.
+        done: sequences written, those of a killed run as well.
+        frames: of these.
+        last: the last of them (subject, condition, view), or None.
+
     Raises:
-        StoreError: DEST exists, or a partial store of other settings is there.
-        OutputError: the folder cannot be written.
+        StoreError: DEST exists, another process writes it, or a partial store of other settings is there.
+        OutputError: the folder cannot be written, or the disk is full.
     """
 
     def __init__(
@@ -90,60 +83,59 @@ class StoreWriter:
         self.size, self.bits, self.smpl = tuple(size), bits, smpl
         # through JSON and back, so that a resumed source compares equal (tuples become lists)
         self.source = json.loads(json.dumps(source or {}))
+        self.done, self.frames = 0, 0
+        self.last: tuple[str, str, str] | None = None
+        head = {"version": VERSION, "size": list(self.size), "bits": bits, "smpl": smpl, "source": self.source}
+        row = (size[0], -(-size[1] // 8) if bits == 1 else size[1])
+        self._arrays = {"silhouettes": GrowingArray(self.partial / "silhouettes.npy", row, "|u1")}
+        if smpl:
+            for name, columns in SMPL_WIDTHS.items():
+                self._arrays[name] = GrowingArray(self.partial / f"{name}.npy", (columns,), "<f4")
+            self._arrays["valid"] = GrowingArray(self.partial / "valid.npy", (), "|b1")
+        self._index: io.FileIO | None = None
+        self._check_absent()
+        with writing(self.partial):
+            self.partial.mkdir(parents=True, exist_ok=True)
+            self._lock = FolderLock(self.partial)
+            try:
+                self._check_absent()  # another process may have finished it in between
+                self._open(head)
+            except BaseException:
+                self.close()
+                raise
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _check_absent(self) -> None:
         if self.dest.exists():
             raise StoreError(f"{self.dest} already exists; choose another folder or remove it")
-        height, width = self.size
-        self._row = (height, -(-width // 8) if bits == 1 else width)
-        head = {
-            "version": VERSION,
-            "size": list(self.size),
-            "bits": bits,
-            "smpl": smpl,
-            "source": self.source,
-        }
-        try:
-            self.partial.mkdir(parents=True, exist_ok=True)
-            self.done, self._frames = self._resume(head)
-            self._files = {name: (self.partial / f"{name}.npy").open("r+b") for name in self._columns()}
-            for file in self._files.values():
-                file.seek(0, os.SEEK_END)
-            self._index = (self.partial / "sequences.csv").open("a", newline="")
-        except OSError as error:
-            raise OutputError(f"cannot write {self.partial}: {error.strerror}; choose a folder you own") from error
 
-    def _columns(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Row shape and dtype of each array of the store."""
-        columns: dict[str, tuple[tuple[int, ...], str]] = {"silhouettes": (self._row, "|u1")}
-        if self.smpl:
-            columns |= {name: ((width,), "<f4") for name, width in SMPL_WIDTHS.items()}
-            columns["valid"] = ((), "|b1")
-        return columns
-
-    def _resume(self, head: dict[str, Any]) -> tuple[int, int]:
-        """Cut a partial store back to its last whole sequence; returns (sequences, frames) kept."""
+    def _open(self, head: dict[str, Any]) -> None:
+        """Begin the files, or cut them back to their last whole sequence."""
         head_path, index_path = self.partial / "head.json", self.partial / "sequences.csv"
         if not head_path.exists():
-            for name, column in self._columns().items():
-                (self.partial / f"{name}.npy").write_bytes(_npy_header((0, *column[0]), column[1]))
+            for array in self._arrays.values():
+                array.create()
             index_path.write_text(",".join(CSV_FIELDS) + "\n")
-            _write_json(head_path, head)
-            return 0, 0
-        if json.loads(head_path.read_text()) != head:
+            write_json(head_path, head)
+        elif json.loads(head_path.read_text()) != head:
             raise StoreError(
                 f"{self.partial} was begun with other settings; remove it, or repeat the command that began it"
             )
         lines = index_path.read_text().splitlines(keepends=True)
-        sizes = {name: (self.partial / f"{name}.npy").stat().st_size - HEADER_BYTES for name in self._columns()}
-        whole = min(size // _nbytes(*self._columns()[name]) for name, size in sizes.items())
-        kept, frames = 0, 0
+        whole = min(array.rows() for array in self._arrays.values())
         for row in csv.reader(line for line in lines[1:] if line.endswith("\n")):
             if int(row[3]) + int(row[4]) > whole:
                 break
-            kept, frames = kept + 1, int(row[3]) + int(row[4])
-        index_path.write_text("".join(lines[: 1 + kept]))
-        for name, column in self._columns().items():
-            os.truncate(self.partial / f"{name}.npy", HEADER_BYTES + frames * _nbytes(*column))
-        return kept, frames
+            self.done, self.frames, self.last = self.done + 1, int(row[3]) + int(row[4]), tuple(row[:3])
+        os.truncate(index_path, len("".join(lines[: 1 + self.done]).encode()))
+        self._index = index_path.open("ab", buffering=0)
+        for array in self._arrays.values():
+            array.open(self.frames)
 
     def add(
         self,
@@ -157,74 +149,74 @@ class StoreWriter:
         valid: np.ndarray | None = None,
     ) -> None:
         """Append one sequence: silhouettes (T, H, W) uint8 0..255, SMPL arrays (T, .) if the store has them."""
-        count = len(silhouettes)
+        where, count = f"{subject}/{condition}/{view}", len(silhouettes)
         if silhouettes.shape[1:] != self.size or silhouettes.dtype != np.uint8:
             raise StoreError(
-                f"{subject}/{condition}/{view}: silhouettes are {silhouettes.dtype} {silhouettes.shape}, "
+                f"{where}: silhouettes are {silhouettes.dtype} {silhouettes.shape}, "
                 f"the store holds uint8 (T, {self.size[0]}, {self.size[1]})"
             )
         if not count:
-            raise StoreError(f"{subject}/{condition}/{view}: no frames; leave the sequence out")
-        arrays = {"silhouettes": np.packbits(silhouettes > 127, axis=-1) if self.bits == 1 else silhouettes}
+            raise StoreError(f"{where}: no frames; leave the sequence out")
+        blocks = {"silhouettes": np.packbits(silhouettes > 127, axis=-1) if self.bits == 1 else silhouettes}
         if self.smpl:
             if poses is None or betas is None or cameras is None:
-                raise StoreError(f"{subject}/{condition}/{view}: this store needs poses, betas and cameras")
-            arrays |= {"poses": poses, "betas": betas, "cameras": cameras}
-            arrays["valid"] = np.ones(count, bool) if valid is None else valid
-        for name, (row, dtype) in self._columns().items():  # all are checked before any is written
-            arrays[name] = np.ascontiguousarray(arrays[name], dtype=dtype)
-            if (shape := arrays[name].shape) != (count, *row):
-                raise StoreError(f"{subject}/{condition}/{view}: {name} is {shape}, expected {(count, *row)}")
-        for name, array in arrays.items():
-            self._files[name].write(array.data)
-            self._files[name].flush()
-        # the index row comes last: a sequence counts only once its frames are there
-        csv.writer(self._index, lineterminator="\n").writerow((subject, condition, view, self._frames, count))
-        self._index.flush()
-        self._frames += count
+                raise StoreError(f"{where}: this store needs poses, betas and cameras")
+            blocks |= {"poses": poses, "betas": betas, "cameras": cameras}
+            blocks["valid"] = np.ones(count, bool) if valid is None else valid
+        for name, array in self._arrays.items():  # all are checked before any is written
+            blocks[name] = np.ascontiguousarray(blocks[name], dtype=array.dtype)
+            if (shape := blocks[name].shape) != (count, *array.row):
+                raise StoreError(f"{where}: {name} is {shape}, expected {(count, *array.row)}")
+        row = io.StringIO()
+        csv.writer(row, lineterminator="\n").writerow((subject, condition, view, self.frames, count))
+        with writing(self.partial):
+            for name, array in self._arrays.items():
+                array.append(blocks[name])
+            # the index row comes last: a sequence counts only once its frames are there
+            write_all(self._index, row.getvalue().encode())
+        self.frames += count
         self.done += 1
+        self.last = (subject, condition, view)
 
     def finish(self, partition: dict[str, Any] | None = None, extra: dict[str, Any] | None = None) -> None:
         """Turn the partial folder into the store; ``extra`` goes to meta.json under its own keys."""
         if not self.done:
             raise StoreError(f"{self.dest}: no sequence was added, so there is no store to write")
-        for name, (row, dtype) in self._columns().items():
-            self._files[name].seek(0)
-            self._files[name].write(_npy_header((self._frames, *row), dtype))
-        for file in (*self._files.values(), self._index):
-            file.close()
-        if partition is not None:
-            _write_json(self.partial / "partition.json", partition)
-        names = sorted(path.name for path in self.partial.iterdir() if path.suffix in {".npy", ".csv"})
-        meta = {
-            "version": VERSION,
-            "size": list(self.size),
-            "bits": self.bits,
-            "sequences": self.done,
-            "frames": self._frames,
-            "source": self.source,
-            **(extra or {}),
-            "sha256": {name: _sha256(self.partial / name) for name in names},
-        }
-        _write_json(self.partial / "meta.json", meta)
-        (self.partial / "head.json").unlink()
-        self.partial.rename(self.dest)
+        with writing(self.partial):
+            for array in self._arrays.values():
+                array.finish(self.frames)
+            if partition is not None:
+                write_json(self.partial / "partition.json", partition)
+            names = sorted(path.name for path in self.partial.iterdir() if path.suffix in {".npy", ".csv"})
+            meta = {
+                "version": VERSION,
+                "size": list(self.size),
+                "bits": self.bits,
+                "sequences": self.done,
+                "frames": self.frames,
+                "source": self.source,
+                **(extra or {}),
+                "sha256": {name: sha256_of(self.partial / name) for name in names},
+            }
+            write_json(self.partial / "meta.json", meta)
+            self.partial.rename(self.dest)
+            # only now: a process that waits for the folder must not find one that looks new
+            for name in ("head.json", LOCK):
+                (self.dest / name).unlink()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files and of the folder, whose content stays for a later run."""
+        for array in self._arrays.values():
+            array.close()
+        if self._index is not None:
+            self._index.close()
+        self._lock.release()
 
     def discard(self) -> None:
         """Close and remove what was written so far."""
-        for file in (*self._files.values(), self._index):
-            file.close()
+        self.close()
         shutil.rmtree(self.partial, ignore_errors=True)
-
-
-def _nbytes(row: tuple[int, ...], dtype: str) -> int:
-    return int(np.prod(row, dtype=np.int64)) * np.dtype(dtype).itemsize
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    temporary.replace(path)
 
 
 class Store:
@@ -251,7 +243,8 @@ class Store:
             if self.path.with_name(self.path.name + ".partial").exists():
                 hint = " (an unfinished one lies beside it: repeat the command that began it)"
             raise StoreError(
-                f"{self.path} is no packed store: meta.json is missing{hint}; make one with `meshgait walkers`"
+                f"{self.path} is no packed store: meta.json is missing{hint}; make one with "
+                "`meshgait walkers` or `meshgait pack`"
             )
         try:
             self._read()

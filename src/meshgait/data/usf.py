@@ -118,10 +118,10 @@ def pack_usf(
     """
     samples = read_usf(source)
     settings = {"layout": "usf", "size": list(size), "bits": bits, "crop": crop, "sha256": _hashes(Path(source))}
-    writer = StoreWriter(Path(dest), size, bits, source=settings)
-    for sample in track(samples[writer.done :]):
-        writer.add(sample.subject, sample.condition, VIEW, _in_frame(sample, size, crop))
-    writer.finish(extra={"protocol": "usf"})
+    with StoreWriter(Path(dest), size, bits, source=settings) as writer:
+        for sample in track(samples[writer.done :]):
+            writer.add(sample.subject, sample.condition, VIEW, _in_frame(sample, size, crop))
+        writer.finish(extra={"protocol": "usf"})
 
 
 def _hashes(source: Path) -> dict[str, str]:

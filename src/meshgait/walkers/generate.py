@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
-import time
-from collections import deque
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from meshgait.body.smpl import BodyModel
 from meshgait.data.store import Store, StoreWriter
-from meshgait.errors import ConfigError, OutputError, StoreError
+from meshgait.errors import OutputError, StoreError
+from meshgait.parallel import check_workers, ordered
 from meshgait.progress import Progress
 from meshgait.walkers.cast import Settings
 from meshgait.walkers.motions import Motions
@@ -31,11 +23,7 @@ from meshgait.walkers.sequence import SIZE, Job, Studio, Take
 VERSION = 1
 """Raised when the same settings no longer give the same bytes."""
 
-AHEAD = 8
-"""Sequences per worker that may wait to be written; bounds the memory."""
-
 log = logging.getLogger(__name__)
-_studio: Studio | None = None
 
 
 def generate(
@@ -69,8 +57,7 @@ def generate(
         OutputError: the folder cannot be written, or it exists with other content.
     """
     settings, body, dest = settings or Settings(), body or BodyModel.default(), Path(dest)
-    if not 1 <= workers <= 256:
-        raise ConfigError(f"--workers {workers} is out of range; it must be between 1 and 256")
+    check_workers(workers)
     source = {"made_by": "meshgait walkers", "version": VERSION, "body": body.hash, **settings.as_dict()}
     if motions:
         source["motions"] = motions.hash
@@ -78,34 +65,34 @@ def generate(
         _make_way(dest, source)
     if _already_there(dest, source):
         return False
-    writer = StoreWriter(dest, size=SIZE, bits=1, smpl=True, source=source)
     jobs = plan_jobs(settings)
-    if writer.done:
-        log.info("taking up %s at sequence %d of %d", dest, writer.done + 1, len(jobs))
-    with Progress("walkers", len(jobs), "sequences", writer.done, progress) as report:
-        rest = jobs[writer.done :]
-        for job, take in zip(rest, _takes(settings, body.arrays, rest, workers, motions), strict=True):
-            writer.add(
-                job.subject.name,
-                job.condition,
-                f"{job.view:03d}",
-                take.silhouettes,
-                poses=take.poses,
-                betas=take.betas,
-                cameras=take.cameras,
-            )
-            report.advance()
-    subjects = settings.subjects()
-    writer.finish(
-        partition={
-            "TRAIN_SET": [subject.name for subject in subjects if not subject.test],
-            "TEST_SET": [subject.name for subject in subjects if subject.test],
-        },
-        extra={
-            "subjects": {s.name: {"body": s.body, "style": s.style} for s in subjects},
-            **({"motions": motions.names} if motions else {}),
-        },
-    )
+    with StoreWriter(dest, size=SIZE, bits=1, smpl=True, source=source) as writer:
+        if writer.done:
+            log.info("taking up %s at sequence %d of %d", dest, writer.done + 1, len(jobs))
+        with Progress("walkers", len(jobs), "sequences", writer.done, progress) as report:
+            rest = jobs[writer.done :]
+            for job, take in zip(rest, _takes(settings, body.arrays, rest, workers, motions), strict=True):
+                writer.add(
+                    job.subject.name,
+                    job.condition,
+                    f"{job.view:03d}",
+                    take.silhouettes,
+                    poses=take.poses,
+                    betas=take.betas,
+                    cameras=take.cameras,
+                )
+                report.advance()
+        subjects = settings.subjects()
+        writer.finish(
+            partition={
+                "TRAIN_SET": [subject.name for subject in subjects if not subject.test],
+                "TEST_SET": [subject.name for subject in subjects if subject.test],
+            },
+            extra={
+                "subjects": {s.name: {"body": s.body, "style": s.style} for s in subjects},
+                **({"motions": motions.names} if motions else {}),
+            },
+        )
     return True
 
 
@@ -148,24 +135,11 @@ def _already_there(dest: Path, source: dict[str, object]) -> bool:
     return True
 
 
-def _start(settings: Settings, arrays: Mapping[str, np.ndarray], motions: Motions | None) -> None:
-    """Set up a worker, which ends with its parent and leaves an interrupt to it."""
-    global _studio
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
-    cv2.setNumThreads(0)
-    _studio = Studio(settings, Rig(arrays), motions)
-
-
-def _follow(parent: int) -> None:
-    """End this process once its parent is gone; a worker of a killed run would wait for work for ever."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
-
-
-def _make(job: Job) -> Take:
-    return _studio.take(job)
+def _studio(
+    settings: Settings, arrays: Mapping[str, np.ndarray], motions: Motions | None
+) -> Callable[[Job], Take]:
+    """What does a job; made once in each process."""
+    return Studio(settings, Rig(arrays), motions).take
 
 
 def _takes(
@@ -176,22 +150,4 @@ def _takes(
     motions: Motions | None = None,
 ) -> Iterator[Take]:
     """Finished sequences in the order of `jobs`."""
-    if not jobs:
-        return
-    if workers == 1:
-        studio = Studio(settings, Rig(arrays), motions)
-        yield from map(studio.take, jobs)
-        return
-    # forked workers need not import everything anew; where there is no fork, the default way is used
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("fork" if "fork" in methods else None)
-    shared = (settings, arrays, motions)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=shared)
-    try:
-        queue: Iterator[Job] = iter(jobs)
-        waiting: deque[Future[Take]] = deque(pool.submit(_make, job) for job in islice(queue, AHEAD * workers))
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(pool.submit(_make, job) for job in islice(queue, 1))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return ordered(_studio, (settings, arrays, motions), jobs, workers)

@@ -1,0 +1,95 @@
+"""Work shared out among processes, its results in the order of the jobs, few of them waiting."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import Any, TypeVar
+
+import cv2
+
+from meshgait.errors import ConfigError, OutputError
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+AHEAD = 8
+"""Jobs per worker that may be done before their turn; bounds the memory."""
+MOST_WORKERS = 256
+
+_work: Callable[[Any], Any] | None = None
+
+
+def check_workers(workers: int) -> None:
+    """Whether so many processes can be asked for.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    if not 1 <= workers <= MOST_WORKERS:
+        raise ConfigError(f"--workers {workers} is out of range; it must be between 1 and {MOST_WORKERS}")
+
+
+def ordered(
+    make: Callable[..., Callable[[J], R]], arguments: tuple[Any, ...], jobs: Iterable[J], workers: int = 1
+) -> Iterator[R]:
+    """Results of all jobs, in the order of the jobs whatever the number of processes.
+
+    Args:
+        make: called with the arguments once in each process; returns the function that does a job.
+        arguments: of ``make``; sent to each process once.
+        jobs: drawn from only as fast as they are done, so this may be a generator of any length.
+        workers: processes; one works in this process.
+
+    Raises:
+        ConfigError: workers out of range.
+        OutputError: a worker was killed from outside.
+    """
+    check_workers(workers)
+    if workers == 1:
+        yield from map(make(*arguments), jobs)
+        return
+    queue = iter(jobs)
+    # forked workers need not import everything anew; where there is no fork, the default way is used
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("fork" if "fork" in methods else None)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(make, arguments))
+    try:
+        waiting: deque[Future[R]] = deque(pool.submit(_do, job) for job in islice(queue, AHEAD * workers))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(_do, job) for job in islice(queue, 1))
+    except BrokenProcessPool:
+        raise OutputError(
+            "a worker process was killed, perhaps for want of memory; repeat the command with fewer --workers"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start(make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
+    """Set up a worker, which ends with its parent and leaves an interrupt to it."""
+    global _work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+    cv2.setNumThreads(0)
+    _work = make(*arguments)
+
+
+def _follow(parent: int) -> None:
+    """End this process once its parent is gone; a worker of a killed run would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def _do(job: Any) -> Any:  # noqa: ANN401
+    return _work(job)
