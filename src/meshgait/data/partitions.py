@@ -58,10 +58,18 @@ class Partition:
         Raises:
             DataError: the file is missing or no such JSON.
         """
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise DataError(f"{path} does not exist; give the partition JSON of the data set") from None
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} cannot be read as JSON ({error}); repair or replace it") from None
-        return cls.of(content, str(path))
+        return cls.of(read_json(path), str(path))
+
+
+def read_json(path: Path | str) -> Any:  # noqa: ANN401
+    """Content of a partition's JSON file, whatever it is.
+
+    Raises:
+        DataError: the file is missing or no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; give the partition JSON of the data set") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as JSON ({error}); repair or replace it") from None

@@ -88,14 +88,17 @@ def read_silhouettes(path: Path | str, size: tuple[int, int] = (64, 44)) -> Silh
     return _in_frame(_as_grey(frames, str(path)), Report(str(path), form, len(frames), (0, 0)), size)
 
 
-def _natural(path: Path) -> list[tuple[int, int, str]]:
+def natural(name: str) -> list[tuple[int, int, str]]:
     """Sort key: frame2 before frame10."""
-    parts = re.findall(r"\d+|\D+", path.name)
+    parts = re.findall(r"\d+|\D+", name)
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts]
 
 
 def _read_folder(path: Path) -> np.ndarray:
-    files = sorted((file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES), key=_natural)
+    files = sorted(
+        (file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES),
+        key=lambda file: natural(file.name),
+    )
     if not files:
         others = sorted({file.suffix or "folders" for file in path.iterdir()})
         raise DataError(

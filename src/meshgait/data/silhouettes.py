@@ -2,7 +2,9 @@
 
 The figure is cut to its rows, resized to the full height with its aspect kept, and centred at the column
 where the cumulative mass passes one half; what lies outside the window is cut, what is missing is black.
-This is the common convention of gait data sets (OpenGait's preprocessing), written anew.
+This is the common convention of gait data sets (OpenGait's preprocessing), written anew: of frames as large as its
+own the result is the same but in one case, a figure whose column of half mass is the image's first, which is
+dropped there and kept here.
 """
 
 from __future__ import annotations
@@ -53,15 +55,18 @@ def normalise(image: np.ndarray, size: tuple[int, int] = (64, 44)) -> tuple[np.n
     Returns:
         Silhouette (H, W) uint8 and where it was taken from; (None, None) if the image holds no figure.
     """
-    if image.sum(dtype=np.int64) <= MIN_MASS:
+    # sums of rows and columns by OpenCV, ten times as fast as numpy's: packing does little else
+    masses = cv2.reduce(image, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+    if masses.sum(dtype=np.int64) <= MIN_MASS:
         return None, None
-    rows = np.flatnonzero(image.any(axis=1))
+    rows = np.flatnonzero(masses)
     row0, row1 = int(rows[0]), int(rows[-1]) + 1
     height, width = size
     scale = height / (row1 - row0)
-    resized_width = max(int(image.shape[1] * scale), 1)
+    # in whole numbers: the product with `scale` may fall short of a width that is a whole number itself
+    resized_width = max(image.shape[1] * height // (row1 - row0), 1)
     resized = cv2.resize(image[row0:row1], (resized_width, height), interpolation=cv2.INTER_CUBIC)
-    mass = np.cumsum(resized.sum(axis=0, dtype=np.int64))
+    mass = np.cumsum(cv2.reduce(resized, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S), dtype=np.int64)
     centre = int(np.argmax(mass > mass[-1] / 2))
     column = centre - width // 2
     silhouette = np.zeros(size, np.uint8)

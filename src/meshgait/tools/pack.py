@@ -1,21 +1,28 @@
-"""`meshgait pack`: data sets as they are published -> the packed store that training reads."""
+"""`meshgait pack`: data sets as they are published -> the packed store that training reads, and back."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import os
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 
+from meshgait.data.export import export_opengait
+from meshgait.data.opengait import as_written
+from meshgait.data.packing import Options, pack_tree
 from meshgait.data.store import Store
+from meshgait.data.takes import Align
+from meshgait.data.trees import TREES, Tree, guess, own_rule
 from meshgait.data.usf import pack_usf
 from meshgait.errors import ConfigError, StoreError
 from meshgait.progress import track
 
-# each packs (source, dest, size, bits, crop, track); a new layout is a reader in data/ and a line here
-LAYOUTS: dict[str, Callable[..., None]] = {"usf": pack_usf}
+LAYOUTS = ("auto", *TREES, "usf")
+EPILOG = """layouts: opengait = subject/condition/view/*.pkl of any depth (Gait3D's merged modalities too); casia-b, gait3d, ccpg, grew (as OpenGait rearranges it), frames = subject/condition/view/*.png; oumvlp =
+Silhouette_VIEW-CONDITION/SUBJECT/*.png; grew-raw = as its archives unpack; sustech1k = .../Sils_aligned/*.png;
+usf = Gal.npz, PrbA.npz .. PrbG.npz of the USF HumanID challenge."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -23,13 +30,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "pack",
         help="convert a data set to a packed store",
-        description="Converts a data set to a packed store; a stopped run is taken up by the same command. "
-        "usf: Gal.npz, PrbA.npz .. PrbG.npz of the USF HumanID challenge.",
+        description="Converts a data set to a packed store, or (--to opengait) a store to OpenGait's pickles. "
+        "SOURCE is only read; a stopped run is taken up by the same command.",
+        epilog=EPILOG,
     )
-    parser.add_argument("layout", choices=tuple(LAYOUTS), help="how the data set lies on disk")
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="folder of the data set")
-    parser.add_argument("dest", type=Path, metavar="DEST", help="folder of the store to make; must not exist")
-    parser.add_argument(
+    add = parser.add_argument
+    add("source", type=Path, metavar="SOURCE", help="folder of the data set")
+    add("dest", type=Path, metavar="DEST", help="folder to make; must not exist")
+    add(
+        "--layout", choices=LAYOUTS, default="auto", help="how the data set lies on disk (default: see for itself)"
+    )
+    add("--pattern", help="of an own tree, as {subject}/{condition}/{view} or run_{view}/{subject}-{condition}")
+    add("--to", choices=("store", "opengait"), default="store", help="what to make (%(default)s)")
+    add(
         "--size",
         type=int,
         nargs=2,
@@ -37,66 +50,161 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar=("HEIGHT", "WIDTH"),
         help="of the silhouettes in pixels (64 44)",
     )
-    parser.add_argument(
+    add(
         "--bits",
         type=int,
         choices=(1, 8),
         default=8,
         help="8 keeps grey edges, 1 is black and white in an eighth of the room (%(default)s)",
     )
-    parser.add_argument("--no-crop", action="store_true", help="keep the published alignment of the figures")
+    add("--no-crop", action="store_true", help="keep the published alignment of the figures")
+    add("--files", default="*.pkl", metavar="GLOB", help="which pickles of a folder are read (%(default)s)")
+    add("--partition", type=Path, metavar="JSON", help="training and test subjects, to copy into the store")
+    add("--protocol", help="evaluation protocol to note in the store (default: the layout's)")
+    add("--body", metavar="FILE", help="body model of the SMPL rows, to align them to the silhouettes")
+    add("--iou", type=float, default=0.5, help="overlap of mesh and silhouette from which a fit is valid (0.5)")
+    add("--aligned-fits", action="store_true", help="take SMPL rows as `--to opengait` writes them")
+    add("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    faults = parser.add_mutually_exclusive_group()
+    faults.add_argument("--strict", action="store_true", help="whatever would be left out is an error")
+    faults.add_argument("--lenient", action="store_true", help="leave broken sequences out, instead of stopping")
 
 
 def run(args: argparse.Namespace) -> None:
     """Runs the verb.
 
     Raises:
-        DataError: the data set is not as published.
+        ConfigError: arguments that contradict each other.
+        DataError: the data set is not what it should be.
         StoreError: DEST exists, or a stopped run of other settings is there.
         OutputError: DEST cannot be written.
     """
-    pack(args.layout, args.source, args.dest, tuple(args.size), args.bits, not args.no_crop)
+    if args.to == "opengait":
+        count = export_opengait(args.source, args.dest)
+        _say(f"{args.dest}: {count} sequences in OpenGait's layout")
+        return
+    options = Options(
+        size=tuple(args.size),
+        bits=args.bits,
+        crop=False if args.no_crop else None,
+        files=args.files,
+        partition=args.partition,
+        protocol=args.protocol,
+        tolerance="none" if args.strict else "sequences" if args.lenient else "frames",
+        **_fits(args.body, args.iou, args.aligned_fits, tuple(args.size)),
+    )
+    pack(args.source, args.dest, args.layout, args.pattern, options, args.workers)
 
 
 def pack(
-    layout: str,
-    source: Path,
-    dest: Path,
-    size: tuple[int, int] = (64, 44),
-    bits: Literal[1, 8] = 8,
-    crop: bool = True,
+    source: Path | str,
+    dest: Path | str,
+    layout: str = "auto",
+    pattern: str | None = None,
+    options: Options | None = None,
+    workers: int = 1,
 ) -> None:
-    """Pack a data set into a store; a run that was stopped is taken up again by the same command.
+    """Pack a data set into a store and say what was kept; a stopped run is taken up by the same call.
 
     Args:
-        layout: how the data set lies on disk: usf = Gal.npz, PrbA.npz .. PrbG.npz of the USF HumanID challenge.
         source: its folder.
         dest: folder of the store to make; must not exist.
-        size: height and width of the silhouettes in pixels.
-        bits: 8 keeps grey edges, 1 is black and white in an eighth of the room.
-        crop: centre each figure by the crop rule; False keeps the published alignment.
+        layout: how the data set lies on disk, one of `LAYOUTS`.
+        pattern: of an own tree of folders; with layout "opengait" the folders hold pickles.
+        options: size, bits, and what else defines the store.
+        workers: processes.
     """
+    source, dest, options = Path(source), Path(dest), options or Options()
     if layout not in LAYOUTS:
         raise ConfigError(f"layout {layout!r} is unknown; there are {', '.join(LAYOUTS)}")
-    if min(size) < 1:
-        raise ConfigError(f"size is {tuple(size)}; height and width must be at least 1 pixel")
-    dest = Path(dest)
+    if min(options.size) < 1:
+        raise ConfigError(f"size is {tuple(options.size)}; height and width must be at least 1 pixel")
     if dest.exists():  # before anything is read
         raise StoreError(f"{dest} already exists; choose another folder or remove it")
-    LAYOUTS[layout](
-        Path(source),
+    if pattern is None and layout == "auto":
+        layout = guess(source)
+        _say(f"{source} looks like {layout}")
+    if layout == "usf":
+        _pack_usf(source, dest, options)
+    else:
+        pack_tree(source, dest, _tree(layout, pattern), options, workers)
+    _summarise(dest)
+
+
+def _tree(layout: str, pattern: str | None) -> Tree:
+    if pattern is None:
+        return TREES[layout]
+    if layout not in ("auto", "frames", "opengait"):
+        raise ConfigError(f"--layout {layout} has its own pattern; give --pattern with frames or opengait alone")
+    return Tree((own_rule(pattern),), "pickles" if layout == "opengait" else "frames")
+
+
+def _pack_usf(source: Path, dest: Path, options: Options) -> None:
+    pack_usf(
+        source,
         dest,
-        size=tuple(size),
-        bits=bits,
-        crop=crop,
-        track=lambda items: track(items, f"packing {layout}", len(items), "sequences"),
+        size=options.size,
+        bits=options.bits,
+        crop=options.crop is None or options.crop,
+        track=lambda items: track(items, "packing usf", len(items), "sequences"),
     )
+
+
+def _fits(body: str | None, iou: float, aligned: bool, size: tuple[int, int]) -> dict[str, object]:
+    """Options of the SMPL rows."""
+    if body is not None and aligned:
+        raise ConfigError("--body aligns SMPL rows, --aligned-fits takes them as they are; give one of them")
+    if not 0 <= iou <= 1:
+        raise ConfigError(f"--iou {iou} is out of range; it must be between 0 and 1")
+    if aligned:
+        return {"aligner": _as_written, "fits": {"aligned": True}}
+    if body is None:
+        return {}
+    from meshgait.body.smpl import BodyModel  # imports torch, hence only now
+
+    return {
+        "aligner": partial(_aligner, body, size, iou),
+        "fits": {"body": BodyModel.load(body).hash, "iou": iou},
+    }
+
+
+def _as_written() -> Align:
+    return as_written
+
+
+def _aligner(body: str, size: tuple[int, int], iou: float) -> Align:
+    """What aligns SMPL rows; made in each process, for PyTorch's threads do not survive a fork."""
+    import torch
+
+    from meshgait.body.alignment import Aligner
+    from meshgait.body.smpl import BodyModel
+
+    torch.set_num_threads(1)
+    return Aligner(BodyModel.load(body), size, iou)
+
+
+def _summarise(dest: Path) -> None:
+    """Say what is in a new store and what is not, and why."""
     store = Store(dest)
     people = len({sequence.subject for sequence in store.sequences})
     megabytes = (dest / "silhouettes.npy").stat().st_size / 1e6
-    Console().print(
+    _say(
         f"{dest}: {people} subjects, {len(store.sequences)} sequences, {store.meta['frames']} frames, "
-        f"{megabytes:.1f} MB; protocol: {store.meta.get('protocol', '(none)')}",
-        soft_wrap=True,
-        highlight=False,
+        f"{megabytes:.1f} MB; protocol: {store.meta.get('protocol', '(none)')}"
     )
+    packing = store.meta.get("packing", {})
+    for what, reasons in packing.get("dropped", {}).items():
+        if reasons:
+            each = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+            _say(f"left out {sum(reasons.values())} {what}: {each}; each one: {dest / 'dropped.csv'}")
+    if packing.get("strays"):
+        _say(f"passed over {packing['strays']} folders that do not fit, such as {packing['stray']}")
+    if packing.get("fits"):
+        _say("SMPL rows were left out; give --body SMPL_NEUTRAL.npz to take them along")
+    if store.has_smpl:
+        valid = sum(int(store.smpl(index)["valid"].sum()) for index in range(len(store.sequences)))
+        _say(f"SMPL truth of {valid} of {store.meta['frames']} frames")
+
+
+def _say(text: str) -> None:
+    Console().print(text, soft_wrap=True, highlight=False)

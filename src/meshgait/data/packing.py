@@ -1,0 +1,263 @@
+"""Any tree of frames or pickles -> the packed store: parallel, resumable, the same bytes for any number of workers.
+
+What is left out, and what stops the packing, by ``tolerance``:
+
+=====================================================  ========  ==========  =========
+                                                       "none"    "frames"    "sequences"
+=====================================================  ========  ==========  =========
+an unreadable picture, a frame that shows nobody       error     left out    left out
+a sequence of which no frame is left                   error     left out    left out
+a sequence that is not what it should be (no frames,   error     error       left out
+wrong type or shape, unequal lengths, damaged pickle)
+a pickle that asks for code to be run                  error     error       error
+=====================================================  ========  ==========  =========
+
+What is left out is counted in ``meta.json`` and listed in ``dropped.csv`` with its reason. After an error the good
+part stays in ``DEST.partial``, and the same command, or one of another tolerance, goes on behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from meshgait.data.drops import DropTable
+from meshgait.data.frames import read_frames
+from meshgait.data.opengait import read_pickles
+from meshgait.data.partitions import Partition, read_json
+from meshgait.data.protocols import get_protocol
+from meshgait.data.store import SMPL_WIDTHS, Store, StoreWriter
+from meshgait.data.takes import Align, BrokenSequence, Take, whole_drop
+from meshgait.data.trees import Job, Listing, Survey, Tree, survey
+from meshgait.errors import ConfigError, DataError, StoreError
+from meshgait.parallel import check_workers, ordered
+from meshgait.progress import Progress
+
+VERSION = 1
+"""Raised when the same settings no longer give the same bytes."""
+BROKEN = "broken sequence"
+PROBED = 32
+"""Sequences looked through for SMPL rows before packing begins."""
+
+Tolerance = Literal["none", "frames", "sequences"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How sequences are packed.
+
+    Attributes:
+        size: (H, W) of the silhouettes.
+        bits: 8 keeps grey edges, 1 is black and white in an eighth of the room.
+        crop: put frames through the crop rule; None: as the tree says.
+        files: which pickles of a folder are read.
+        aligner: makes, in each process, what brings SMPL rows into the silhouette frame; None: rows are left out.
+        fits: JSON-able description of it, part of the store's settings.
+        partition: JSON of training and test subjects to copy into the store.
+        protocol: name of the evaluation protocol to note in the store; None: the tree's.
+        tolerance: what is left out instead of being an error; see the module.
+    """
+
+    size: tuple[int, int] = (64, 44)
+    bits: Literal[1, 8] = 8
+    crop: bool | None = None
+    files: str = "*.pkl"
+    aligner: Callable[[], Align] | None = None
+    fits: dict[str, Any] = field(default_factory=dict)
+    partition: Path | None = None
+    protocol: str | None = None
+    tolerance: Tolerance = "frames"
+
+
+def pack_tree(
+    source: Path | str,
+    dest: Path | str,
+    tree: Tree,
+    options: Options | None = None,
+    workers: int = 1,
+    progress: bool = True,
+) -> Store:
+    """Pack the sequences of a tree of folders, which is only read, into a store.
+
+    Args:
+        source: folder of the data set.
+        dest: the store's folder; must not exist.
+        tree: how the data set lies on disk.
+        options: size, bits, and what else defines the store.
+        workers: processes; the bytes do not depend on it.
+        progress: show how far it is.
+
+    Raises:
+        ConfigError: settings out of range.
+        DataError: there is nothing to pack, or something that is not tolerated; the message names it.
+        UnsafeFileError: a pickle asks for code to be run.
+        StoreError: DEST exists, is being written, or was begun with other settings.
+        OutputError: DEST cannot be written, or the disk is full.
+    """
+    source, dest, options = Path(source), Path(dest), _completed(options or Options(), tree)
+    _check(source, dest, options, workers)
+    partition = None if options.partition is None else read_json(options.partition)
+    if partition is not None:
+        Partition.of(partition, str(options.partition))
+    listing = Listing(source, tree, options.files)
+    found = survey(listing)
+    if found.strays and options.tolerance == "none":
+        raise DataError(f"{source / found.stray} fits no rule of the tree; mend it, or pack without --strict")
+    read = partial(_reader, source, tree, options)
+    has_rows = tree.kind == "pickles" and _has_rows(listing, read())
+    if options.aligner is not None and not has_rows:
+        raise DataError(
+            f"{source}: the first sequences have no SMPL rows (T, 85) beside their silhouettes; "
+            "leave --body or --aligned-fits away"
+        )
+    settings = _settings(tree, options, found, partition)
+    with StoreWriter(dest, options.size, options.bits, options.aligner is not None, settings) as writer:
+        begin = _behind(listing, writer.last)
+        drops = DropTable(writer.partial, begin)
+        try:
+            _write(writer, drops, listing, read, begin, found, options, workers, progress)
+            if not writer.done:
+                raise DataError(f"{source}: {_nothing_left(drops)}; check --layout, or give --files or --size")
+            drops.close()
+            writer.finish(partition, _notes(writer, drops, found, options, has_rows))
+        except DataError:
+            if not writer.done:  # nothing worth going on with
+                writer.discard()
+            raise
+        finally:
+            drops.close()
+    return Store(dest)
+
+
+def _completed(options: Options, tree: Tree) -> Options:
+    """With what the tree says where nothing else is said."""
+    crop = tree.crop if options.crop is None else options.crop
+    return replace(options, crop=crop, protocol=options.protocol or tree.protocol)
+
+
+def _check(source: Path, dest: Path, options: Options, workers: int) -> None:
+    check_workers(workers)
+    if min(options.size) < 1:
+        raise ConfigError(f"size is {tuple(options.size)}; height and width must be at least 1 pixel")
+    if options.protocol is not None:
+        get_protocol(options.protocol)
+    if not source.is_dir():
+        raise DataError(f"{source} is no folder; give the folder of the data set")
+    if dest.exists():  # before anything is read
+        raise StoreError(f"{dest} already exists; choose another folder or remove it")
+    if source.resolve() in (dest.resolve(), *dest.resolve().parents):
+        raise ConfigError(f"{dest} lies in {source}, where nothing is changed; choose a DEST outside of it")
+
+
+def _settings(tree: Tree, options: Options, found: Survey, partition: dict[str, Any] | None) -> dict[str, Any]:
+    """What defines the store's content; a stopped run is taken up by equal settings only."""
+    return {
+        "made_by": "meshgait pack",
+        "version": VERSION,
+        "rules": [vars(rule) for rule in tree.rules],
+        "kind": tree.kind,
+        "crop": options.crop,
+        "files": options.files,
+        "fits": options.fits,
+        "protocol": options.protocol,
+        "partition": partition is not None,
+        "sequences": found.sequences,
+        "names": found.digest,
+    }
+
+
+def _reader(source: Path, tree: Tree, options: Options) -> Callable[[Job], Take]:
+    """What reads a job; made once in each process."""
+    align = options.aligner() if options.aligner else None
+
+    def read(job: Job) -> Take:
+        try:
+            if tree.kind == "frames":
+                return read_frames(source / job.folder, options.size, options.crop)
+            return read_pickles(source / job.folder, options.size, options.files, align)
+        except BrokenSequence as error:
+            return whole_drop(BROKEN, str(error))
+
+    return read
+
+
+def _has_rows(listing: Listing, read: Callable[[Job], Take]) -> bool:
+    """Whether there are SMPL rows, by the first sequences."""
+    return any(read(job).rows is not None for job in islice(listing, PROBED))
+
+
+def _behind(listing: Listing, last: tuple[str, str, str] | None) -> int:
+    """Number of the job behind the last one written; those left out in between are looked at again."""
+    if last is None:
+        return 0
+    return next(number for number, job in enumerate(listing, 1) if job[:3] == last)
+
+
+def _write(
+    writer: StoreWriter,
+    drops: DropTable,
+    listing: Listing,
+    read: Callable[[], Callable[[Job], Take]],
+    begin: int,
+    found: Survey,
+    options: Options,
+    workers: int,
+    progress: bool,
+) -> None:
+    """Read and write all sequences from the number ``begin`` on."""
+
+    def rest() -> Iterator[Job]:
+        return islice(listing, begin, None)
+
+    with Progress("packing", found.sequences, "sequences", begin, progress) as report:
+        # the folders are gone through twice at once, for the readers and for the names
+        for number, (job, take) in enumerate(zip(rest(), ordered(read, (), rest(), workers), strict=True), begin):
+            _check_drops(listing.source / job.folder, take, options.tolerance)
+            drops.add(number, job.folder, take.drops)
+            if take.silhouettes is not None:
+                writer.add(*job[:3], take.silhouettes, **(_fits(take) if writer.smpl else {}))
+            report.advance()
+
+
+def _check_drops(where: Path, take: Take, tolerance: Tolerance) -> None:
+    """Raise what is not tolerated."""
+    for drop in take.drops:
+        if drop.reason == BROKEN and tolerance != "sequences":
+            raise DataError(f"{where} {drop.detail}, or pass --lenient to leave such sequences out")
+        if tolerance == "none":
+            what = f"{where / drop.file}" if drop.file else f"{where}"
+            raise DataError(f"{what}: {drop.reason}; mend or remove it, or pack without --strict")
+
+
+def _fits(take: Take) -> dict[str, np.ndarray]:
+    """Columns of the store; a sequence without fits has zeros that are not valid."""
+    if take.fits is not None:
+        return {name: getattr(take.fits, name) for name in (*SMPL_WIDTHS, "valid")}
+    count = len(take.silhouettes)
+    zeros = {name: np.zeros((count, width), np.float32) for name, width in SMPL_WIDTHS.items()}
+    return zeros | {"valid": np.zeros(count, bool)}
+
+
+def _nothing_left(drops: DropTable) -> str:
+    counted = drops.counts()["sequences"]
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(counted.items()))
+    return f"none of its {counted.total()} sequences can be packed ({reasons})"
+
+
+def _notes(
+    writer: StoreWriter, drops: DropTable, found: Survey, options: Options, has_rows: bool
+) -> dict[str, Any]:
+    """What meta.json says of the packing."""
+    counted = {what: dict(sorted(reasons.items())) for what, reasons in drops.counts().items()}
+    summary = {"found": found.sequences, "kept": writer.done, "dropped": counted, "strays": found.strays}
+    if found.stray:
+        summary["stray"] = found.stray
+    if has_rows and not writer.smpl:
+        summary["fits"] = "left out"
+    return {"packing": summary} | ({"protocol": options.protocol} if options.protocol else {})

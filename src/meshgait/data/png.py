@@ -1,0 +1,83 @@
+"""Reading PNG silhouettes fast.
+
+Most of a silhouette image is black, and many encoders (OpenCV's among them) store each pixel as its difference to
+the left one, so nearly all stored bytes are zero. Undoing the differences in the rectangle around the others
+alone, instead of everywhere as a general decoder must, takes two thirds of the time. Files of another make are
+left to OpenCV.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import cv2
+import numpy as np
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEAD = struct.Struct(">IIBBBBB")
+_PLAIN_GREY = (8, 0, 0, 0, 0)  # bits, colour type, compression, filter method, interlacing
+_LARGEST = 1 << 26  # bytes of an image: a few hundred times a silhouette's
+
+
+def decode(content: bytes) -> np.ndarray | None:
+    """Grey image (h, w) uint8 of the bytes of a PNG or JPG file; None if they are damaged or no image."""
+    image = _decode_plain(content) if content.startswith(SIGNATURE) else None
+    if image is None and content:
+        try:
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+        except cv2.error:
+            return None
+    return image
+
+
+def _decode_plain(content: bytes) -> np.ndarray | None:
+    """8 bit grey image whose rows are stored as they are or as differences to the left; None if it is not one."""
+    head, stored, place = None, [], len(SIGNATURE)
+    while place + 12 <= len(content):
+        length = int.from_bytes(content[place : place + 4], "big")
+        kind, end = content[place + 4 : place + 8], place + 8 + length
+        if zlib.crc32(content[place + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
+            return None
+        if kind == b"IHDR" and length == _HEAD.size:
+            width, height, *head = _HEAD.unpack(content[place + 8 : end])
+            if tuple(head) != _PLAIN_GREY or not 0 < width * height <= _LARGEST:
+                return None
+        elif kind == b"IDAT" and head:
+            stored.append(content[place + 8 : end])
+        elif kind == b"IEND" and head:
+            return _undo(b"".join(stored), height, width)
+        elif kind in (b"acTL", b"tRNS"):
+            return None
+        place = end + 4
+    return None
+
+
+def _undo(stored: bytes, height: int, width: int) -> np.ndarray | None:
+    """Image of the compressed rows, each behind a byte that tells how it is stored."""
+    room = height * (width + 1)
+    unpacker = zlib.decompressobj()
+    try:
+        raw = unpacker.decompress(stored, room)
+    except zlib.error:
+        return None
+    if len(raw) != room:
+        return None
+    rows = np.frombuffer(raw, np.uint8).reshape(height, width + 1)
+    ways = rows[:, 0]
+    if ways.max() > 1:  # differences to the row above: its decoder is as fast
+        return None
+    image, pixels = np.zeros((height, width), np.uint8), rows[:, 1:]
+    filled = cv2.boundingRect(pixels)
+    if not filled[2]:
+        return image
+    x0, y0, x1, y1 = filled[0], filled[1], filled[0] + filled[2], filled[1] + filled[3]
+    differences, ways = pixels[y0:y1, x0:x1], ways[y0:y1]
+    block = np.add.accumulate(differences, axis=1, dtype=np.uint8)
+    if not ways.all():
+        block[ways == 0] = differences[ways == 0]
+    image[y0:y1, x0:x1] = block
+    # a figure that reaches the right border goes on behind the last difference
+    if x1 < width and (last := block[:, -1] * ways).any():
+        image[y0:y1, x1:] = last[:, None]
+    return image

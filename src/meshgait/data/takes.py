@@ -1,0 +1,56 @@
+"""What reading one sequence of a data set gives, and what of it was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from meshgait.errors import DataError
+
+
+class Drop(NamedTuple):
+    """Something left out: the file (empty: the whole sequence), one of few reasons, and details."""
+
+    file: str
+    reason: str
+    detail: str = ""
+
+
+class Fits(Protocol):
+    """SMPL parameters in the silhouette frame: poses (T, 72), betas (T, 10), cameras (T, 3), valid (T,) bool."""
+
+    poses: np.ndarray
+    betas: np.ndarray
+    cameras: np.ndarray
+    valid: np.ndarray
+
+
+Align = Callable[[np.ndarray, np.ndarray], Fits]
+"""Of SMPL rows (T, 85) and silhouettes (T, H, W): the fits in the silhouette frame."""
+
+
+class Take(NamedTuple):
+    """A sequence as read.
+
+    Attributes:
+        silhouettes: (T, H, W) uint8, or None if nothing is left of it.
+        drops: what was left out.
+        rows: (T, 85) SMPL rows as published, or None.
+        fits: the same in the silhouette frame, or None.
+    """
+
+    silhouettes: np.ndarray | None
+    drops: tuple[Drop, ...] = ()
+    rows: np.ndarray | None = None
+    fits: Fits | None = None
+
+
+class BrokenSequence(DataError):
+    """A sequence that is not what it should be; its folder is put before the message."""
+
+
+def whole_drop(reason: str, detail: str = "", drops: tuple[Drop, ...] = ()) -> Take:
+    """A sequence of which nothing is left."""
+    return Take(None, (*drops, Drop("", reason, detail)))

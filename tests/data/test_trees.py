@@ -1,0 +1,150 @@
+"""Trees of folders: names out of paths, order, what does not fit, and which tree a folder looks like."""
+
+import pytest
+
+from meshgait.data.trees import TREES, Job, Listing, Tree, guess, own_rule, survey
+from meshgait.errors import ConfigError, DataError
+
+
+def _folders(root, *paths):
+    for path in paths:
+        (root / path).mkdir(parents=True)
+    return root
+
+
+def _jobs(root, tree):
+    return list(Listing(root, TREES[tree] if isinstance(tree, str) else tree))
+
+
+def _own(pattern, kind="frames"):
+    return Tree((own_rule(pattern),), kind)
+
+
+KNOWN = {
+    "casia-b": {"001/bg-01/000": ("001", "bg-01", "000"), "124/cl-02/180": ("124", "cl-02", "180")},
+    "oumvlp": {
+        "Silhouette_000-01/00002": ("00002", "01", "000"),
+        "Silhouette_270-00/00001": ("00001", "00", "270"),
+    },
+    "grew": {"00001train/00/4XPn": ("00001train", "00", "4XPn"), "probe/03/etaG": ("probe", "03", "etaG")},
+    "grew-raw": {
+        "train/00001/4XPn": ("00001train", "00", "4XPn"),
+        "train/00001/5TXe": ("00001train", "00", "5TXe"),
+        "test/gallery/00001/79XJ": ("00001", "01", "79XJ"),
+        "test/gallery/00001/t16V": ("00001", "02", "t16V"),
+        "test/gallery/00002/a": ("00002", "01", "a"),
+        "test/probe/etaG": ("probe", "03", "etaG"),
+    },
+    "gait3d": {"0000/camid0_videoid2/seq0": ("0000", "camid0_videoid2", "seq0")},
+    "ccpg": {"000/U0_D0/01_0": ("000", "U0_D0", "01_0")},
+    "sustech1k": {"0001/00-nm/000-far/Sils_aligned": ("0001", "00-nm", "000-far")},
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_trees(tmp_path, name):
+    root = _folders(tmp_path, *KNOWN[name])
+    jobs = _jobs(root, name)
+    assert {job.folder: job[:3] for job in jobs} == KNOWN[name]
+    assert survey(Listing(root, TREES[name]))[::2] == (len(KNOWN[name]), 0)
+
+
+@pytest.mark.parametrize("name", sorted({*KNOWN} - {"ccpg"}))
+def test_known_trees_are_recognised(tmp_path, name):
+    root = _folders(tmp_path, *KNOWN[name])
+    for folder in KNOWN[name]:
+        (root / folder / "001.png").touch()
+    assert guess(root) == name
+
+
+def test_other_trees_are_recognised_or_refused(tmp_path):
+    assert guess(_folders(tmp_path / "a", "anna/slow/left")) == "frames"
+    (_folders(tmp_path / "b", "1/2/3/4") / "1/2/3/4/x.pkl").touch()
+    assert guess(tmp_path / "b") == "opengait"
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "Gal.npz").touch()
+    assert guess(tmp_path / "c") == "usf"
+    with pytest.raises(DataError, match=r"its first end is 1/2.*--pattern"):
+        guess(_folders(tmp_path / "d", "1/2"))
+    with pytest.raises(DataError, match="cannot be read"):
+        guess(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "names"),
+    [
+        ("{subject}-{condition}-{view}", "001-bg-01-000", ("001", "bg-01", "000")),
+        ("{subject}/{view}", "anna/left", ("anna", "00", "left")),
+        ("{subject}", "anna-b", ("anna-b", "00", "000")),
+        ("run_{view}/{subject}.{condition}", "run_+90/a.b", ("a", "b", "+90")),
+        ("{condition}/*/{subject}_cam{view}/masks", "coat/x y/b_b_cam3/masks", ("b_b", "coat", "3")),
+    ],
+)
+def test_own_patterns(tmp_path, pattern, path, names):
+    assert _jobs(_folders(tmp_path, path), _own(pattern)) == [Job(*names, path)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("{subject}/{angle}", r"\{angle\} is unknown"),
+        ("{subject}/{subject}", "once"),
+        ("{condition}/{view}", "who walks"),
+        ("{subject}//{view}", "each part is a folder"),
+        ("../{subject}", "each part is a folder"),
+    ],
+)
+def test_patterns_that_mean_nothing(pattern, message):
+    with pytest.raises(ConfigError, match=message):
+        own_rule(pattern)
+
+
+def test_what_does_not_fit_is_named(tmp_path):
+    root = _folders(tmp_path, "Silhouette_000-00/1", "other/1", "another", ".hidden/x")
+    found = survey(Listing(root, TREES["oumvlp"]))
+    assert (found.sequences, found.strays, found.stray) == (1, 2, "another")
+    with pytest.raises(DataError, match=r"Silhouette_000-00/1 does not fit \{subject\}/\{condition\}/\{view\}"):
+        survey(Listing(root, TREES["casia-b"]))
+    with pytest.raises(DataError, match="has no folders"):
+        survey(Listing(_folders(tmp_path / "empty", "x") / "x", TREES["casia-b"]))
+
+
+def test_two_sequences_of_one_name_are_refused(tmp_path):
+    root = _folders(tmp_path, "a/x/1", "b/x/1")
+    with pytest.raises(DataError, match=r"b/x/1 is a second sequence x/00/1"):
+        survey(Listing(root, _own("*/{subject}/{view}")))
+
+
+def test_opengait_of_any_depth(tmp_path):
+    for folder in ("0000/camid0_videoid2/seq0", "0001/a/b/c", "0001/a"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "0000/camid0_videoid2/seq0/seq0.pkl").touch()
+    (tmp_path / "0001/a/b/c/1.pkl").touch()
+    (tmp_path / "0002/empty/000").mkdir(parents=True)
+    (tmp_path / "0003").mkdir()
+    assert _jobs(tmp_path, "opengait") == [
+        Job("0000", "camid0_videoid2", "seq0", "0000/camid0_videoid2/seq0"),
+        Job("0001", "a-b", "c", "0001/a/b/c"),
+        Job("0002", "empty", "000", "0002/empty/000"),  # is reported when it is read
+    ]
+    assert survey(Listing(tmp_path, TREES["opengait"])).stray == "0003"
+    (tmp_path / "0003/x.pkl").touch()
+    with pytest.raises(DataError, match=r"0003 has pickles 1 folders deep.*--pattern"):
+        _jobs(tmp_path, "opengait")
+
+
+def test_a_link_that_leads_back_is_an_error(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "back").symlink_to(tmp_path)
+    with pytest.raises(DataError, match="link lead back"):
+        _jobs(tmp_path, "opengait")
+
+
+def test_order_and_digest_depend_on_names_alone(tmp_path):
+    paths = [f"{s}/nm-0{c}/{v}" for s in ("b", "a") for c in (2, 1) for v in ("090", "000")]
+    one, two = _folders(tmp_path / "1", *paths), _folders(tmp_path / "2", *reversed(paths))
+    assert _jobs(one, "frames") == _jobs(two, "frames") == sorted(_jobs(one, "frames"))
+    same = [survey(Listing(root, TREES["frames"])).digest for root in (one, two)]
+    assert same[0] == same[1]
+    (two / "c/x/y").mkdir(parents=True)
+    assert survey(Listing(two, TREES["frames"])).digest != same[0]
