@@ -21,14 +21,12 @@ def figure(step: int, shape: tuple[int, int] = (120, 160), shift: int = 0) -> np
     return image
 
 
-def frames(
-    folder: Path, count: int = 3, shape: tuple[int, int] = (120, 160), ending: str = ".png"
-) -> list[np.ndarray]:
+def frames(folder: Path, count: int = 3, shape: tuple[int, int] = (120, 160)) -> list[np.ndarray]:
     """Write a folder of frames; returns them."""
     folder.mkdir(parents=True)
     images = [figure(step, shape, shift=5 * step) for step in range(count)]
     for step, image in enumerate(images, 1):
-        cv2.imwrite(str(folder / f"{step:03d}{ending}"), image)
+        cv2.imwrite(str(folder / f"{step:03d}.png"), image)
     return images
 
 

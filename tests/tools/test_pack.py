@@ -1,47 +1,146 @@
 """The verb `pack`."""
 
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from meshgait.cli import main
+from meshgait.data.packing import Options
 from meshgait.data.store import Store
 from meshgait.errors import ConfigError, DataError, StoreError
 from meshgait.tools.pack import pack
+from tests.data.trees import content, dump, figure, frames, rows, silhouettes
 
 
-def test_packs_and_says_what(tmp_path, capsys):
+@pytest.fixture
+def usf(tmp_path):
+    folder = tmp_path / "usf"
+    folder.mkdir()
     for name in ("Gal", "PrbA"):
         sil = np.zeros((2, 10, 32, 22), np.uint8)
         sil[..., 8:14] = 1
-        np.savez(tmp_path / f"{name}.npz", sil=sil, label=np.array([1, 2]))
-    pack("usf", tmp_path, tmp_path / "store", bits=1)
+        np.savez(folder / f"{name}.npz", sil=sil, label=np.array([1, 2]))
+    return folder
+
+
+@pytest.fixture
+def casia(tmp_path):
+    for name in ("001/nm-01/000", "001/bg-01/090", "075/cl-02/018"):
+        frames(tmp_path / "casia" / name)
+    (tmp_path / "casia/001/nm-01/000/002.png").write_bytes(b"")
+    return tmp_path / "casia"
+
+
+def _main(*words):
+    return main(["pack", *map(str, words)])
+
+
+def test_packs_usf_and_says_what(usf, tmp_path, capsys):
+    pack(usf, tmp_path / "store", options=Options(bits=1))
     assert Store(tmp_path / "store").bits == 1
-    assert "2 subjects, 4 sequences, 40 frames" in capsys.readouterr().out
+    assert "looks like usf" in (said := capsys.readouterr().out)
+    assert "2 subjects, 4 sequences, 40 frames" in said
     with pytest.raises(StoreError, match="already exists"):
-        pack("usf", tmp_path, tmp_path / "store")
-    arguments = ["pack", "usf", str(tmp_path), str(tmp_path / "large"), "--size", "128", "88", "--no-crop"]
-    assert main(arguments) == 0
+        pack(usf, tmp_path / "store", "usf")
+    assert _main(usf, tmp_path / "large", "--layout", "usf", "--size", 128, 88, "--no-crop") == 0
     assert Store(tmp_path / "large").size == (128, 88)
     assert not Store(tmp_path / "large").meta["source"]["crop"]
 
 
-def test_command_line_errors_are_one_line(tmp_path, capsys):
+def test_packs_frames_and_says_what_was_left_out(casia, tmp_path, capsys):
+    assert _main(casia, tmp_path / "s", "--workers", 2) == 0
+    said = capsys.readouterr().out
+    assert "looks like casia-b" in said
+    assert "2 subjects, 3 sequences, 8 frames" in said
+    assert "protocol: casia-b" in said
+    assert re.search(r"left out 1 frames: unreadable picture 1; each one: \S+dropped\.csv", said)
+    assert _main(casia, tmp_path / "t", "--strict") == 2
+    assert "002.png: unreadable picture" in capsys.readouterr().err
+    assert not (tmp_path / "t").exists()
+
+
+def test_own_pattern(tmp_path, capsys):
+    for name in ("cam1/anna-coat", "cam2/bert-none"):
+        frames(tmp_path / "own" / name)
+    assert _main(tmp_path / "own", tmp_path / "s") == 2
+    assert "--pattern" in capsys.readouterr().err
+    assert _main(tmp_path / "own", tmp_path / "s", "--pattern", "cam{view}/{subject}-{condition}") == 0
+    assert [row[:3] for row in Store(tmp_path / "s").sequences] == [("anna", "coat", "1"), ("bert", "none", "2")]
+    # the same of pickles
+    dump(tmp_path / "pickles/anna/1.pkl", silhouettes())
+    assert _main(tmp_path / "pickles", tmp_path / "t", "--layout", "opengait", "--pattern", "{subject}") == 0
+    assert Store(tmp_path / "t").sequences[0][:3] == ("anna", "00", "000")
+    assert _main(tmp_path / "own", tmp_path / "u", "--layout", "oumvlp", "--pattern", "{subject}") == 2
+
+
+def test_to_opengait_and_back(tmp_path, capsys):
+    dump(tmp_path / "o/1/nm-01/000/a.pkl", silhouettes())
+    dump(tmp_path / "o/1/nm-01/000/b.pkl", rows())
+    assert _main(tmp_path / "o", tmp_path / "s") == 0
+    assert "SMPL rows were left out; give --body" in capsys.readouterr().out
+    assert not Store(tmp_path / "s").has_smpl
+    assert _main(tmp_path / "o", tmp_path / "t", "--aligned-fits") == 0
+    assert "SMPL truth of 3 of 3 frames" in capsys.readouterr().out
+    assert _main(tmp_path / "t", tmp_path / "p", "--to", "opengait") == 0
+    assert sorted(content(tmp_path / "p")) == ["1/nm-01/000/sils-000.pkl", "1/nm-01/000/smpls-000.pkl"]
+    assert _main(tmp_path / "p", tmp_path / "u", "--aligned-fits") == 0
+    assert content(tmp_path / "u").keys() == content(tmp_path / "t").keys()
+    assert Store(tmp_path / "u").hash == Store(tmp_path / "t").hash
+
+
+def test_a_killed_command_is_taken_up(tmp_path):
+    """Killed outright while its workers run, and repeated at once."""
+    for subject in range(40):
+        folder = tmp_path / "p" / f"{subject:03d}/nm-01/000"
+        frames(folder, 8, (60, 80))
+    command = [sys.executable, "-m", "meshgait.cli", "pack", tmp_path / "p", tmp_path / "s", "--workers", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    partial = tmp_path / "s.partial" / "sequences.csv"
+    while process.poll() is None and not (partial.exists() and partial.read_text().count("\n") > 3):
+        pass
+    process.kill()
+    process.wait()
+    assert _main(tmp_path / "p", tmp_path / "s", "--workers", 1) == 0
+    assert _main(tmp_path / "p", tmp_path / "t", "--workers", 1) == 0
+    assert content(tmp_path / "s") == content(tmp_path / "t")
+    assert not (tmp_path / "s.partial").exists()
+
+
+def test_command_line_errors_are_one_line(usf, casia, tmp_path, capsys):
     for words in (
-        ["casia", str(tmp_path), "x"],
-        ["usf", str(tmp_path)],
-        ["usf", str(tmp_path), str(tmp_path / "x")],
+        [casia, "x", "--layout", "casia"],
+        [usf],
+        [tmp_path / "nowhere", tmp_path / "x"],
+        [casia, tmp_path / "x", "--layout", "opengait"],
+        [casia, tmp_path / "x", "--layout", "usf"],
+        [casia, tmp_path / "x", "--pattern", "{who}"],
+        [casia, tmp_path / "x", "--strict", "--lenient"],
+        [casia, tmp_path / "x", "--aligned-fits"],
+        [casia, tmp_path / "x", "--iou", 2],
+        [casia, tmp_path / "x", "--body", "b.npz", "--aligned-fits"],
+        [casia, tmp_path / "x", "--body", tmp_path / "none.npz"],
+        [casia, casia / "x"],
+        [casia, tmp_path / "x", "--to", "opengait"],
     ):
-        assert main(["pack", *words]) == 2
+        assert _main(*words) == 2, words
         error = capsys.readouterr().err
         assert error.startswith("meshgait: ")
         assert error.count("\n") == 1
+        assert not (tmp_path / "x").exists()
 
 
-def test_wrong_arguments(tmp_path):
-    with pytest.raises(ConfigError, match="there are usf"):
-        pack("casia", tmp_path, tmp_path / "store")
+def test_wrong_arguments(usf, tmp_path):
+    with pytest.raises(ConfigError, match="there are auto, opengait"):
+        pack(usf, tmp_path / "store", "casia")
     with pytest.raises(ConfigError, match="size is"):
-        pack("usf", tmp_path, tmp_path / "store", size=(0, 44))
+        pack(usf, tmp_path / "store", options=Options(size=(0, 44)))
     with pytest.raises(DataError, match=r"lacks Gal\.npz"):
-        pack("usf", tmp_path, tmp_path / "store")
-    assert not list(tmp_path.iterdir())
+        pack(tmp_path, tmp_path / "store", "usf")
+    assert [path.name for path in tmp_path.iterdir()] == ["usf"]
+
+
+def test_figures_of_the_tests_are_figures():
+    assert (figure(0) == 255).sum() * 255 > 10_000

@@ -1,4 +1,4 @@
-"""Any tree of frames or pickles -> the packed store: parallel, resumable, the same bytes for any number of workers.
+"""Any tree of frames or pickles -> the packed store: parallel, resumable, the same bytes for any workers.
 
 What is left out, and what stops the packing, by ``tolerance``:
 

@@ -20,7 +20,8 @@ from meshgait.errors import ConfigError, StoreError
 from meshgait.progress import track
 
 LAYOUTS = ("auto", *TREES, "usf")
-EPILOG = """layouts: opengait = subject/condition/view/*.pkl of any depth (Gait3D's merged modalities too); casia-b, gait3d, ccpg, grew (as OpenGait rearranges it), frames = subject/condition/view/*.png; oumvlp =
+EPILOG = """layouts: opengait = subject/condition/view/*.pkl of any depth (Gait3D's merged modalities too);
+casia-b, gait3d, ccpg, grew (as OpenGait rearranges it), frames = subject/condition/view/*.png; oumvlp =
 Silhouette_VIEW-CONDITION/SUBJECT/*.png; grew-raw = as its archives unpack; sustech1k = .../Sils_aligned/*.png;
 usf = Gal.npz, PrbA.npz .. PrbG.npz of the USF HumanID challenge."""
 
