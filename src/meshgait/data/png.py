@@ -2,8 +2,8 @@
 
 Most of a silhouette image is black, and many encoders (OpenCV's among them) store each pixel as its difference to
 the left one, so nearly all stored bytes are zero. Undoing the differences in the rectangle around the others
-alone, instead of everywhere as a general decoder must, takes two thirds of the time. Files of another make are
-left to OpenCV.
+alone, instead of everywhere as a general decoder must, and unpacking by libdeflate where there is one, takes a
+fifth of the time. Files of another make are left to OpenCV.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import zlib
 
 import cv2
 import numpy as np
+
+from meshgait.data.inflate import inflate
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD = struct.Struct(">IIBBBBB")
@@ -55,15 +57,10 @@ def _decode_plain(content: bytes) -> np.ndarray | None:
 
 def _undo(stored: bytes, height: int, width: int) -> np.ndarray | None:
     """Image of the compressed rows, each behind a byte that tells how it is stored."""
-    room = height * (width + 1)
-    unpacker = zlib.decompressobj()
-    try:
-        raw = unpacker.decompress(stored, room)
-    except zlib.error:
+    raw = inflate(stored, height * (width + 1))
+    if raw is None:
         return None
-    if len(raw) != room:
-        return None
-    rows = np.frombuffer(raw, np.uint8).reshape(height, width + 1)
+    rows = raw.reshape(height, width + 1)
     ways = rows[:, 0]
     if ways.max() > 1:  # differences to the row above: its decoder is as fast
         return None
