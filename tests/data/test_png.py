@@ -56,14 +56,15 @@ def test_equals_opencv(name):
     rng = np.random.default_rng(1)
     for way in (0, 1, rng.integers(0, 2, len(image))):
         content = _stored(image, way)
-        assert png._decode_plain(content) is not None  # the fast way, not OpenCV
+        assert png._decode_plain(png._chunks(content)) is not None  # the fast way, not OpenCV
         written[str(way)] = content
     for how, content in written.items():
         np.testing.assert_array_equal(decode(content), image, err_msg=how)
 
 
 def test_the_fast_way_is_that_of_files_opencv_writes():
-    assert png._decode_plain(cv2.imencode(".png", figure(0))[1].tobytes()) is not None
+    chunks = png._chunks(cv2.imencode(".png", figure(0))[1].tobytes())
+    np.testing.assert_array_equal(png._decode_plain(chunks), figure(0))
 
 
 def test_black_and_white_of_one_bit():
@@ -72,15 +73,30 @@ def test_black_and_white_of_one_bit():
     np.testing.assert_array_equal(decode(file.getvalue()), figure(2))
 
 
-def test_damaged_files_are_none():
+def test_damaged_files_are_none(capfd):
     for content in (cv2.imencode(".png", figure(1))[1].tobytes(), _stored(figure(1), 1)):
         for cut in (0, 5, 20, 40, len(content) // 2, len(content) - 13):
             assert decode(content[:cut]) is None
         broken = bytearray(content)
         broken[len(content) // 2] ^= 0xFF
         assert decode(bytes(broken)) is None
-    for foreign in (b"hello", bytes(100), png.SIGNATURE, b"\xff\xd8\xff\xe0" + bytes(20)):
+    for foreign in (
+        b"",
+        b"hello",
+        bytes(100),
+        png.SIGNATURE,
+        b"\xff\xd8\xff\xe0" + bytes(20),
+        b"GIF89a" + bytes(30),
+    ):
         assert decode(foreign) is None
+    assert capfd.readouterr().err == ""  # OpenCV does not see them, which would complain by itself
+
+
+def test_half_of_a_jpg_is_no_picture():
+    content = cv2.imencode(".jpg", figure(1))[1].tobytes()
+    assert np.abs(decode(content).astype(int) - figure(1)).mean() < 5
+    for cut in (10, len(content) // 2, len(content) * 9 // 10):
+        assert decode(content[:cut]) is None
 
 
 def test_a_bomb_is_not_unpacked():

@@ -42,6 +42,15 @@ def test_equals_the_literal_rule(centre):
         assert np.array_equal(silhouette, literal(image))
 
 
+def test_a_width_that_comes_out_whole_is_not_cut_short():
+    """49 * (64 / 49) falls short of 64 in floating point."""
+    rng = np.random.default_rng(0)
+    for width, rows in ((49, 49), (98, 49), (103, 206)):
+        image = blob(rng, (rows, width), width // 2) if rows > 100 else np.zeros((rows, width), np.uint8)
+        image[:, width // 2 - 5 : width // 2 + 9] = 255
+        assert np.array_equal(normalise(image)[0], literal(image))
+
+
 def test_other_sizes_keep_the_aspect():
     image = np.zeros((200, 200), np.uint8)
     image[20:180, 80:120] = 255

@@ -19,6 +19,7 @@ part stays in ``DEST.partial``, and the same command, or one of another toleranc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -196,7 +197,10 @@ def _behind(listing: Listing, last: tuple[str, str, str] | None) -> int:
     """Number of the job behind the last one written; those left out in between are looked at again."""
     if last is None:
         return 0
-    return next(number for number, job in enumerate(listing, 1) if job[:3] == last)
+    behind = next((number for number, job in enumerate(listing, 1) if job[:3] == last), None)
+    if behind is None:
+        raise StoreError(f"{'/'.join(last)} was packed before and is no longer there; remove the partial store")
+    return behind
 
 
 def _write(
@@ -215,9 +219,10 @@ def _write(
     def rest() -> Iterator[Job]:
         return islice(listing, begin, None)
 
-    with Progress("packing", found.sequences, "sequences", begin, progress) as report:
+    report = Progress("packing", found.sequences, "sequences", begin, progress)
+    with report, closing(ordered(read, (), rest(), workers)) as takes:
         # the folders are gone through twice at once, for the readers and for the names
-        for number, (job, take) in enumerate(zip(rest(), ordered(read, (), rest(), workers), strict=True), begin):
+        for number, (job, take) in enumerate(zip(rest(), takes, strict=True), begin):
             _check_drops(listing.source / job.folder, take, options.tolerance)
             drops.add(number, job.folder, take.drops)
             if take.silhouettes is not None:

@@ -17,42 +17,54 @@ import numpy as np
 from meshgait.data.inflate import inflate
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+JPG, JPG_END = b"\xff\xd8", b"\xff\xd9"
 _HEAD = struct.Struct(">IIBBBBB")
 _PLAIN_GREY = (8, 0, 0, 0, 0)  # bits, colour type, compression, filter method, interlacing
+_CHANGING = (b"acTL", b"tRNS")  # pictures that move, transparent ones
 _LARGEST = 1 << 26  # bytes of an image: a few hundred times a silhouette's
 
 
 def decode(content: bytes) -> np.ndarray | None:
     """Grey image (h, w) uint8 of the bytes of a PNG or JPG file; None if they are damaged or no image."""
-    image = _decode_plain(content) if content.startswith(SIGNATURE) else None
-    if image is None and content:
-        try:
-            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
-        except cv2.error:
+    if content.startswith(SIGNATURE):
+        chunks = _chunks(content)
+        if chunks is None:
             return None
-    return image
+        image = _decode_plain(chunks)
+        if image is not None:
+            return image
+    # half of a JPG would be taken for a figure without legs: it must come to its end
+    elif not content.startswith(JPG) or content.rfind(JPG_END) < len(content) // 2:
+        return None
+    try:
+        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except cv2.error:
+        return None
 
 
-def _decode_plain(content: bytes) -> np.ndarray | None:
-    """8 bit grey image whose rows are stored as they are or as differences to the left; None if it is not one."""
-    head, stored, place = None, [], len(SIGNATURE)
+def _chunks(content: bytes) -> list[tuple[bytes, bytes]] | None:
+    """(kind, data) of the parts of a PNG file, or None if it is damaged."""
+    chunks, place = [], len(SIGNATURE)
     while place + 12 <= len(content):
-        length = int.from_bytes(content[place : place + 4], "big")
-        kind, end = content[place + 4 : place + 8], place + 8 + length
+        end = place + 8 + int.from_bytes(content[place : place + 4], "big")
         if zlib.crc32(content[place + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
             return None
-        if kind == b"IHDR" and length == _HEAD.size:
-            width, height, *head = _HEAD.unpack(content[place + 8 : end])
-            if tuple(head) != _PLAIN_GREY or not 0 < width * height <= _LARGEST:
-                return None
-        elif kind == b"IDAT" and head:
-            stored.append(content[place + 8 : end])
-        elif kind == b"IEND" and head:
-            return _undo(b"".join(stored), height, width)
-        elif kind in (b"acTL", b"tRNS"):
-            return None
+        chunks.append((content[place + 4 : place + 8], content[place + 8 : end]))
+        if chunks[-1][0] == b"IEND":
+            return chunks
         place = end + 4
     return None
+
+
+def _decode_plain(chunks: list[tuple[bytes, bytes]]) -> np.ndarray | None:
+    """8 bit grey image whose rows are stored as they are or as differences to the left; None if it is not one."""
+    kind, head = chunks[0]
+    if kind != b"IHDR" or len(head) != _HEAD.size or any(kind in _CHANGING for kind, _ in chunks):
+        return None
+    width, height, *form = _HEAD.unpack(head)
+    if tuple(form) != _PLAIN_GREY or not 0 < width * height <= _LARGEST:
+        return None
+    return _undo(b"".join(data for kind, data in chunks if kind == b"IDAT"), height, width)
 
 
 def _undo(stored: bytes, height: int, width: int) -> np.ndarray | None:

@@ -2,9 +2,8 @@
 
 The figure is cut to its rows, resized to the full height with its aspect kept, and centred at the column
 where the cumulative mass passes one half; what lies outside the window is cut, what is missing is black.
-This is the common convention of gait data sets (OpenGait's preprocessing), written anew: of frames as large as its
-own the result is the same but in one case, a figure whose column of half mass is the image's first, which is
-dropped there and kept here.
+This is the common convention of gait data sets (OpenGait's preprocessing), written anew. The result is the same to
+the byte but in one case: a figure whose column of half mass is the image's first is dropped there and kept here.
 """
 
 from __future__ import annotations
