@@ -22,8 +22,8 @@ def read_frames(folder: Path, size: tuple[int, int] = (64, 44), crop: bool = Tru
 
     JPG frames are made black and white first, for around a figure their compression leaves grey that would pass
     for a part of it; they are read only where a folder has no PNG (some data sets keep photographs beside).
-    Else the frames are as OpenGait makes them (see `meshgait.data.silhouettes`); its script for CCPG alone resizes by area
-    instead of cubically, which differs in the grey of the edges.
+    Else the frames are as OpenGait makes them (see `meshgait.data.silhouettes`); its script for CCPG alone resizes
+    by area instead of cubically, which differs in the grey of the edges.
 
     Args:
         folder: of the frames.
