@@ -111,7 +111,8 @@ def pack_tree(
     if found.strays and options.tolerance == "none":
         raise DataError(f"{source / found.stray} fits no rule of the tree; mend it, or pack without --strict")
     read = partial(_reader, source, tree, options)
-    has_rows = tree.kind == "pickles" and _has_rows(listing, read())
+    # without the aligner, whose threads would not survive a fork
+    has_rows = tree.kind == "pickles" and _has_rows(listing, _reader(source, tree, replace(options, aligner=None)))
     if options.aligner is not None and not has_rows:
         raise DataError(
             f"{source}: the first sequences have no SMPL rows (T, 85) beside their silhouettes; "
