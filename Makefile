@@ -59,7 +59,7 @@ usf: runs/usf/metrics.json runs/usf-2d/metrics.json runs/usf-zero-shot/metrics-u
 
 data/usf/meta.json: | $(STAMP)
 	@test -n "$(USF)" || { echo "give the folder of Gal.npz and PrbA.npz .. PrbG.npz: make usf USF=folder" >&2; exit 2; }
-	$(BIN)/meshgait pack usf $(USF) data/usf --no-crop
+	$(BIN)/meshgait pack $(USF) data/usf --layout usf --no-crop
 
 runs/usf/metrics.json: data/usf/meta.json runs/pretrain/metrics.json
 	$(BIN)/meshgait fit --config experiments/finetune/usf.yaml --ckpt_path last
