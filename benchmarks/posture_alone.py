@@ -22,7 +22,7 @@ from meshgait.body.targets import TargetMaker
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.data.dataset import SequenceDataset, collate
 from meshgait.data.sampling import Draw, SubjectBatchSampler, choose_frames
-from meshgait.evaluation.retrieval import evaluate
+from meshgait.evaluation.scoring import evaluate
 from meshgait.losses.identity import classification, triplet
 from meshgait.models.backbone import Stem
 from meshgait.models.heads import StripClassifier

@@ -14,7 +14,7 @@ from PIL import Image
 
 from meshgait.cli import main
 from meshgait.evaluation.record import EvaluationRecord
-from meshgait.evaluation.retrieval import evaluate
+from meshgait.evaluation.scoring import evaluate
 from meshgait.stages.base import read_checkpoint
 from tests.wandb_file import offline_runs
 

@@ -7,7 +7,7 @@ import torch
 from meshgait.callbacks.evaluate import RetrievalEvaluation, cell_table, flatten, shared_traits
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.evaluation.gei import gei_scores
-from meshgait.evaluation.retrieval import evaluate
+from meshgait.evaluation.scoring import evaluate
 
 
 @pytest.fixture

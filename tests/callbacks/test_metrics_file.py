@@ -7,7 +7,7 @@ import torch
 from meshgait.callbacks.evaluate import RetrievalEvaluation
 from meshgait.callbacks.metrics_file import MetricsFile, machine
 from meshgait.data.datamodule import SilhouetteDataModule
-from meshgait.evaluation.retrieval import evaluate
+from meshgait.evaluation.scoring import evaluate
 from meshgait.models.meshgait import MeshGait
 
 

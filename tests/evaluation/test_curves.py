@@ -9,7 +9,7 @@ import torch
 from meshgait.errors import DataError
 from meshgait.evaluation import curves
 from meshgait.evaluation.distances import pairwise
-from meshgait.evaluation.retrieval import evaluate
+from meshgait.evaluation.scoring import evaluate
 
 
 def make(subjects=6, views=3, repeats=2, exclude="same_view", scoring="pooled", seed=0, spread=1.0):

@@ -4,7 +4,7 @@ import torch
 
 from meshgait.errors import DataError, OutputError
 from meshgait.evaluation.record import EvaluationRecord
-from meshgait.evaluation.retrieval import evaluate
+from meshgait.evaluation.scoring import evaluate
 
 COLUMNS = ("embeddings", "labels", "views", "conditions", "sequences", "gallery")
 

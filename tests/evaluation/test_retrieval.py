@@ -14,7 +14,8 @@ from einops import rearrange
 from meshgait.data.protocols import Walk, get_protocol, select
 from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.distances import pairwise
-from meshgait.evaluation.retrieval import RetrievalMetrics, evaluate
+from meshgait.evaluation.retrieval import RetrievalMetrics
+from meshgait.evaluation.scoring import evaluate
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from meshgait.batch import GaitBatch, GaitOutput
 from meshgait.evaluation.gei import gei_scores
 from meshgait.evaluation.ranking import error_breakdown
 from meshgait.evaluation.record import EvaluationRecord
-from meshgait.evaluation.retrieval import RetrievalMetrics, Scores
+from meshgait.evaluation.retrieval import RetrievalMetrics
+from meshgait.evaluation.scoring import Scores
 
 SHOWN = ("rank1", "rank5", "mean_ap", "mean_inp")
 

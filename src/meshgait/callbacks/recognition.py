@@ -17,7 +17,7 @@ from meshgait.evaluation.confusions import Confusion, worst_confusions
 from meshgait.evaluation.curves import cmc, first_ranks
 from meshgait.evaluation.project import embedding_map
 from meshgait.evaluation.record import EvaluationRecord
-from meshgait.evaluation.retrieval import Scores
+from meshgait.evaluation.scoring import Scores
 from meshgait.viz.confusions import FRAMES, ConfusionRow, confusion_sheet, strip
 from meshgait.viz.plots import cmc_figure, embedding_figure, to_png, to_rgb, view_matrix_figure
 

@@ -39,7 +39,7 @@ class Protocol:
         gallery: patterns of the gallery's conditions.
         probes: named groups of probe conditions (patterns); what is gallery is never a probe.
         exclude: pairs that do not count.
-        scoring: how ranks become a figure; see `meshgait.evaluation.retrieval`. "hidden": labels are not public.
+        scoring: how ranks become a figure; see `meshgait.evaluation.scoring`. "hidden": labels are not public.
         train_subjects: numbers of the training subjects where the benchmark fixes them; None: a partition tells.
         train_conditions: patterns of the training conditions, where training and test are of the same people and
             told apart by condition; empty: told apart by subject.
@@ -124,7 +124,7 @@ class Split(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """A protocol applied to N sequences: the `Task` of `meshgait.evaluation.retrieval`.
+    """A protocol applied to N sequences: the `Task` of `meshgait.evaluation.scoring`.
 
     Attributes:
         labels: (N,) int64 index into subjects.

@@ -13,7 +13,7 @@ from einops import rearrange
 from torch import Tensor
 
 from meshgait.errors import DataError
-from meshgait.evaluation.retrieval import Scores, Task, evaluate
+from meshgait.evaluation.scoring import Scores, Task, evaluate
 
 
 def gei(silhouettes: np.ndarray) -> np.ndarray:

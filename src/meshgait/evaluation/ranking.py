@@ -12,6 +12,9 @@ from torch import Tensor
 
 from meshgait.evaluation.distances import Distance, blocks
 
+COUNTED = 200
+"""Where the gallery is so many times longer than the matches are many, they are counted past one by one."""
+
 
 class Ranking(NamedTuple):
     """Per probe (P,): rank of the first match (from 1), AP, INP, number of matches, row of the nearest."""
@@ -31,24 +34,66 @@ class Side(NamedTuple):
     views: Tensor
 
 
-def rank(distances: Tensor, match: Tensor, removed: Tensor) -> Ranking:
-    """Rank the gallery for each probe.
+def rank(
+    distances: Tensor, match: Tensor, removed: Tensor | None = None, order: np.ndarray | None = None
+) -> Ranking:
+    """Rank the gallery for each probe; equal distances: the earlier gallery sequence comes first.
+
+    Nothing is put in order but the matches: the rank of a match is the number of sequences that are nearer, plus
+    the earlier ones that are as near, plus one.
 
     Args:
         distances: (P, G).
         match: (P, G) bool, same person.
-        removed: (P, G) bool, pairs that do not count.
+        removed: (P, G) bool, pairs that do not count; by default none.
+        order: (G,) which of the columns is the earlier; by default they are in order. ``nearest`` is the first of
+            the columns in any case.
     """
-    # removed pairs go behind all others, where they change no rank
-    order = distances.masked_fill(removed, torch.inf).argsort(dim=1, stable=True)
-    hits = (match & ~removed).gather(1, order)
-    ranks = torch.arange(1, hits.shape[1] + 1, device=hits.device)
-    found = hits.cumsum(1)
-    matches = found[:, -1]
-    ap = (found.double() / ranks * hits).sum(1) / matches.clamp(min=1)
-    inp = matches.double() / (ranks * hits).amax(1).clamp(min=1)
-    first = torch.where(hits, ranks, hits.shape[1] + 1).amin(1)
-    return Ranking(first, ap, inp, matches, order[:, 0])
+    values, counted = distances.cpu().numpy(), match.cpu().numpy()
+    if removed is not None:
+        # removed pairs go behind all others, where they change no rank
+        values = np.where(removed.cpu().numpy(), np.float32(np.inf), values)
+        counted = counted & ~removed.cpu().numpy()
+    rows, columns = np.nonzero(counted)
+    matches = np.bincount(rows, minlength=len(values))
+    valid = np.arange(matches.max(initial=1)) < rearrange(matches, "p -> p 1")
+    own = np.full(valid.shape, np.inf, np.float32)
+    own[valid] = values[rows, columns]
+    place = np.zeros(valid.shape, np.int64)
+    place[valid] = columns
+    nearest_first = own.argsort(axis=1, kind="stable")  # what is not valid is infinite and last, hence stays so
+    own, place = (np.take_along_axis(x, nearest_first, axis=1) for x in (own, place))
+    before, through = _nearer(values, own)
+    for row, column in np.argwhere(valid & (through - before > 1)):
+        gallery = place[row, column]
+        equal = values[row] == own[row, column]
+        earlier = slice(gallery) if order is None else order < order[gallery]
+        before[row, column] += np.count_nonzero(equal[earlier])
+    # equal distances of matches come in any order here; what is not valid stays behind
+    ranks = np.sort(np.where(valid, before + 1, values.shape[1] + 1), axis=1)
+    last = ranks[np.arange(len(ranks)), np.maximum(matches - 1, 0)]
+    result = Ranking(
+        first=ranks[:, 0],
+        ap=np.where(valid, np.arange(1, valid.shape[1] + 1) / ranks, 0.0).sum(1) / np.maximum(matches, 1),
+        inp=np.where(matches > 0, matches / last, 0.0),
+        matches=matches,
+        nearest=values.argmin(1),
+    )
+    return Ranking(*(torch.from_numpy(column).to(distances.device) for column in result))
+
+
+def _nearer(values: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many of a row's values (P, G) are below, and at or below, each of its own (P, M), which rise."""
+    below, through = np.empty(own.shape, np.int64), np.empty(own.shape, np.int64)
+    few = COUNTED * own.shape[1] < values.shape[1]
+    for row, (every, wanted) in enumerate(zip(values, own, strict=True)):
+        if few:  # a pass for each is faster than putting all in order
+            below[row] = [np.count_nonzero(every < value) for value in wanted]
+            through[row] = [np.count_nonzero(every <= value) for value in wanted]
+        else:
+            ordered = np.sort(every)
+            below[row], through[row] = (np.searchsorted(ordered, wanted, side) for side in ("left", "right"))
+    return below, through
 
 
 def subject_distances(probe: Side, gallery: Side, distance: Distance) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from meshgait.errors import DataError, OutputError
-from meshgait.evaluation.retrieval import Task
+from meshgait.evaluation.scoring import Task
 
 COLUMNS = ("labels", "views", "conditions", "sequences", "gallery")
 NAMES = ("subjects", "view_names")
@@ -20,7 +20,7 @@ PROBES = "probes/"
 
 @dataclass(frozen=True)
 class EvaluationRecord:
-    """What retrieval was scored on; it has the form of `meshgait.evaluation.retrieval.Task`.
+    """What retrieval was scored on; it has the form of `meshgait.evaluation.scoring.Task`.
 
     Attributes:
         embeddings: (N, S, D) float16, of the sequences of gallery and probes.
@@ -53,7 +53,7 @@ class EvaluationRecord:
     distance: str = "euclidean"
 
     def task(self) -> Task:
-        """This record as what `meshgait.evaluation.retrieval.evaluate` asks for."""
+        """This record as what `meshgait.evaluation.scoring.evaluate` asks for."""
         return self
 
     def write(self, path: Path | str) -> None:
