@@ -287,13 +287,19 @@ def test_embeddings_of_a_store_are_predicted_to_a_file(fit, words, stores):
     assert main(words("predict", FLAT, folder, f"--ckpt_path={path}")) == 0
     store, stage = Store(stores["walkers"]), RecogniseStage.load(path)
     with np.load(folder / "embeddings.npz", allow_pickle=False) as content:
-        assert content["subject"].tolist() == [walk.subject for walk in store.sequences]
-        assert content["view"].tolist() == [walk.view for walk in store.sequences]
+        assert content["labels"].tolist() == [walk.subject for walk in store.sequences]
+        assert content["views"].tolist() == [walk.view for walk in store.sequences]
         for index in (0, 37, 79):
             walk = torch.from_numpy(store.silhouettes(index))[None].float() / 255
             with torch.no_grad():
                 expected = stage(walk, torch.ones(1, 6, dtype=torch.bool)).embeddings[0].numpy()
-            np.testing.assert_allclose(content["embeddings"][index], expected, atol=1e-4)
+            np.testing.assert_allclose(content["embeddings"][index], expected.T, atol=1e-4)
+    # one command's file is the next one's input, and the training subjects of the store are not scored
+    out = folder / "scores.json"
+    assert main(["score", str(folder / "embeddings.npz"), "--protocol", "walkers", "--json", str(out)]) == 0
+    figures = metrics(folder)["figures"]
+    for condition, rate in json.loads(out.read_text())["rank1"].items():
+        assert rate == pytest.approx(figures[f"val/rank1_{condition}"], abs=0.01)
 
 
 def test_a_fit_anew_replaces_the_checkpoint(fit, words, tmp_path):

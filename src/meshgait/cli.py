@@ -31,6 +31,7 @@ TOOLS = {
     "evaluate": "print one table of the runs' figures",
     "profile": "what a network costs: parameters, FLOPs, times, memory",
     "report": "write one page of runs side by side: settings, curves, tables, pictures, meshes to turn",
+    "score": "score embeddings of any system by a benchmark's protocol",
     "sweep": "search settings with a W&B sweep file, here or at W&B",
     "trial": "one trial of a sweep: one or more experiments in a row",
     "export": "write a trained model to hand on: weights, description, model card, on request ONNX",

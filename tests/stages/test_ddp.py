@@ -273,7 +273,7 @@ def test_embeddings_of_both_processes_are_one_file_in_the_order_of_the_store(res
     with np.load(tmp_path / "embeddings.npz") as one, np.load(folder / "rank 0" / "3d" / "embeddings.npz") as two:
         assert set(one) == set(two) and len(one["embeddings"]) == 79
         np.testing.assert_allclose(two["embeddings"], one["embeddings"], atol=1e-5)
-        assert all(np.array_equal(one[name], two[name]) for name in ("subject", "condition", "view"))
+        assert all(np.array_equal(one[name], two[name]) for name in ("labels", "types", "views"))
 
 
 def test_more_devices_than_sequences_are_refused(paths, monkeypatch):

@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning import LightningModule, Trainer
+from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
+
+from meshgait.errors import MeshGaitError
+from meshgait.evaluation.embeddings import Embeddings
 
 
 class EmbeddingsFile(BasePredictionWriter):
     """Write what a prediction gave when it is whole.
 
-    The file holds ``embeddings`` (N, S, C) float32 and, in the same order (that of the store), ``subject``,
-    ``condition``, ``view``. The shares of several devices are gathered by the first, which alone writes.
+    The file is what `meshgait score` reads (`meshgait.evaluation.embeddings`), in the store's order; ``split``
+    tells the sequences of the protocol's training subjects. The shares of several devices are gathered by the first,
+    which alone writes.
     """
 
     def __init__(self) -> None:
@@ -40,13 +44,27 @@ class EmbeddingsFile(BasePredictionWriter):
             return
         indices, embeddings = (torch.cat(parts) for parts in zip(*shares, strict=True))
         indices, order = indices.sort()
-        embeddings = embeddings[order].float().numpy()
-        sequences = [trainer.datamodule.store.sequences[index] for index in indices.tolist()]
-        columns = {key: np.array([getattr(s, key) for s in sequences]) for key in ("subject", "condition", "view")}
+        data = trainer.datamodule
+        sequences = [data.store.sequences[index] for index in indices.tolist()]
+        columns = [np.array([getattr(s, key) for s in sequences]) for key in ("subject", "condition", "view")]
+        training, listed = _roles(data, indices.numpy(), columns)
         path = Path(trainer.default_root_dir) / "embeddings.npz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".tmp")
-        with temporary.open("wb") as file:  # np.savez would append a suffix to a name
-            np.savez(file, embeddings=embeddings, **columns)
-        temporary.replace(path)
-        print(f"{path}: embeddings {embeddings.shape} (sequences, strips, channels)")
+        Embeddings(embeddings[order].float(), *columns, probe_set=listed, training=training).write(path)
+        strips = tuple(embeddings.shape)
+        print(f"{path}: {strips[0]} sequences, {strips[1]} strips of {strips[2]} channels")
+
+
+def _roles(
+    data: LightningDataModule, indices: np.ndarray, columns: Sequence[np.ndarray]
+) -> tuple[np.ndarray | None, frozenset[str]]:
+    """Which sequences were there to train on, and the protocol's listed probes, where the data tell."""
+    try:
+        train, test = data.split
+        training = (train & ~test)[indices]
+        if not data.protocol.listed_probes:
+            return training, frozenset()
+        probes = np.logical_or.reduce(list(data.selection.probes.values()))[indices]
+    except MeshGaitError:  # any store can be embedded, whether a protocol fits it or not
+        return None, frozenset()
+    names = zip(*(column[probes] for column in columns), strict=True)
+    return training, frozenset("-".join(walk) for walk in names)

@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader, Subset
 
 from meshgait.data.dataset import SequenceDataset, collate
 from meshgait.data.partitions import Partition
-from meshgait.data.protocols import Selection, Split, get_protocol, select, split
+from meshgait.data.protocols import Protocol, Selection, Split, get_protocol, select, split
+from meshgait.data.rules import Rules
 from meshgait.data.sampling import FrameMode, SequenceBatchSampler, SubjectBatchSampler
 from meshgait.data.store import Store
 from meshgait.errors import ConfigError, DataError
@@ -24,7 +25,7 @@ class _StoreDataModule(LightningDataModule):
 
     Args:
         store: folder of the packed store.
-        protocol: name of the protocol that tells training from test sequences.
+        protocol: name of the protocol that tells training from test sequences, or a csv (`meshgait.data.rules`).
         partition: JSON with TRAIN_SET and TEST_SET; by default the store's own, then the protocol's rule.
         batches: training batches an epoch.
         workers: processes that load; 0 loads in the main one (memory-mapped stores seldom need more).
@@ -37,7 +38,9 @@ class _StoreDataModule(LightningDataModule):
         super().__init__()
         _require(1, batches=batches)
         _require(0, workers=workers, seed=seed)
-        self.path, self.protocol = Path(store), get_protocol(protocol)
+        self.path = Path(store)
+        self.rules = Rules.read(protocol) if protocol.endswith(".csv") else None
+        self.protocol: Protocol = self.rules.protocol if self.rules else get_protocol(protocol)
         self.partition_path, self.batches, self.workers, self.seed = partition, batches, workers, seed
 
     @cached_property
@@ -48,6 +51,8 @@ class _StoreDataModule(LightningDataModule):
     @cached_property
     def split(self) -> Split:
         """Masks of the training and of the test sequences."""
+        if self.rules:
+            return self.rules.split(self.store.sequences)
         return split(self.store.sequences, self.protocol, _partition(self.store, self.partition_path))
 
     def setup(self, stage: str) -> None:
@@ -87,7 +92,7 @@ class SilhouetteDataModule(_StoreDataModule):
 
     Args:
         store: folder of the packed store.
-        protocol: name of the protocol (walkers, casia-b, oumvlp, gait3d, grew, usf, ...).
+        protocol: name of the protocol (walkers, casia-b, oumvlp, gait3d, grew, usf, ...), or a csv with roles.
         partition: JSON with TRAIN_SET and TEST_SET; by default the store's own, then the protocol's rule.
         subjects: P, subjects a batch over all devices.
         sequences: K, sequences of each.
@@ -146,6 +151,8 @@ class SilhouetteDataModule(_StoreDataModule):
     @cached_property
     def selection(self) -> Selection:
         """Gallery and probes of the test sequences."""
+        if self.rules:
+            return self.rules.select(self.store.sequences)
         return select(self.store.sequences, self.protocol, _partition(self.store, self.partition_path))
 
     def train_dataloader(self) -> DataLoader | CombinedLoader:

@@ -21,7 +21,7 @@ Distance = Literal["euclidean", "cosine"]
 # distances held at a time: 16 MB in float32, some ten times that with what is computed from them
 BLOCK_ELEMENTS = 2**22
 # columns at a time: with 128 rows, what is computed strip by strip stays in the processor's cache
-TILE = 1024
+TILE = 512
 
 
 class Comparison:

@@ -32,7 +32,7 @@ from meshgait.evaluation.parallel import over_blocks
 from meshgait.evaluation.ranking import Ranking, Side, rank, subject_distances
 from meshgait.progress import Progress
 
-ROWS = 128
+ROWS = 256
 """Probes of a block: with `meshgait.evaluation.distances.TILE` columns what is computed stays in the cache."""
 SEARCHED_ELEMENTS = 2**24
 """Distances of a block at most, 64 MB; with what is made of them some three times that, for each thread."""

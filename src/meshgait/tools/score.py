@@ -1,0 +1,313 @@
+"""`meshgait score EMBEDDINGS --protocol NAME`: score embeddings of any system by a benchmark's protocol."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from meshgait.data.partitions import Partition
+from meshgait.data.protocols import PROTOCOLS, Protocol, Selection, Walk, get_protocol, select, split
+from meshgait.data.rules import Rules
+from meshgait.errors import ConfigError, DataError, OutputError
+from meshgait.evaluation.curves import verification
+from meshgait.evaluation.embeddings import Embeddings
+from meshgait.evaluation.openset import HELD_OUT, open_set
+from meshgait.evaluation.scoring import Scores, evaluate
+from meshgait.evaluation.submission import nearest_rows, write_submission
+from meshgait.memory import keep_memory
+
+MEASURES = {"rank1": "rank1", "rank5": "rank5", "rank10": "rank10", "mAP": "mean_ap", "mINP": "mean_inp"}
+FAR = (0.1, 1.0)
+FPIR = (1.0, 10.0)
+
+
+def add_parser(verbs: argparse._SubParsersAction) -> None:
+    """Declare the verb's arguments."""
+    parser = verbs.add_parser(
+        "score",
+        help="score embeddings of any system by a benchmark's protocol",
+        description="Score embeddings of any system. The file holds embeddings (N, dim, strips) or (N, dim), "
+        "labels, types, views (N,) and, if need be, probe_set (strings id-type-view). Every sequence of it is "
+        "scored, whatever subjects a benchmark trains on, but for those that its array `split` calls train.",
+    )
+    parser.add_argument("embeddings", type=Path, help=".npz, or a folder of .npy files (memory-mapped)")
+    parser.add_argument("--protocol", required=True, help=f"one of {', '.join(PROTOCOLS)}, csv")
+    parser.add_argument("--metric", default="euclidean", choices=("euclidean", "cosine"), help="of the embeddings")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the figures here")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="protocol csv: subject, condition, view, role")
+    parser.add_argument(
+        "--exclude", choices=("none", "same_view", "same_subject_and_view"), help="protocol csv: pairs left out"
+    )
+    parser.add_argument(
+        "--scoring", choices=("pooled", "cells", "views"), help="protocol csv: cells is rank-1 per pair of views"
+    )
+    parser.add_argument(
+        "--partition", type=Path, metavar="JSON", help="score its TEST_SET alone, with its PROBE_SET if it has one"
+    )
+    parser.add_argument(
+        "--test-only", action="store_true", help="leave out the subjects that the benchmark trains on"
+    )
+    parser.add_argument("--submission", type=Path, metavar="CSV", help="protocol grew: write the server's file")
+    parser.add_argument("--verification", action="store_true", help="also EER and TAR at FAR, with intervals")
+    parser.add_argument("--open-set", action="store_true", help="also FNIR at FPIR, with intervals")
+    parser.add_argument(
+        "--held-out",
+        type=float,
+        default=HELD_OUT,
+        metavar="SHARE",
+        help="of the gallery's subjects, for --open-set",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of --open-set and of the intervals")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Score, print, write."""
+    keep_memory()  # blocks of tens of megabytes are used again and again
+    _check(arguments)
+    given = Embeddings.read(arguments.embeddings)
+    rules = Rules.read(arguments.csv) if arguments.csv else None
+    protocol = rules.protocol if rules else get_protocol(arguments.protocol)
+    if protocol.scoring == "hidden" and not arguments.submission:
+        raise ConfigError(
+            f"the probe labels of {protocol.name} are not public: write the server's file (--submission OUT.csv) "
+            "or score the test subjects' own sequences with --protocol grew-local"
+        )
+    task = _task(given, protocol, rules, arguments)
+    if arguments.submission:
+        _submit(given, task, arguments)
+        return
+    scores = evaluate(given.vectors, task, arguments.metric, progress=True)
+    result = {"protocol": arguments.protocol, "metric": arguments.metric, **figures(scores, protocol)}
+    record = _Record(given.vectors.numpy(), arguments.metric, task)
+    if arguments.verification:
+        result["verification"] = {name: _verification(record, name, arguments.seed) for name in scores}
+    if arguments.open_set:
+        if protocol.strangers:  # who is in nobody's gallery is what an open set is about
+            task = _task(given, replace(protocol, strangers=()), rules, arguments)
+            record = _Record(given.vectors.numpy(), arguments.metric, task)
+        result["open_set"] = {
+            name: _open_set(record, name, task.subjects, arguments.held_out, arguments.seed) for name in scores
+        }
+    _print(scores, result)
+    if arguments.json:
+        _write(arguments.json, result)
+
+
+def figures(scores: dict[str, Scores], protocol: Protocol) -> dict[str, Any]:
+    """What the JSON says: rates in percent, a number where the protocol has one group of probes, else one each."""
+    single = len(protocol.probes) == 1
+
+    def grouped(values: dict[str, Any]) -> Any:  # noqa: ANN401
+        return next(iter(values.values())) if single else values
+
+    result = {
+        name: grouped({group: float(getattr(score, field)) for group, score in scores.items()})
+        for name, field in MEASURES.items()
+    }
+    for name in ("probes", "unmatched"):
+        result[name] = grouped({group: getattr(score, name) for group, score in scores.items()})
+    cells = {
+        group: {
+            "probe_views": list(score.probe_views),
+            "gallery_views": list(score.gallery_views),
+            "rank1": score.cells.tolist(),
+        }
+        for group, score in scores.items()
+        if score.cells is not None
+    }
+    return result | ({"cells": cells} if cells else {})
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What `meshgait.evaluation.curves` asks for."""
+
+    embeddings: np.ndarray
+    distance: str
+    selection: Selection
+
+    def task(self) -> Selection:
+        return self.selection
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Options that do not go together."""
+    own = arguments.protocol == "csv"
+    if own and not arguments.csv:
+        raise ConfigError(
+            "--protocol csv needs the file: --csv FILE with the columns subject, condition, view, role"
+        )
+    for name in ("csv", "exclude", "scoring"):
+        if getattr(arguments, name) and not own:
+            raise ConfigError(f"--{name} is for --protocol csv; leave it out or name that protocol")
+    if own and (arguments.partition or arguments.test_only):
+        raise ConfigError("--protocol csv says by itself what is tested; leave out --partition and --test-only")
+    if not own:
+        hidden = get_protocol(arguments.protocol).scoring == "hidden"
+        if arguments.submission and not hidden:
+            raise ConfigError("--submission is for --protocol grew; the others are scored here: leave it out")
+    if not 0 <= arguments.held_out < 1:
+        raise ConfigError(f"--held-out is {arguments.held_out}; it must be at least 0 and below 1")
+
+
+def _task(given: Embeddings, protocol: Protocol, rules: Rules | None, arguments: argparse.Namespace) -> Selection:
+    """Gallery and probes among what was embedded."""
+    walks = [Walk(*row) for row in zip(given.labels, given.types, given.views, strict=True)]
+    if rules:
+        return rules.select(walks, arguments.exclude or "none", arguments.scoring or "pooled")
+    partition = Partition.read(arguments.partition) if arguments.partition else None
+    tested = np.ones(len(walks), bool) if given.training is None else ~given.training
+    if partition:
+        tested &= np.isin(given.labels, list(given.spelled(partition.test | {"probe"})))
+    elif arguments.test_only:
+        tested &= split(walks, protocol).test
+    if not tested.any():
+        raise DataError(
+            f"{given.source} has no test sequence; compare its labels with the partition, or its split"
+        )
+    listed = given.probe_set or (partition.probes if partition else frozenset())
+    if protocol.listed_probes and not listed:
+        raise DataError(
+            f"protocol {protocol.name} lists its probes: add probe_set (strings id-type-view) to {given.source} "
+            "or give --partition JSON with PROBE_SET"
+        )
+    probes = given.spelled(listed) if protocol.listed_probes else frozenset()
+    if protocol.listed_probes and not probes:
+        raise DataError(
+            f"{given.source}: no sequence is among the {len(listed)} of probe_set (such as {min(listed)}); they "
+            "must be spelled label-type-view"
+        )
+    if len(probes) < len(listed) and protocol.listed_probes:
+        _note(f"{len(listed) - len(probes)} of the {len(listed)} listed probes were not embedded")
+    # every sequence that is left is tested, whatever the benchmark trains on; and who lacks a gallery sequence
+    # counts as the protocol's scoring has it
+    kept = np.flatnonzero(tested)
+    everybody = Partition(frozenset(), frozenset(given.labels[kept].tolist()), probes, given.source)
+    chosen = select([walks[row] for row in kept], replace(protocol, complete=False), everybody)
+    _warn(given, protocol, chosen, tested)
+    return _spread(chosen, kept, len(walks))
+
+
+def _spread(chosen: Selection, kept: np.ndarray, total: int) -> Selection:
+    """A selection among some sequences as one among all; the others are neither gallery nor probe."""
+
+    def over(column: np.ndarray) -> np.ndarray:
+        whole = np.zeros(total, column.dtype)
+        whole[kept] = column
+        return whole
+
+    return chosen._replace(
+        labels=over(chosen.labels),
+        views=over(chosen.views),
+        gallery=over(chosen.gallery),
+        probes={name: over(mask) for name, mask in chosen.probes.items()},
+    )
+
+
+def _warn(given: Embeddings, protocol: Protocol, chosen: Selection, tested: np.ndarray) -> None:
+    """Say what may make the figures other than those of the benchmark."""
+    if left := int((~tested).sum()):
+        _note(f"{left} of {len(tested)} sequences are not of the test set and left out")
+    subjects = set(np.unique(given.labels[tested]).tolist())
+    trained = {name for name in subjects if name.isdecimal() and int(name) in (protocol.train_subjects or ())}
+    if trained and trained != subjects:
+        _note(
+            f"{len(trained)} of {len(subjects)} subjects are those that {protocol.name} trains on, and are scored "
+            "like all others; leave them out with --test-only"
+        )
+    if protocol.scoring != "hidden":
+        mates = set(chosen.labels[chosen.gallery].tolist())
+        for name, mask in chosen.probes.items():
+            if lone := set(chosen.labels[mask].tolist()) - mates:
+                counted = "count as errors" if chosen.scoring == "cells" else "are left out of the rates"
+                _note(f"probes {name}: {len(lone)} subjects have no gallery sequence and {counted}")
+
+
+def _verification(record: _Record, condition: str, seed: int) -> dict[str, Any]:
+    found = verification(record, condition, seed=seed)
+    accepted = {f"{far:g}": 100 - float(found.rates.fnmr_at(far)) for far in FAR}
+    bands = {f"{far:g}": (100 - found.fnmr_interval(far)[::-1]).tolist() for far in FAR}
+    return {
+        "eer": found.rates.eer,
+        "eer_interval": found.eer_interval.tolist(),
+        "tar_at_far": accepted,
+        "tar_at_far_interval": bands,
+        "mated": found.mated,
+        "nonmated": found.nonmated,
+        "subjects": found.subjects,
+    }
+
+
+def _open_set(
+    record: _Record, condition: str, subjects: tuple[str, ...], held_out: float, seed: int
+) -> dict[str, Any]:
+    found = open_set(record, condition, FPIR, held_out, seed=seed)
+    keys = [f"{rate:g}" for rate in FPIR]
+    return {
+        "fnir_at_fpir": dict(zip(keys, found.fnir.tolist(), strict=True)),
+        "fnir_at_fpir_interval": dict(zip(keys, found.band.T.tolist(), strict=True)),
+        "mated": found.mated,
+        "nonmated": found.nonmated,
+        "held_out": [subjects[label] for label in found.held_out],
+        "seed": seed,
+    }
+
+
+def _submit(given: Embeddings, task: Selection, arguments: argparse.Namespace) -> None:
+    """GREW's probes lie under `probe/03/VIDEO`: the video is their view."""
+    probes = np.flatnonzero(np.logical_or.reduce(list(task.probes.values())))
+    found = nearest_rows(given.vectors, probes, np.flatnonzero(task.gallery), arguments.metric)
+    write_submission(arguments.submission, given.views[probes], given.labels[found])
+    print(f"{arguments.submission}: {len(probes)} probes, the {found.shape[1]} nearest of each")
+
+
+def _print(scores: dict[str, Scores], result: dict[str, Any]) -> None:
+    console = Console(width=None if Console().is_terminal else 120)
+    table = Table(title=f"protocol {result['protocol']}, {result['metric']} (%)", title_justify="left")
+    table.add_column("probes")
+    for name in MEASURES:
+        table.add_column(name, justify="right")
+    for group, score in scores.items():
+        table.add_row(group, *(f"{getattr(score, field):.2f}" for field in MEASURES.values()))
+    console.print(table)
+    for name, found in result.get("verification", {}).items():
+        low, high = found["eer_interval"]
+        rates = ", ".join(f"TAR {rate:.2f} at FAR {far}" for far, rate in found["tar_at_far"].items())
+        console.print(f"{name}: EER {found['eer']:.2f} ({low:.2f} to {high:.2f}), {rates} (%)")
+    for name, found in result.get("open_set", {}).items():
+        rates = (
+            f"FNIR {rate:.2f} ({'{:.2f} to {:.2f}'.format(*found['fnir_at_fpir_interval'][fpir])}) at FPIR {fpir}"
+            for fpir, rate in found["fnir_at_fpir"].items()
+        )
+        console.print(f"{name}: {', '.join(rates)} (%), {len(found['held_out'])} subjects held out")
+
+
+def _write(path: Path, result: dict[str, Any]) -> None:
+    temporary = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(_plain(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror or error}); free its place") from error
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """JSON knows no NaN: what could not be measured is null."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _note(text: str) -> None:
+    print(f"meshgait: note: {text}", file=sys.stderr)
