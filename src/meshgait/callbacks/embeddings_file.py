@@ -19,9 +19,9 @@ from meshgait.evaluation.embeddings import Embeddings
 class EmbeddingsFile(BasePredictionWriter):
     """Write what a prediction gave when it is whole.
 
-    The file is what `meshgait score` reads (`meshgait.evaluation.embeddings`), in the store's order; ``split``
-    tells the sequences of the protocol's training subjects. The shares of several devices are gathered by the first,
-    which alone writes.
+    The file is what `meshgait score` reads (`meshgait.evaluation.embeddings`), in the order of the store; its
+    ``split`` tells the sequences of the protocol's training subjects. The shares of several devices are gathered
+    by the first, which alone writes.
     """
 
     def __init__(self) -> None:
