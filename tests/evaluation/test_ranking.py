@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from meshgait.evaluation import ranking as ranking_module
 from meshgait.evaluation.distances import pairwise
 from meshgait.evaluation.ranking import Side, error_breakdown, rank, subject_distances
 
@@ -91,3 +92,45 @@ def test_error_breakdown():
     }
     assert error_breakdown(wrong[:0], {"body": body}) == {"wrong": 0, "same body": 0, "other": 0}
     assert error_breakdown(wrong, {}) == {"wrong": 5, "other": 5}
+
+
+def _by_sorting(distances, match, removed, order):
+    """first, AP, INP, matches of each probe; the whole gallery is put in order, the earlier first where equal."""
+    by_order = np.argsort(order)
+    values = np.where(removed, np.inf, distances)[:, by_order]
+    sorted_columns = by_order[np.argsort(values, axis=1, kind="stable")]
+    hits = np.take_along_axis(match & ~removed, sorted_columns, axis=1)
+    found = []
+    for row in hits:
+        places = np.flatnonzero(row) + 1
+        if not len(places):
+            found.append((len(row) + 1, 0, 0, 0))
+            continue
+        precision = np.arange(1, len(places) + 1) / places
+        found.append((places[0], precision.mean(), len(places) / places[-1], len(places)))
+    return np.array(found).T
+
+
+@pytest.mark.parametrize("counted", [0, 10**9])  # matches one by one, or the whole row sorted
+@pytest.mark.parametrize("levels", [1, 4, 10**6])  # all equal, many ties, hardly any
+@pytest.mark.parametrize("reordered", [False, True])
+def test_counting_equals_sorting(monkeypatch, counted, levels, reordered):
+    monkeypatch.setattr(ranking_module, "COUNTED", counted)
+    gallery, rng = 40, np.random.default_rng(levels)
+    distances = (rng.integers(levels, size=(25, gallery)) / levels).astype(np.float32)
+    match = rng.random((25, gallery)) < 3 / gallery
+    removed = rng.random((25, gallery)) < 0.2
+    order = rng.permutation(gallery) if reordered else np.arange(gallery)
+    ranking = rank(*map(torch.from_numpy, (distances, match, removed)), order if reordered else None)
+    expected = _by_sorting(distances, match, removed, order)
+    for found, wanted in zip((ranking.first, ranking.ap, ranking.inp, ranking.matches), expected, strict=True):
+        np.testing.assert_allclose(found, wanted)
+    assert (expected[3] > 1).sum() > 5
+    plain = rank(*map(torch.from_numpy, (distances, match & ~removed)))
+    np.testing.assert_array_equal(plain.nearest, distances.argmin(1))
+
+
+def test_infinite_distances_of_matches_still_count():
+    distances = torch.tensor([[0.0, torch.inf, torch.inf]])
+    ranking = rank(distances, torch.tensor([[False, True, False]]))
+    assert (ranking.matches.item(), ranking.first.item(), ranking.inp.item()) == (1, 2, 0.5)

@@ -1,4 +1,4 @@
-"""`meshgait score`: the reference figures of another implementation, files of every form, what is wrong with files."""
+"""`meshgait score`: the figures of another implementation, files of every form, what is wrong with files."""
 
 import json
 import re

@@ -22,7 +22,8 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from meshgait.errors import DataError, OutputError
+from meshgait.errors import DataError
+from meshgait.evaluation.files import whole_file
 
 COLUMNS = ("labels", "types", "views")
 EXTRA = ("probe_set", "split")
@@ -99,22 +100,14 @@ class Embeddings:
         Raises:
             OutputError: the place cannot be written.
         """
-        path = Path(path)
         arrays: dict[str, np.ndarray] = {"embeddings": rearrange(self.vectors, "n s d -> n d s").numpy()}
         arrays |= {name: np.asarray(getattr(self, name), str) for name in COLUMNS}
         if self.probe_set:
             arrays["probe_set"] = np.array(sorted(self.probe_set))
         if self.training is not None:
             arrays["split"] = np.where(self.training, "train", "test")
-        temporary = path.with_name(path.name + ".partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:  # np.savez would append a suffix to a name
-                np.savez(file, **arrays)
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise OutputError(f"{path} cannot be written ({error.strerror or error}); free its place") from error
+        with whole_file(path) as temporary, temporary.open("wb") as file:  # np.savez would append to a name
+            np.savez(file, **arrays)
 
     def spelled(self, names: frozenset[str]) -> frozenset[str]:
         """Those of ``names`` (labels, or "label-type-view") that occur here, as they are spelled here."""

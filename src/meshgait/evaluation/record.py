@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from meshgait.errors import DataError, OutputError
+from meshgait.errors import DataError
+from meshgait.evaluation.files import whole_file
 from meshgait.evaluation.scoring import Task
 
 COLUMNS = ("labels", "views", "conditions", "sequences", "gallery")
@@ -62,21 +63,12 @@ class EvaluationRecord:
         Raises:
             OutputError: the file cannot be written.
         """
-        path = Path(path)
         arrays = {name: np.asarray(getattr(self, name)) for name in ("embeddings", *COLUMNS)}
         arrays |= {name: np.asarray(getattr(self, name), str) for name in (*NAMES, *WORDS)}
         arrays |= {PROBES + name: np.asarray(mask) for name, mask in self.probes.items()}
         arrays["embeddings"] = arrays["embeddings"].astype(np.float16)
-        temporary = path.with_name(path.name + ".partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:  # np.savez would append a suffix to a name
-                np.savez(file, **arrays)
-            temporary.replace(path)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {path} ({error.strerror or error}); free the place it lies in"
-            ) from error
+        with whole_file(path) as temporary, temporary.open("wb") as file:  # np.savez would append to a name
+            np.savez(file, **arrays)
 
     @classmethod
     def read(cls, path: Path | str) -> EvaluationRecord:

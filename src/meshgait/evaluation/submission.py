@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshgait.errors import DataError, OutputError
+from meshgait.errors import DataError
 from meshgait.evaluation.distances import Comparison, Distance
+from meshgait.evaluation.files import whole_file
 from meshgait.evaluation.parallel import over_blocks
 from meshgait.evaluation.scoring import ROWS, require_finite
 from meshgait.progress import track
@@ -53,15 +54,8 @@ def write_submission(path: Path, videos: np.ndarray, found: np.ndarray) -> None:
     Raises:
         OutputError: the place cannot be written.
     """
-    temporary = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["videoId", *(f"rank{place}" for place in range(1, found.shape[1] + 1))])
-            for video, subjects in zip(videos, found, strict=True):
-                writer.writerow([video, *(int(name) if name.isdecimal() else name for name in subjects)])
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written ({error.strerror or error}); free its place") from error
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["videoId", *(f"rank{place}" for place in range(1, found.shape[1] + 1))])
+        for video, subjects in zip(videos, found, strict=True):
+            writer.writerow([video, *(int(name) if name.isdecimal() else name for name in subjects)])

@@ -16,9 +16,10 @@ from rich.table import Table
 from meshgait.data.partitions import Partition
 from meshgait.data.protocols import PROTOCOLS, Protocol, Selection, Walk, get_protocol, select, split
 from meshgait.data.rules import Rules
-from meshgait.errors import ConfigError, DataError, OutputError
+from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.curves import verification
 from meshgait.evaluation.embeddings import Embeddings
+from meshgait.evaluation.files import whole_file
 from meshgait.evaluation.openset import HELD_OUT, open_set
 from meshgait.evaluation.scoring import Scores, evaluate
 from meshgait.evaluation.submission import nearest_rows, write_submission
@@ -291,13 +292,8 @@ def _print(scores: dict[str, Scores], result: dict[str, Any]) -> None:
 
 
 def _write(path: Path, result: dict[str, Any]) -> None:
-    temporary = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary:
         temporary.write_text(json.dumps(_plain(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror or error}); free its place") from error
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
