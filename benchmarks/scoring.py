@@ -3,8 +3,8 @@
     python benchmarks/scoring.py --json scoring.json
 
 Random embeddings of 16 strips of 256 channels, in sizes of CASIA-B (5,500 sequences, cells of 11 x 11 views, with
-rank-5, mAP and mINP), Gait3D (1,000 probes, 5,369 gallery sequences, with mAP and mINP) and OUMVLP (5,153 subjects;
-4 of its 196 view pairs). Timed in turn: the products alone (float32, strip by strip for the Euclidean metric, all
+rank-5, mAP and mINP), Gait3D (1,000 probes, 5,369 gallery sequences, with mAP and mINP) and OUMVLP (5,153
+subjects; 4 of its 196 view pairs). Timed in turn: the products alone (float32, strip by strip for the Euclidean metric, all
 strips at once for the cosine, into memory that is there already, a whole condition or view pair at a time), and
 `meshgait.evaluation.scoring.evaluate`, which `meshgait score` calls, with everything from the file's array
 (N, dim, strips) on. Printed are medians and, as the ratio, the median of each round's ratio.
@@ -67,8 +67,8 @@ def main() -> None:
     command = [sys.executable, __file__, "--memory"]
     used = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
     print(
-        "OUMVLP's {sequences} sequences, float16: {embeddings:.2f} GiB of embeddings, {beside:.2f} GiB beside them "
-        "at most (the interpreter with them)".format(**used)
+        "OUMVLP's {sequences} sequences, float16: {embeddings:.2f} GiB of embeddings, {beside:.2f} GiB beside "
+        "them at most (the interpreter with them)".format(**used)
     )
     if arguments.json:
         arguments.json.write_text(json.dumps({"times": times, "memory": used}, indent=1) + "\n")

@@ -323,7 +323,7 @@ BASE = make(["075", "080"], CASIA, ["000", "090"])
         ({"types": None}, "lacks types"),
         ({"labels": BASE["labels"][:-1]}, "labels are \\(39,\\), but there are 40 embeddings"),
         ({"embeddings": BASE["embeddings"][None]}, "\\(N, dim, strips\\) or \\(N, dim\\)"),
-        ({"embeddings": BASE["embeddings"].astype(int)}, "must be floats"),
+        ({"embeddings": BASE["embeddings"].astype(int)}, "must be float16, float32 or float64"),
         (
             {"embeddings": np.where(np.arange(40)[:, None, None] == 7, np.nan, BASE["embeddings"])},
             "1 sequences are not",

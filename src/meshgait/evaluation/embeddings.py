@@ -26,6 +26,7 @@ from meshgait.errors import DataError
 from meshgait.evaluation.files import whole_file
 
 COLUMNS = ("labels", "types", "views")
+FLOATS = (np.float16, np.float32, np.float64)
 EXTRA = ("probe_set", "split")
 FORM = "embeddings (N, dim, strips) or (N, dim), labels, types, views (N,)"
 
@@ -66,9 +67,9 @@ class Embeddings:
                 f"write {FORM}"
             )
         embeddings = arrays["embeddings"]
-        if embeddings.dtype.kind != "f" or embeddings.ndim not in (2, 3) or 0 in embeddings.shape:
+        if embeddings.dtype not in FLOATS or embeddings.ndim not in (2, 3) or 0 in embeddings.shape:
             raise DataError(
-                f"{path}: embeddings are {embeddings.dtype} {embeddings.shape}; they must be floats, "
+                f"{path}: embeddings are {embeddings.dtype} {embeddings.shape}; they must be float16, float32 or float64, "
                 "(N, dim, strips) or (N, dim)"
             )
         columns = {name: _words(arrays[name], f"{path}: {name}") for name in arrays if name in COLUMNS + EXTRA}
