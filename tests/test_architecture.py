@@ -36,8 +36,8 @@ ALLOWED = {
     "sweeps": {"viz"},
     "report": {"evaluation", "progress", "viz"},
     "tools": {
-        "body", "callbacks.output", "configured", "data", "evaluation", "inspection", "models", "profiling",
-        "report", "stages", "sweeps", "viz", "walkers",
+        "body", "callbacks.output", "configured", "data", "evaluation", "inspection", "memory", "models",
+        "profiling", "report", "stages", "sweeps", "viz", "walkers",
     },
     "configured": {"stages"},
     "profiling": {"models", "stages"},

@@ -69,8 +69,8 @@ class Embeddings:
         embeddings = arrays["embeddings"]
         if embeddings.dtype not in FLOATS or embeddings.ndim not in (2, 3) or 0 in embeddings.shape:
             raise DataError(
-                f"{path}: embeddings are {embeddings.dtype} {embeddings.shape}; they must be float16, float32 or float64, "
-                "(N, dim, strips) or (N, dim)"
+                f"{path}: embeddings are {embeddings.dtype} {embeddings.shape}; they must be float16, float32 or "
+                "float64, (N, dim, strips) or (N, dim)"
             )
         columns = {name: _words(arrays[name], f"{path}: {name}") for name in arrays if name in COLUMNS + EXTRA}
         for name in (*COLUMNS, "split"):
