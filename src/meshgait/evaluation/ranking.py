@@ -84,15 +84,15 @@ def rank(
 
 def _nearer(values: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How many of a row's values (P, G) are below, and at or below, each of its own (P, M), which rise."""
+    if COUNTED * own.shape[1] >= values.shape[1]:
+        ordered, wanted = torch.from_numpy(np.sort(values, axis=1)), torch.from_numpy(own)
+        below, through = (torch.searchsorted(ordered, wanted, side=side).numpy() for side in ("left", "right"))
+        return below, through
+    # a pass for each is faster than putting all in order
     below, through = np.empty(own.shape, np.int64), np.empty(own.shape, np.int64)
-    few = COUNTED * own.shape[1] < values.shape[1]
     for row, (every, wanted) in enumerate(zip(values, own, strict=True)):
-        if few:  # a pass for each is faster than putting all in order
-            below[row] = [np.count_nonzero(every < value) for value in wanted]
-            through[row] = [np.count_nonzero(every <= value) for value in wanted]
-        else:
-            ordered = np.sort(every)
-            below[row], through[row] = (np.searchsorted(ordered, wanted, side) for side in ("left", "right"))
+        below[row] = [np.count_nonzero(every < value) for value in wanted]
+        through[row] = [np.count_nonzero(every <= value) for value in wanted]
     return below, through
 
 
