@@ -7,8 +7,8 @@ rank-5, mAP and mINP), Gait3D (1,000 probes, 5,369 gallery sequences, with mAP a
 subjects; 4 of its 196 view pairs). Timed in turn: the products alone (float32, strip by strip for the Euclidean
 metric, all strips at once for the cosine, into memory that is there already, a condition or view pair at a time),
 and `meshgait.evaluation.scoring.evaluate`, which `meshgait score` calls, with everything from the file's array
-(N, dim, strips) on. Printed are medians and, as the ratio, the median of each round's ratio, of wall time and of processor
-time.
+(N, dim, strips) on. Printed are medians and, as the ratio, the median of each round's ratio, of wall time and of
+processor time.
 
 The memory is that of a process of its own which scores random float16 embeddings of all 5,153 x 14 x 2 sequences;
 it takes the probes of a few blocks alone, since it does not depend on how many there are.
@@ -63,8 +63,11 @@ def main() -> None:
             torch.set_num_threads(threads)
             times.append({"size": size, "threads": threads, "metric": metric})
             times[-1] |= measure(embeddings, task, metric, arguments.repeats)
-            print("{size:9} {threads} threads {metric:9} products {products:6.2f} s, scoring {scoring:6.2f} s, "
-                  "ratio {ratio:.2f}, of processor time {processor_ratio:.2f}".format(**times[-1]), flush=True)  # fmt: skip
+            print(
+                "{size:9} {threads} threads {metric:9} products {products:6.2f} s, scoring {scoring:6.2f} s, "
+                "ratio {ratio:.2f}, of processor time {processor_ratio:.2f}".format(**times[-1]),
+                flush=True,
+            )
     command = [sys.executable, __file__, "--memory"]
     used = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
     print(
