@@ -40,7 +40,7 @@ TOOLS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status (0 well, 2 an error the user can mend)."""
+    """Run the command line; returns the exit status (0 well, 2 an error the user can mend, 143 told to stop)."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         if _is_training(argv):
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _tool(argv)
     except MeshGaitError as error:
         print(f"meshgait: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return error.status
     except KeyboardInterrupt:
         print(
             "meshgait: interrupted; what was written so far is whole, repeat the command to go on", file=sys.stderr

@@ -6,8 +6,10 @@ from __future__ import annotations
 class MeshGaitError(Exception):
     """Base of every error that the user's input or set-up caused.
 
-    The command line prints the message alone, on one line, and exits with status 2.
+    The command line prints the message alone, on one line, and exits with ``status``.
     """
+
+    status = 2
 
 
 class DataError(MeshGaitError):
@@ -32,3 +34,13 @@ class ConfigError(MeshGaitError):
 
 class OutputError(MeshGaitError):
     """The place to write to cannot be written."""
+
+
+class TrainingError(MeshGaitError):
+    """A training has come to numbers that are not finite."""
+
+
+class StoppedError(MeshGaitError):
+    """A training was told to stop and has saved what it had learnt."""
+
+    status = 143  # what a shell says of a command that ended by SIGTERM

@@ -19,20 +19,24 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from meshgait.callbacks.checkpoints import WholeCheckpoints, last_checkpoint, last_path
+from meshgait.callbacks.checkpoints import LastCheckpoint, WholeCheckpoints, last_path, previous_path, put_aside
+from meshgait.callbacks.collapse import CollapseAlarm
 from meshgait.callbacks.embeddings_file import EmbeddingsFile
 from meshgait.callbacks.evaluate import RetrievalEvaluation
 from meshgait.callbacks.evaluation_file import EvaluationFile
+from meshgait.callbacks.guard import FiniteGuard
 from meshgait.callbacks.history import HistoryFile
 from meshgait.callbacks.metrics_file import MetricsFile, provenance
-from meshgait.callbacks.output import write_whole
+from meshgait.callbacks.output import warn, write_whole
 from meshgait.callbacks.panels import HeatmapPanels
 from meshgait.callbacks.progress import progress_callback
+from meshgait.callbacks.random_state import RandomState
 from meshgait.callbacks.recognition import RecognitionPictures
+from meshgait.callbacks.stopping import StopOnSignal
 from meshgait.callbacks.tracking import RunIdentity, WandbRun, run_id_of
 from meshgait.callbacks.walk import WalkAnimation
 from meshgait.data.datamodule import SilhouetteDataModule
-from meshgait.errors import ConfigError, MeshGaitError, OutputError
+from meshgait.errors import ConfigError, DataError, MeshGaitError, OutputError
 from meshgait.stages.base import read_checkpoint
 
 QUIET = (
@@ -44,6 +48,7 @@ QUIET = (
     ".*Checkpoint directory .* exists and is not empty",  # a resumed one
     ".*in eval mode at the start of training",  # parts that are kept frozen
     ".*The dirpath has changed from",  # evaluation in another run folder
+    ".*resuming from a checkpoint that ended before the epoch ended",  # our samplers go on with the next batch
 )
 """Warnings of libraries that tell a user nothing to act on."""
 
@@ -79,6 +84,9 @@ class MeshGaitCLI(LightningCLI):
         parser.add_argument(
             "--pictures", default=1, type=int, help="draw after every so many validations (0: no pictures)"
         )
+        parser.add_argument(
+            "--checkpoint_every", default=0, type=int, help="steps between checkpoints within an epoch (0: none)"
+        )
         parser.add_argument("--threads", default=0, type=int, help="CPU threads of torch; 0 leaves its default")
         parser.link_arguments("data.num_subjects", "model.init_args.num_subjects", apply_on="instantiate")
 
@@ -100,10 +108,10 @@ class MeshGaitCLI(LightningCLI):
             torch.set_num_threads(threads)
         if self._get(self.config, "wandb") not in ("offline", "online", "disabled"):
             raise ConfigError(f"--wandb is {self._get(self.config, 'wandb')!r}; use offline, online or disabled")
-        if self._get(self.config, "pictures") < 0:
-            raise ConfigError(
-                f"--pictures is {self._get(self.config, 'pictures')}; 0 draws none, 1 at each validation"
-            )
+        for name, meaning in (("pictures", "draws none, 1 at"), ("checkpoint_every", "writes none within")):
+            if self._get(self.config, name) < 0:
+                what = "validation" if name == "pictures" else "epoch"
+                raise ConfigError(f"--{name} is {self._get(self.config, name)}; 0 {meaning} each {what}")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
         """Trainer with the run folder's logger and our callbacks, unless the configuration names others."""
@@ -118,13 +126,16 @@ class MeshGaitCLI(LightningCLI):
             ) from error
         kwargs.setdefault("default_root_dir", str(root))
         fits, run_id = self.subcommand == "fit", run_id_of(self._resumed_from(root))
+        every = self._get(self.config, "checkpoint_every")
         if settings.get("logger") is None:
             mode, project = self._get(self.config, "wandb"), self._get(self.config, "project")
             wanted = mode != "disabled" and self.subcommand != "predict"
             kwargs["logger"] = WandbRun(root, mode, project, run_id) if wanted else False
         given = list(settings.get("callbacks") or [])
-        own = default_callbacks(root, self.datamodule, self._get(self.config, "pictures"))
-        own += [HistoryFile(), LearningRateMonitor("step"), RunIdentity(run_id)] if fits else []
+        own = default_callbacks(root, self.datamodule, self._get(self.config, "pictures"), every)
+        if fits:
+            own += [HistoryFile(), LearningRateMonitor("step"), RunIdentity(run_id), RandomState()]
+            own += [FiniteGuard(), CollapseAlarm(), StopOnSignal()]
         kwargs["callbacks"] = given + [c for c in own if type(c) not in map(type, given)]
         plugins = list(settings.get("plugins") or [])
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
@@ -146,21 +157,45 @@ class MeshGaitCLI(LightningCLI):
         """The checkpoint that a fit goes on from; other verbs make runs of their own."""
         if self.subcommand != "fit":
             return None
-        if self._get(self.config, "ckpt_path") == "last" and last_path(root).is_file():
-            return read_checkpoint(last_path(root))
+        if self._get(self.config, "ckpt_path") == "last" and (found := newest_checkpoint(root)):
+            self.config_init[self.subcommand]["ckpt_path"] = str(found[0])  # Lightning would take the last one
+            return found[1]
         return self._resumed
 
 
-def default_callbacks(root: Path, data: LightningDataModule, pictures: int) -> list[Callback]:
+def newest_checkpoint(root: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Path and content of the last checkpoint of a run; of the one before, with a warning, if it is damaged.
+
+    Raises:
+        DataError: neither can be read.
+    """
+    last, previous = last_path(root), previous_path(root)
+    if not last.exists() and not previous.exists():
+        return None
+    try:
+        return last, read_checkpoint(last)
+    except DataError as error:
+        if not previous.exists():
+            raise
+        content = read_checkpoint(previous)
+        warn(
+            f"{error}: the training goes on from {previous}, the checkpoint before (step {content['global_step']})"
+        )
+        put_aside(last)
+        return previous, content
+
+
+def default_callbacks(root: Path, data: LightningDataModule, pictures: int, every: int = 0) -> list[Callback]:
     """Callbacks of every run: progress, checkpoint of each epoch, evaluation, figures, embeddings, pictures.
 
     Args:
         root: run folder.
         data: what is learnt from.
         pictures: draw after every so many validations (0: never).
+        every: steps between checkpoints within an epoch (0: none).
     """
     recognises = isinstance(data, SilhouetteDataModule)
-    callbacks: list[Callback] = [progress_callback(), last_checkpoint(root), MetricsFile()]
+    callbacks: list[Callback] = [progress_callback(), LastCheckpoint(root, every), MetricsFile()]
     if recognises:
         callbacks += [RetrievalEvaluation(), EvaluationFile(), EmbeddingsFile()]
     if pictures:

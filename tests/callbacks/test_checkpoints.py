@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from meshgait.callbacks.checkpoints import WholeCheckpoints, last_checkpoint, last_path
+from meshgait.callbacks.checkpoints import WholeCheckpoints, LastCheckpoint, last_path
 from meshgait.errors import OutputError
 
 
@@ -28,5 +28,5 @@ def test_on_a_full_disk_the_checkpoint_before_stays_and_the_reason_is_told(tmp_p
 
 
 def test_a_run_has_one_checkpoint_where_it_is_looked_for(tmp_path):
-    callback = last_checkpoint(tmp_path)
+    callback = LastCheckpoint(tmp_path)
     assert callback.format_checkpoint_name({}) == str(last_path(tmp_path))

@@ -31,7 +31,7 @@ def module(tiny_size):
 def fit(callback, trainer, module, epochs=1):
     callback.on_fit_start(trainer, module)
     for _ in range(epochs):
-        callback.on_train_epoch_start(trainer, module)
+        callback.on_train_start(trainer, module)
     callback.on_fit_end(trainer, module)
     path = trainer.default_root_dir + "/metrics.json"
     try:
@@ -96,7 +96,7 @@ def test_seconds_of_a_resumed_run_add_up(trainer, module, monkeypatch):
     second = MetricsFile()
     second.on_fit_start(trainer, module)
     second.load_state_dict(state)
-    second.on_train_epoch_start(trainer, module)
+    second.on_train_start(trainer, module)
     clock.now += 3
     second.on_fit_end(trainer, module)
     with open(trainer.default_root_dir + "/metrics.json") as file:

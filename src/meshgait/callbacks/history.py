@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers.logger import Logger
@@ -50,16 +52,35 @@ class HistoryLines(Logger):
         self._waiting += json.dumps(line).encode() + b"\n"
         self._write()
 
+    @property
+    def size(self) -> int | None:
+        """Bytes in the file; None as long as nothing was written."""
+        return self._size
+
     @rank_zero_only
-    def rewind(self, step: int) -> None:
-        """Drop what was logged at ``step`` or later: a fit that goes on from there logs it again."""
+    def rewind(self, step: int, size: int | None = None) -> None:
+        """Drop what was logged at ``step`` or later: a fit that goes on from there logs it again.
+
+        Args:
+            step: of the checkpoint.
+            size: bytes of the file when the checkpoint was written; what a validation logs behind it bears the
+                step before.
+        """
         kept = b""
         with best_effort(self.path.parent, FILE):
-            for line in self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else ():
+            text = self.path.read_bytes()[:size] if self.path.exists() else b""
+            for line in text.splitlines(keepends=True):
                 kept += line if _step(line) < step else b""
             self.path.write_bytes(b"")
         self._size, self._waiting = 0, kept
         self._write()
+
+    @rank_zero_only
+    def sync(self) -> None:
+        """Wait until the lines outlive a loss of power, as the checkpoint does that is about to be written."""
+        if self._size:
+            with best_effort(self.path.parent, FILE), self.path.open("rb") as file:
+                os.fsync(file.fileno())
 
     def _write(self) -> None:
         with best_effort(self.path.parent, FILE):
@@ -89,6 +110,17 @@ class HistoryFile(Callback):
 
     def __init__(self) -> None:
         self.lines: HistoryLines | None = None
+        self._kept: int | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Bytes of the file, so that what is logged from now on can be told from what was."""
+        if self.lines is not None:
+            self.lines.sync()
+        return {"size": None if self.lines is None else self.lines.size}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Note how much of the file belongs to the checkpoint."""
+        self._kept = state_dict["size"]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Put the logger beside the others."""
@@ -99,4 +131,11 @@ class HistoryFile(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Drop what an earlier fit logged beyond the checkpoint; without a checkpoint, everything."""
         if self.lines is not None:
-            self.lines.rewind(trainer.global_step)
+            self.lines.rewind(trainer.global_step, self._kept)
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:  # noqa: ANN401
+        """Let figures bear the number of steps done, in all loggers.
+
+        Lightning counts one too many where it goes on behind a validation in the midst of an epoch.
+        """
+        trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step

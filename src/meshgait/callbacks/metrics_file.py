@@ -42,7 +42,7 @@ class MetricsFile(Callback):
         """Start the clock."""
         self._begun, self._trained = time.monotonic(), False
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note that there was something left to train."""
         self._trained = True
 

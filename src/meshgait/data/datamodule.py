@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from lightning import LightningDataModule
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from torch.utils.data import DataLoader, Subset
@@ -48,6 +50,10 @@ class _StoreDataModule(LightningDataModule):
         """The packed store, opened on first use."""
         return Store(self.path)
 
+    def store_of(self, part: str) -> Store:
+        """Where the sequences of a part of a batch ("identity", "body") come from."""
+        return self.store
+
     @cached_property
     def split(self) -> Split:
         """Masks of the training and of the test sequences."""
@@ -66,6 +72,17 @@ class _StoreDataModule(LightningDataModule):
         trainer = self.trainer
         return {"rank": trainer.global_rank, "world": trainer.world_size} if trainer else {"rank": 0, "world": 1}
 
+    def _position(self) -> tuple[int, int]:
+        """Epoch and how many of its batches are done, in a fit that goes on from a checkpoint.
+
+        Lightning tells the sampler its epoch only after workers have begun to read ahead.
+        """
+        if not self.trainer or self.trainer.state.fn != "fit":
+            return 0, 0
+        loop = self.trainer.fit_loop
+        epochs, batches = loop.epoch_progress.current, loop.epoch_loop.batch_progress.current
+        return epochs.processed, batches.completed if epochs.ready > epochs.processed else 0
+
     def _loader(
         self,
         dataset: SequenceDataset,
@@ -83,7 +100,10 @@ class _StoreDataModule(LightningDataModule):
                 )
             keep |= {"dataset": Subset(dataset, indices[rank::world].tolist()), "batch_size": size}
         else:
+            sampler.set_epoch(*self._position())
             keep |= {"dataset": dataset, "batch_sampler": sampler}
+        # a generator of its own: it would draw from the global one at each epoch, and when a fit is taken up
+        keep |= {"generator": torch.Generator(), "worker_init_fn": _leave_signals_to_the_trainer}
         return DataLoader(num_workers=self.workers, collate_fn=collate, pin_memory=False, **keep)
 
 
@@ -147,6 +167,10 @@ class SilhouetteDataModule(_StoreDataModule):
     def num_subjects(self) -> int:
         """Number of training subjects, the classes of the classifier."""
         return max(self.labels, default=-1) + 1
+
+    def store_of(self, part: str) -> Store:
+        """Where the sequences of a part of a batch ("identity", "body") come from."""
+        return Store(self.body_path) if part == "body" and self.body_path else self.store
 
     @cached_property
     def selection(self) -> Selection:
@@ -235,6 +259,13 @@ class BodyDataModule(_StoreDataModule):
         )
 
     test_dataloader = val_dataloader
+
+
+def _leave_signals_to_the_trainer(_: int) -> None:
+    """SLURM and terminals send a signal to every process; a loader that dies of it takes the trainer along."""
+    for name in ("SIGTERM", "SIGUSR1", "SIGINT"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _require(least: int, **settings: int) -> None:

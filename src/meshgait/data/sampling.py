@@ -63,22 +63,27 @@ class _EpochSampler(Sampler[list[Draw]], ABC):
     """
 
     def __init__(self, batches: int, seed: int, rank: int, world: int) -> None:
-        self.batches, self.seed, self.rank, self.world, self.epoch = batches, seed, rank, world, 0
+        self.batches, self.seed, self.rank, self.world = batches, seed, rank, world
+        self.epoch, self.done = 0, 0
 
     @property
     def sampler(self) -> _EpochSampler:
         """Itself: Lightning calls `set_epoch` only on ``batch_sampler.sampler``."""
         return self
 
-    def set_epoch(self, epoch: int) -> None:
-        """Make the next iteration that of ``epoch``."""
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, done: int | None = None) -> None:
+        """Make the next iteration that of ``epoch``, without the first ``done`` batches.
+
+        Lightning names the epoch alone: it stays where it was taken up, any other begins with its first batch.
+        """
+        if done is not None or epoch != self.epoch:
+            self.epoch, self.done = epoch, done or 0
 
     def __len__(self) -> int:
         return self.batches
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        for number in range(self.batches):
+        for number in range(self.done, self.batches):
             rng = np.random.default_rng((self.seed, self.epoch, number))
             indices = self._indices(rng)
             seeds = rng.integers(2**62, size=len(indices))

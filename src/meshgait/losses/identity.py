@@ -41,6 +41,20 @@ def _distances(strips: Tensor) -> Tensor:
     return (squares[:, :, None] + squares[:, None, :] - 2 * products).clamp(min=1e-12).sqrt()
 
 
+@torch.no_grad()
+def separation(embeddings: Tensor, labels: Tensor) -> Tensor:
+    """Mean distance between sequences of different subjects, over strips; 0 where all are of one.
+
+    Args:
+        embeddings: (B, S, C).
+        labels: (B,) int64.
+    """
+    with torch.autocast(embeddings.device.type, enabled=False):
+        distances = _distances(rearrange(embeddings.float(), "b s c -> s b c"))
+        others = labels[:, None] != labels[None, :]
+        return (distances * others).sum() / (others.sum() * len(distances)).clamp(min=1)
+
+
 def classification(logits: Tensor, labels: Tensor, scale: float = 16.0, smoothing: float = 0.1) -> Tensor:
     """Cross-entropy of scaled cosine logits, label-smoothed, mean over samples and strips (GaitBase, CVPR 2023).
 

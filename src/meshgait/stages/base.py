@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -55,6 +56,7 @@ class Stage(LightningModule):
         self.lr, self.weight_decay, self.optimizer_name, self.warmup = lr, weight_decay, optimizer, warmup
         self.augmentation, self.seed = augmentation, seed
         self.settings: dict[str, Any] = {}
+        self.terms: dict[str, Tensor] = {}  # of the last training step, for those who watch over them
 
     @classmethod
     def restore(cls: type[S], content: dict[str, Any], source: str | Path, **files: str | None) -> S:
@@ -149,7 +151,8 @@ class Stage(LightningModule):
         self.log_dict(figures, prog_bar=prog_bar, sync_dist=True, reduce_fx="max")
 
     def log_terms(self, prefix: str, terms: dict[str, Tensor], batch_size: int) -> None:
-        """Log each loss term by name."""
+        """Log each loss term by name, and keep them."""
+        self.terms = {name: term.detach() for name, term in terms.items()}
         self.log_dict({f"{prefix}/{name}": term for name, term in terms.items()}, batch_size=batch_size)
 
 
@@ -203,6 +206,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"no checkpoint at {path}; train one first (`make finetune`) or correct the path")
     try:
+        with zipfile.ZipFile(path) as file:
+            damaged = file.testzip()  # torch does not look at the checksums
+        if damaged:
+            raise zipfile.BadZipFile(f"checksum of {damaged}")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__

@@ -13,7 +13,7 @@ from meshgait.batch import GaitBatch, GaitOutput, SmplTruth
 from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.body import BodyErrors
-from meshgait.losses.identity import accuracy, classification, triplet
+from meshgait.losses.identity import accuracy, classification, separation, triplet
 from meshgait.models.fusion import FusionKind
 from meshgait.models.meshgait import MeshGait
 from meshgait.models.size import NetworkSize
@@ -215,6 +215,7 @@ class RecogniseStage(Stage):
         }
         loss = self.triplet_weight * terms["triplet"] + self.class_weight * terms["classification"]
         terms["accuracy"] = accuracy(output.logits, identity.labels)
+        terms["distance"] = separation(output.embeddings, identity.labels)
         if with_body:
             body_loss, body_terms, _ = self._supervise(output, identity)
             loss, terms = loss + self.body_weight * body_loss, terms | body_terms

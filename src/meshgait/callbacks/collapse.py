@@ -1,0 +1,59 @@
+"""Says when embeddings collapse: where all walkers lie at one place, triplets have nothing to part them by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from meshgait.callbacks.evaluate import RetrievalEvaluation
+from meshgait.callbacks.output import warn
+from meshgait.evaluation.distances import pairwise
+
+MOST = 256
+"""Sequences of a validation that are compared with each other."""
+
+
+class CollapseAlarm(Callback):
+    """Warns, once, when the mean distance between sequences of different subjects is near zero.
+
+    Args:
+        least: share of the triplet's margin under which a distance is near zero.
+        patience: logged steps in a row at which it must be.
+    """
+
+    def __init__(self, least: float = 0.05, patience: int = 5) -> None:
+        self.least, self.patience, self._times, self._told = least, patience, 0, False
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ANN401
+        """Look at steps that are logged: those wait for their figures anyway."""
+        distance = getattr(pl_module, "terms", {}).get("distance")
+        if distance is None or trainer.global_step % trainer.log_every_n_steps:
+            return
+        self._times = self._times + 1 if float(distance) < self.least * pl_module.margin else 0
+        if self._times >= self.patience:
+            self._tell(trainer, float(distance), f"at {self._times} logged steps in a row")
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at what the validation was scored on."""
+        metric = next((c.metric for c in trainer.callbacks if isinstance(c, RetrievalEvaluation)), None)
+        if metric is None or metric.last is None or not hasattr(pl_module, "margin"):
+            return
+        embeddings, indices = metric.last
+        some = torch.linspace(0, len(indices) - 1, min(MOST, len(indices))).long()
+        labels = torch.as_tensor(trainer.datamodule.selection.labels)[indices[some]]
+        others = (labels[:, None] != labels[None, :]).to(embeddings.device)
+        if others.any():
+            distance = pairwise(embeddings[some], embeddings[some])[others].mean().item()
+            if distance < self.least * pl_module.margin:
+                self._tell(trainer, distance, "in validation")
+
+    def _tell(self, trainer: Trainer, distance: float, when: str) -> None:
+        if not self._told and trainer.is_global_zero:
+            warn(
+                f"embeddings have collapsed: sequences of different subjects are {distance:.2g} apart on average "
+                f"{when}, up to step {trainer.global_step}; lower model.lr, or lengthen model.warmup, then train "
+                "anew"
+            )
+        self._told = True
