@@ -71,6 +71,7 @@ class HistoryLines(Logger):
             text = self.path.read_bytes()[:size] if self.path.exists() else b""
             for line in text.splitlines(keepends=True):
                 kept += line if _step(line) < step else b""
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_bytes(b"")
         self._size, self._waiting = 0, kept
         self._write()

@@ -44,6 +44,7 @@ class _StoreDataModule(LightningDataModule):
         self.rules = Rules.read(protocol) if protocol.endswith(".csv") else None
         self.protocol: Protocol = self.rules.protocol if self.rules else get_protocol(protocol)
         self.partition_path, self.batches, self.workers, self.seed = partition, batches, workers, seed
+        self._taken_up = 0, 0  # epoch and batches done of a fit that goes on
 
     @cached_property
     def store(self) -> Store:
@@ -63,6 +64,7 @@ class _StoreDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Find out what is wrong with the data before anything is computed or written."""
+        self._taken_up = 0, 0
         if stage in ("fit", "validate", "test"):
             self.val_dataloader()
         if stage == "fit":
@@ -72,16 +74,24 @@ class _StoreDataModule(LightningDataModule):
         trainer = self.trainer
         return {"rank": trainer.global_rank, "world": trainer.world_size} if trainer else {"rank": 0, "world": 1}
 
-    def _position(self) -> tuple[int, int]:
-        """Epoch and how many of its batches are done, in a fit that goes on from a checkpoint.
+    def state_dict(self) -> dict[str, int]:
+        """Epoch and how many of its batches are done."""
+        return dict(zip(("epoch", "done"), self._position(), strict=True))
 
-        Lightning tells the sampler its epoch only after workers have begun to read ahead.
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Let the next training batches be those that come behind a checkpoint.
+
+        Lightning restores its own counters, and names the epoch to samplers, only after workers have begun to load.
         """
+        self._taken_up = state_dict["epoch"], state_dict["done"]
+
+    def _position(self) -> tuple[int, int]:
         if not self.trainer or self.trainer.state.fn != "fit":
             return 0, 0
         loop = self.trainer.fit_loop
         epochs, batches = loop.epoch_progress.current, loop.epoch_loop.batch_progress.current
-        return epochs.processed, batches.completed if epochs.ready > epochs.processed else 0
+        done = batches.processed if epochs.ready > epochs.processed else 0
+        return max((epochs.processed, done), self._taken_up)
 
     def _loader(
         self,
@@ -192,7 +202,7 @@ class SilhouetteDataModule(_StoreDataModule):
         frames = BodyDataModule(
             self.body_path, batch_size=self.body_frames, batches=self.batches, workers=self.workers, seed=self.seed
         )
-        frames.trainer = self.trainer
+        frames.trainer, frames._taken_up = self.trainer, self._taken_up
         return CombinedLoader({"identity": identity, "body": frames.train_dataloader()}, "max_size_cycle")
 
     def val_dataloader(self) -> DataLoader:
