@@ -3,19 +3,23 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from PIL import Image
 
+from meshgait.callbacks.checkpoints import last_path, previous_path
 from meshgait.cli import main
 from meshgait.evaluation.record import EvaluationRecord
 from meshgait.evaluation.scoring import evaluate
 from meshgait.stages.base import read_checkpoint
+from meshgait.stages.recognise import RecogniseStage
 from tests.wandb_file import offline_runs
 
 CONFIG = Path(__file__).parents[1] / "experiments" / "finetune" / "walkers.yaml"
@@ -130,8 +134,6 @@ def test_the_table_of_confusions_has_its_silhouettes_in_the_run_folder(first):
 def test_the_evaluation_can_be_scored_again(first):
     record = EvaluationRecord.read(first / "evaluation.npz")
     figures = json.loads((first / "metrics.json").read_text())["figures"]
-    import torch
-
     scores = evaluate(torch.from_numpy(record.embeddings).float(), record.task(), record.distance)
     assert set(scores) == set(record.probes) == {"nm", "bg", "cl"}
     # half precision may swap neighbours that are as good as equally near
@@ -230,3 +232,93 @@ def test_wandb_that_cannot_be_reached_is_logged_offline(words, tmp_path):
     assert "meshgait: warning: W&B cannot be used online" in done.stderr
     (run,) = offline_runs(folder)
     assert any("train/loss" in row for row in run.rows) and "model" in run.config
+
+
+def spoil(path, kind):
+    """Damage a file as a disk or a cut-off copy would."""
+    content = bytearray(path.read_bytes())
+    if kind == "flipped":
+        content[len(content) // 2] ^= 1
+    path.write_bytes(content[: len(content) // 2] if kind == "truncated" else content)
+
+
+@pytest.fixture(scope="module")
+def with_previous(words, tmp_path_factory):
+    """A run of three steps with a checkpoint at each."""
+    folder = tmp_path_factory.mktemp("steps") / "walk"
+    more = ("--wandb=disabled", "--pictures=0", "--checkpoint_every=1", "--data.batches=3")
+    assert main(words(folder, *more)) == 0
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["truncated", "flipped", "missing"])
+def test_a_damaged_checkpoint_is_found_out_and_the_one_before_used(words, with_previous, tmp_path, capsys, kind):
+    folder = tmp_path / "walk"
+    shutil.copytree(with_previous, folder)
+    last, previous = last_path(folder), previous_path(folder)
+    assert last.read_bytes() != previous.read_bytes()
+    spoil(last, kind) if kind != "missing" else last.unlink()
+    more = ("--wandb=disabled", "--pictures=0", "--checkpoint_every=1", "--data.batches=3")
+    assert main(words(folder, *more, "--trainer.max_epochs=2")) == 0
+    error = capsys.readouterr().err
+    assert error.count("meshgait: warning: ") == 1 and "last.ckpt" in error and f"goes on from {previous}" in error
+    assert read_checkpoint(last)["global_step"] == 6
+    assert [line["step"] for line in history(folder) if "train/loss" in line] == list(range(6))
+
+
+def test_without_a_good_checkpoint_it_is_said(words, with_previous, tmp_path, capsys):
+    folder = tmp_path / "walk"
+    shutil.copytree(with_previous, folder)
+    spoil(last_path(folder), "flipped")
+    spoil(previous_path(folder), "truncated")
+    assert main(words(folder, "--wandb=disabled")) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "previous.ckpt cannot be read as a checkpoint" in error
+    assert last_path(folder).exists()
+
+
+def test_told_to_stop_it_ends_with_status_143(words, tmp_path, capsys, monkeypatch):
+    told = lambda *_: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
+    monkeypatch.setattr(RecogniseStage, "on_train_batch_end", told, raising=False)
+    folder = tmp_path / "run"
+    assert main(words(folder, "--wandb=disabled", "--pictures=0")) == 143
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("meshgait: the training was stopped by SIGTERM; its 1 steps are in ")
+    assert read_checkpoint(last_path(folder))["global_step"] == 1 and not (folder / "metrics.json").exists()
+    monkeypatch.undo()
+    assert main(words(folder, "--wandb=disabled", "--pictures=0")) == 0
+    assert [line["step"] for line in history(folder) if "train/loss" in line] == [0, 1]
+
+
+def test_numbers_that_are_not_finite_end_it_with_status_2(words, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("meshgait.stages.recognise.triplet", lambda *_: torch.tensor(float("nan")))
+    assert main(words(tmp_path / "run", "--wandb=disabled", "--pictures=0")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "triplet is nan" in line and "epoch 0, batch 0 (step 0), of sequences 00" in line
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount")
+def test_a_full_disk_stops_it_whole_and_it_goes_on_with_space(words, with_previous, tmp_path, capsys):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    size = 3 * last_path(with_previous).stat().st_size + 2**17
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True
+    ).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        folder = disk / "walk"
+        shutil.copytree(with_previous, folder)
+        free = shutil.disk_usage(disk).free
+        (disk / "filler").write_bytes(bytes(free - last_path(folder).stat().st_size // 2))
+        command = words(folder, "--wandb=disabled", "--pictures=0", "--data.batches=3", "--trainer.max_epochs=2")
+        assert main(command) == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert "last.ckpt cannot be written (No space left on device); free space" in error
+        assert read_checkpoint(last_path(folder))["global_step"] == 3
+        assert [path.name for path in folder.rglob("*.partial")] == []
+        (disk / "filler").unlink()
+        assert main(command) == 0
+        assert [line["step"] for line in history(folder) if "train/loss" in line] == list(range(6))
+    finally:
+        subprocess.run(["umount", disk], check=True)

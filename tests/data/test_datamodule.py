@@ -1,4 +1,7 @@
 import json
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -208,3 +211,20 @@ def test_what_is_wrong_with_the_data_shows_before_training(tiny_store, silent_st
     writer.finish()
     with pytest.raises(DataError, match="gallery"):
         SilhouetteDataModule(str(few), partition=str(path), subjects=2).setup("fit")
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="the system does not tell who sent a signal")
+def test_loading_processes_heed_the_trainer_alone(tiny_store):
+    """SLURM sends SIGTERM to all processes; the trainer saves first, and ends its loaders itself."""
+    data = SilhouetteDataModule(str(tiny_store), subjects=2, sequences=2, frames=2, batches=12, workers=1)
+    batches = iter(data.train_dataloader())
+    first = next(batches)
+    (worker,) = batches._workers
+    for number in (signal.SIGTERM, signal.SIGUSR1):  # by another process
+        subprocess.run([sys.executable, "-c", f"import os; os.kill({worker.pid}, {int(number)})"], check=True)
+    rest = list(batches)
+    assert len(rest) == 11 and first.silhouettes.shape == rest[-1].silhouettes.shape
+    assert worker.is_alive()
+    worker.terminate()
+    worker.join(20)
+    assert worker.exitcode == 0

@@ -163,3 +163,18 @@ def test_the_choice_is_that_of_the_seed():
     assert choose_frames(50, 8, "subset", 4).tolist() == choose_frames(50, 8, "subset", 4).tolist()
     assert choose_frames(50, 8, "subset", 4).tolist() != choose_frames(50, 8, "subset", 5).tolist()
     assert isinstance(Draw(1, 2), tuple)
+
+
+def test_an_epoch_is_taken_up_behind_what_is_done():
+    sampler = SequenceBatchSampler(range(9), 4, 5)
+    whole = {}
+    for epoch in (0, 1, 2):
+        sampler.set_epoch(epoch)
+        whole[epoch] = list(sampler)
+    again = SequenceBatchSampler(range(9), 4, 5)
+    again.set_epoch(1, 2)
+    batches = iter(again)
+    again.set_epoch(1)  # Lightning, when the epoch begins
+    assert list(batches) == whole[1][2:] and len(again) == 5
+    again.set_epoch(2)
+    assert list(again) == whole[2]

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from meshgait.losses.identity import accuracy, classification, triplet
+from meshgait.losses.identity import accuracy, classification, separation, triplet
 
 
 def triplet_by_loops(embeddings, labels, margin, count_itself=False):
@@ -106,3 +106,12 @@ def test_classification_is_that_of_plain_loops():
 def test_accuracy_counts_strips():
     logits = torch.tensor([[[0.9, 0.1], [0.2, 0.8]], [[0.3, 0.7], [0.4, 0.6]]])
     assert accuracy(logits, torch.tensor([0, 1])).item() == pytest.approx(3 / 4)
+
+
+def test_separation_is_the_mean_distance_between_subjects():
+    embeddings, labels = torch.randn(5, 3, 4), torch.tensor([0, 0, 1, 2, 1])
+    pairs = [(i, j) for i in range(5) for j in range(5) if labels[i] != labels[j]]
+    terms = [(embeddings[i, s] - embeddings[j, s]).norm() for i, j in pairs for s in range(3)]
+    torch.testing.assert_close(separation(embeddings, labels), torch.stack(terms).mean())
+    assert separation(embeddings[:2], labels[:2]) == 0
+    assert separation(torch.ones(5, 3, 4), labels) < 1e-5

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -81,7 +83,7 @@ class _StoreDataModule(LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Let the next training batches be those that come behind a checkpoint.
 
-        Lightning restores its own counters, and names the epoch to samplers, only after workers have begun to load.
+        Lightning restores its counters, and names the epoch to samplers, only after workers have begun to load.
         """
         self._taken_up = state_dict["epoch"], state_dict["done"]
 
@@ -113,7 +115,7 @@ class _StoreDataModule(LightningDataModule):
             sampler.set_epoch(*self._position())
             keep |= {"dataset": dataset, "batch_sampler": sampler}
         # a generator of its own: it would draw from the global one at each epoch, and when a fit is taken up
-        keep |= {"generator": torch.Generator(), "worker_init_fn": _leave_signals_to_the_trainer}
+        keep |= {"generator": torch.Generator(), "worker_init_fn": _heed_the_trainer_alone}
         return DataLoader(num_workers=self.workers, collate_fn=collate, pin_memory=False, **keep)
 
 
@@ -271,11 +273,19 @@ class BodyDataModule(_StoreDataModule):
     test_dataloader = val_dataloader
 
 
-def _leave_signals_to_the_trainer(_: int) -> None:
-    """SLURM and terminals send a signal to every process; a loader that dies of it takes the trainer along."""
-    for name in ("SIGTERM", "SIGUSR1", "SIGINT"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+def _heed_the_trainer_alone(_: int) -> None:
+    """SLURM signals every process; a loader that dies of it takes the trainer along before that can save."""
+    if hasattr(signal, "sigwaitinfo"):
+        numbers = {signal.SIGTERM, signal.SIGUSR1}
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        threading.Thread(target=_leave_when_told, args=(numbers,), daemon=True).start()
+
+
+def _leave_when_told(numbers: set[signal.Signals]) -> None:
+    """Wait for a signal of the trainer's own, and end this process."""
+    while signal.sigwaitinfo(numbers).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def _require(least: int, **settings: int) -> None:
