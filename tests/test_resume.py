@@ -119,7 +119,7 @@ def test_it_goes_on_exactly(tiny_store, tmp_path, case):
     options = {"kind": "identity"} | CASES[case]
     whole = fit(tmp_path / "whole", tiny_store, **options)
     run, kills = tmp_path / "parts", 0
-    for hook, count in MOMENTS[:: 2 if "workers" in options or "kind" in CASES[case] else 1]:
+    for hook, count in MOMENTS if case.startswith("each") else MOMENTS[::2]:
         try:
             fit(run, tiny_store, more=[Kill(hook, count)], **options)
         except Killed:

@@ -1,0 +1,154 @@
+"""Two processes (gloo, CPU) stop together, whichever of them has a reason to, and go on together."""
+
+import os
+import signal
+import socket
+import time
+import traceback
+import warnings
+from datetime import timedelta
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from lightning import Callback, Trainer
+from lightning.pytorch.strategies import DDPStrategy
+
+from meshgait.callbacks.checkpoints import LastCheckpoint, WholeCheckpoints, last_path
+from meshgait.callbacks.guard import FiniteGuard
+from meshgait.callbacks.random_state import RandomState
+from meshgait.callbacks.stopping import StopOnSignal
+from meshgait.data.datamodule import SilhouetteDataModule
+from meshgait.errors import MeshGaitError
+from meshgait.stages import recognise
+from meshgait.stages.recognise import RecogniseStage
+from tests.conftest import TINY
+
+PATIENCE = timedelta(seconds=120)
+CASES = ("whole", "signal", "gone on", "nan", "full")
+
+
+class Trouble(Callback):
+    """What happens to one process in the second step."""
+
+    def __init__(self, case, rank):
+        self.case, self.rank = case, rank
+
+    def on_train_batch_start(self, trainer, stage, batch, batch_idx):
+        if trainer.global_step == 1 and self.rank == 1 and self.case == "signal":
+            os.kill(os.getpid(), signal.SIGTERM)
+        if trainer.global_step == 1 and self.rank == 1 and self.case == "nan":
+            recognise.triplet = lambda *_: torch.tensor(float("nan"))
+
+
+def fit(case, store, folder, rank):
+    """How a training of four steps ends, what it was then, and how long it took."""
+    torch.manual_seed(rank)
+    place = folder / ("signal" if case == "gone on" else case)
+    if case == "full" and rank == 0:
+        place.mkdir(parents=True)
+        (place / "checkpoints").touch()  # no folder can be made there
+    data = SilhouetteDataModule(store, subjects=2, sequences=2, frames=2, batches=4)
+    torch.manual_seed(0)
+    stage = RecogniseStage(TINY, 4, use_3d=False)
+    trainer = Trainer(
+        default_root_dir=place, accelerator="cpu", devices=2, max_epochs=1, logger=False, limit_val_batches=0,
+        enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
+        strategy=DDPStrategy(process_group_backend="gloo", timeout=PATIENCE), plugins=[WholeCheckpoints()],
+        callbacks=[LastCheckpoint(place, 2), RandomState(), FiniteGuard(), StopOnSignal(), Trouble(case, rank)],
+    )  # fmt: skip
+    real, begun, error = recognise.triplet, time.monotonic(), ""
+    try:
+        trainer.fit(stage, data, ckpt_path=last_path(place) if case == "gone on" else None)
+    except MeshGaitError as problem:
+        error = f"{type(problem).__name__}: {problem}"
+    finally:
+        recognise.triplet = real
+    weights = {name: value.detach().numpy().copy() for name, value in stage.named_parameters()}
+    return {
+        "error": error, "weights": weights, "step": trainer.global_step, "seconds": time.monotonic() - begun
+    }  # fmt: skip
+
+
+def take_part(rank, port, store, folder):
+    launched = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": 0, "LOCAL_RANK": rank}
+    results = {}
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, value in launched.items():
+            patch.setenv(name, str(value))
+        try:
+            for case in CASES:
+                results[case] = fit(case, store, folder, rank)
+        except BaseException:
+            results["failure"] = traceback.format_exc()
+        finally:
+            if dist.is_initialized():
+                dist.destroy_process_group()
+    return results
+
+
+def other(queue, *arguments):
+    torch.set_num_threads(1)
+    queue.put(take_part(1, *arguments))
+
+
+@pytest.fixture(scope="module")
+def results(tiny_store, tmp_path_factory):
+    """Results of all cases of both processes; this one is the first of them."""
+    folder = tmp_path_factory.mktemp("runs")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = mp.get_context("spawn")
+    queue = context.SimpleQueue()
+    process = context.Process(target=other, args=(queue, port, str(tiny_store), folder))
+    process.start()
+    try:
+        first = take_part(0, port, str(tiny_store), folder)
+        assert "failure" not in first, first["failure"]
+        second = queue.get()
+        assert "failure" not in second, second["failure"]
+    finally:
+        process.join(10)
+        process.kill()
+    return folder, first, second
+
+
+@pytest.mark.parametrize(
+    ("case", "step", "texts"),
+    [
+        ("signal", 2, ("StoppedError: the training was stopped by a signal to another", "stopped by SIGTERM")),
+        (
+            "nan",
+            1,
+            ("TrainingError: loss is nan, triplet is nan in epoch 0, batch 1 (step 1), of sequences 00",) * 2,
+        ),
+        ("full", 2, ("(File exists)", "OutputError: ")),
+    ],
+)
+def test_both_stop_at_the_same_step(results, case, step, texts):
+    for result, text in zip(results[1:], texts, strict=True):
+        assert text in result[case]["error"]
+        assert result[case]["step"] == step
+        assert result[case]["seconds"] < PATIENCE.seconds / 2  # nobody waited for the other in vain
+    one, two = (result[case]["weights"] for result in results[1:])
+    assert all(np.array_equal(value, two[name]) for name, value in one.items())
+
+
+def test_the_message_names_what_one_of_them_saw(results):
+    _, first, second = results
+    assert first["nan"]["error"] == second["nan"]["error"]
+
+
+def test_what_goes_on_is_what_would_have_been(results):
+    folder, first, second = results
+    saved = torch.load(folder / "signal" / "checkpoints" / "previous.ckpt", weights_only=True)
+    assert saved["global_step"] == 2
+    for result in (first, second):
+        assert result["whole"]["error"] == result["gone on"]["error"] == ""
+        assert result["gone on"]["step"] == 4
+        whole, gone_on = result["whole"]["weights"], result["gone on"]["weights"]
+        assert all(np.array_equal(value, gone_on[name]) for name, value in whole.items())
