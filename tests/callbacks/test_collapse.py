@@ -26,6 +26,7 @@ def steps(alarm, distances, every=1):
         ([1e-4, 0.5] * 3, 2, False),
         ([0.5, 1e-4] * 3, 2, True),
         ([0.011] * 9, 1, False),
+        ([0.0] * 9, 1, False),
     ],
 )
 def test_it_is_said_after_some_logged_steps_in_a_row(capsys, distances, every, warns):

@@ -141,7 +141,7 @@ class Terms(Callback):
         }
 
 
-IDENTITY = {"loss", "triplet", "classification", "accuracy"}
+IDENTITY = {"loss", "triplet", "classification", "accuracy", "distance"}
 BODY = {"joints", "markers", "vertices", "confidence", "edges", "normals"}
 
 

@@ -31,7 +31,8 @@ class CollapseAlarm(Callback):
         distance = getattr(pl_module, "terms", {}).get("distance")
         if distance is None or trainer.global_step % trainer.log_every_n_steps:
             return
-        self._times = self._times + 1 if float(distance) < self.least * pl_module.margin else 0
+        # exactly 0 where this process has sequences of one subject alone
+        self._times = self._times + 1 if 0 < float(distance) < self.least * pl_module.margin else 0
         if self._times >= self.patience:
             self._tell(trainer, float(distance), f"at {self._times} logged steps in a row")
 

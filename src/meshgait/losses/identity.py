@@ -43,7 +43,7 @@ def _distances(strips: Tensor) -> Tensor:
 
 @torch.no_grad()
 def separation(embeddings: Tensor, labels: Tensor) -> Tensor:
-    """Mean distance between sequences of different subjects, over strips; 0 where all are of one.
+    """Mean distance between sequences of different subjects, over strips; exactly 0 where all are of one alone.
 
     Args:
         embeddings: (B, S, C).
