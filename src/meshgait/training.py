@@ -48,6 +48,7 @@ QUIET = (
     ".*Checkpoint directory .* exists and is not empty",  # a resumed one
     ".*in eval mode at the start of training",  # parts that are kept frozen
     ".*The dirpath has changed from",  # evaluation in another run folder
+    ".*callbacks used to create the checkpoint need to be provided",  # those of a fit, in an evaluation
     ".*resuming from a checkpoint that ended before the epoch ended",  # our samplers go on with the next batch
 )
 """Warnings of libraries that tell a user nothing to act on."""

@@ -27,11 +27,13 @@ class WholeCheckpoints(TorchCheckpointIO):
     Attributes:
         failure: why the last checkpoint could not be written, where other processes have to hear of it first:
             they wait for this one behind the writing, so an error here would leave them waiting.
+        anew: whether what is in the place is of another fit, which is not the one before.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.failure: OutputError | None = None
+        self.anew = False
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str, storage_options: object = None) -> None:
         """Write it; the ``last.ckpt`` that was there becomes ``previous.ckpt``.
@@ -43,7 +45,11 @@ class WholeCheckpoints(TorchCheckpointIO):
         torch.save(checkpoint, buffer)
         keep = place.with_name(PREVIOUS) if place.name == last_path(Path()).name else None
         try:
-            write_whole(place, lambda temporary: temporary.write_bytes(buffer.getbuffer()), keep)
+            before = None if self.anew else keep
+            write_whole(place, lambda temporary: temporary.write_bytes(buffer.getbuffer()), before)
+            if self.anew and keep is not None:
+                keep.unlink(missing_ok=True)
+                self.anew = False
         except OutputError as error:
             if not (dist.is_available() and dist.is_initialized()):
                 raise
@@ -84,8 +90,13 @@ class LastCheckpoint(ModelCheckpoint):
             self._between = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin an epoch that was not yet begun: with ``max_steps`` Lightning takes it for one to be finished."""
+        """Tell a fit anew from one that goes on; begin an epoch that was not yet begun.
+
+        With ``max_steps`` Lightning takes it for one to be finished.
+        """
         super().on_train_start(trainer, pl_module)
+        if isinstance(writer := trainer.strategy.checkpoint_io, WholeCheckpoints):
+            writer.anew = trainer.ckpt_path is None
         loop = trainer.fit_loop.epoch_loop
         if loop.restarting and not loop.batch_progress.current.completed:
             loop.restarting = False
