@@ -19,9 +19,10 @@ from meshgait.batch import GaitBatch
 from meshgait.body.markers import Markers
 from meshgait.body.smpl import BodyModel
 from meshgait.body.targets import TargetMaker
+from meshgait.data.choice import FrameChoice, choose_frames
 from meshgait.data.datamodule import SilhouetteDataModule
-from meshgait.data.dataset import SequenceDataset, collate
-from meshgait.data.sampling import Draw, SubjectBatchSampler, choose_frames
+from meshgait.data.dataset import SequenceDataset
+from meshgait.data.sampling import SubjectBatchSampler
 from meshgait.evaluation.scoring import evaluate
 from meshgait.losses.identity import classification, triplet
 from meshgait.models.backbone import Stem
@@ -57,12 +58,12 @@ def main() -> None:
 @torch.inference_mode()
 def read_points(data: SilhouetteDataModule, network: Reconstructor) -> tuple[list[Tensor], list[Tensor]]:
     """True and reconstructed points (T, K, 3) in crop pixels of each sequence."""
-    dataset = SequenceDataset(data.store, data.labels, 0, "all", truth=True)
+    dataset = SequenceDataset(data.store, data.labels, FrameChoice(0, "all"), truth=True)
     targets = TargetMaker(BodyModel.load(None), Markers.default())
     true, reconstructed = [], []
     count = len(data.store.sequences)
     for index in track(range(count), "reading points", count, "sequences"):
-        batch: GaitBatch = collate([dataset[Draw(index, 0)]])
+        batch: GaitBatch = dataset[index]
         truth = targets(*(x[0] for x in (batch.truth.poses, batch.truth.betas, batch.truth.cameras)))
         true.append(torch.cat([truth.joints, truth.markers], dim=1))
         reconstructed.append(network(batch.silhouettes[0]).points)

@@ -3,8 +3,8 @@ import pytest
 import torch
 from einops import rearrange
 
+from meshgait.data.choice import choose_frames
 from meshgait.data.datamodule import BodyDataModule
-from meshgait.data.sampling import choose_frames
 from meshgait.errors import ConfigError
 from meshgait.evaluation.body import BodyErrors
 from meshgait.examine import Examined, Place, examine, frame_rows, held_out_frames, read_frames

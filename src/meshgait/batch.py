@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
+import torch
+from einops import rearrange
 from torch import Tensor, device
 
 T = TypeVar("T", bound="_Movable")
@@ -69,6 +71,15 @@ class GaitBatch(_Movable):
     labels: Tensor
     indices: Tensor
     truth: SmplTruth | None = None
+
+    def at(self, frames: Tensor) -> GaitBatch:
+        """One frame of each sequence, those numbered ``frames`` (B,)."""
+        place = torch.arange(len(frames)), frames
+        truth = self.truth and SmplTruth(
+            *(rearrange(getattr(self.truth, field.name)[place], "b ... -> b 1 ...") for field in fields(SmplTruth))
+        )
+        silhouettes, mask = (rearrange(x[place], "b ... -> b 1 ...") for x in (self.silhouettes, self.mask))
+        return GaitBatch(silhouettes, mask, self.labels, self.indices, truth)
 
 
 @dataclass

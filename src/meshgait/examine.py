@@ -16,9 +16,9 @@ from einops import rearrange
 from meshgait.batch import GaitBatch
 from meshgait.body.targets import to_metres
 from meshgait.callbacks.panels import panel_rows
+from meshgait.data.choice import Frames, choose_frames
 from meshgait.data.datamodule import BodyDataModule
-from meshgait.data.dataset import Sample, collate
-from meshgait.data.sampling import choose_frames
+from meshgait.data.dataset import read_batch
 from meshgait.data.store import Store
 from meshgait.errors import ConfigError
 from meshgait.stages.recognise import RecogniseStage
@@ -74,11 +74,9 @@ def held_out_frames(data: BodyDataModule) -> tuple[Place, ...]:
 
 def read_frames(store: Store, places: Sequence[Place]) -> GaitBatch:
     """The frames as a batch of sequences of length one, with truth."""
-    samples = []
-    for sequence, frame in places:
-        chosen = np.array([frame])
-        samples.append(Sample(store.silhouettes(sequence, chosen), -1, sequence, store.smpl(sequence, chosen)))
-    return collate(samples)
+    indices, frames = np.array(places, np.int64).T
+    numbers = rearrange(frames, "b -> b 1")
+    return read_batch(store, indices, Frames(numbers, np.ones_like(numbers, bool)), truth=True)
 
 
 @torch.no_grad()

@@ -1,10 +1,9 @@
 from collections import Counter
 
-import numpy as np
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from meshgait.data.sampling import Draw, SequenceBatchSampler, SubjectBatchSampler, choose_frames
+from meshgait.data.sampling import SequenceBatchSampler, SubjectBatchSampler
 from meshgait.errors import ConfigError
 
 # subjects 0..4 with 6, 1, 2, 3, 4 sequences, and two sequences of nobody
@@ -109,60 +108,6 @@ def test_batches_of_frames_that_cannot_be_made_are_refused():
         SequenceBatchSampler([], 4, 1)
     with pytest.raises(ConfigError, match="evenly"):
         SequenceBatchSampler([1], 5, 1, world=2)
-
-
-def test_all_frames_in_order_up_to_the_cap():
-    assert choose_frames(5, 0, "all").tolist() == [0, 1, 2, 3, 4]
-    assert choose_frames(5, 3, "all").tolist() == [0, 1, 2]
-    assert choose_frames(5, 9, "all").tolist() == [0, 1, 2, 3, 4]
-
-
-def test_spread_takes_the_middle_of_equal_parts():
-    assert choose_frames(9, 3, "spread").tolist() == [1, 4, 7]
-    assert choose_frames(4, 9, "spread").tolist() == [0, 1, 2, 3]
-    assert choose_frames(100, 1, "spread").tolist() == [50]
-
-
-def test_a_window_is_consecutive_and_reaches_both_ends():
-    starts = set()
-    for seed in range(200):
-        frames = choose_frames(10, 4, "window", seed)
-        assert np.diff(frames).tolist() == [1, 1, 1]
-        assert frames[0] >= 0 and frames[-1] <= 9
-        starts.add(int(frames[0]))
-    assert starts == set(range(7))
-
-
-def test_a_window_of_a_short_sequence_goes_round():
-    for seed in range(20):
-        frames = choose_frames(3, 7, "window", seed)
-        assert len(frames) == 7
-        assert set(np.diff(frames)) <= {1, -2}
-
-
-def test_a_subset_is_sorted_and_without_repeats_while_it_can_be():
-    seen = Counter()
-    for seed in range(300):
-        frames = choose_frames(10, 4, "subset", seed)
-        assert len(set(frames.tolist())) == 4
-        assert (np.diff(frames) > 0).all()
-        seen.update(frames.tolist())
-    assert set(seen) == set(range(10))
-    assert min(seen.values()) > 80  # expected 120, standard deviation 8.5
-
-
-def test_a_subset_of_a_short_sequence_goes_round():
-    for seed in range(20):
-        counts = Counter(choose_frames(3, 7, "subset", seed).tolist())
-        assert sum(counts.values()) == 7
-        assert set(counts) == {0, 1, 2}
-        assert max(counts.values()) <= 3
-
-
-def test_the_choice_is_that_of_the_seed():
-    assert choose_frames(50, 8, "subset", 4).tolist() == choose_frames(50, 8, "subset", 4).tolist()
-    assert choose_frames(50, 8, "subset", 4).tolist() != choose_frames(50, 8, "subset", 5).tolist()
-    assert isinstance(Draw(1, 2), tuple)
 
 
 def test_an_epoch_is_taken_up_behind_what_is_done():

@@ -6,7 +6,7 @@ import torch
 from einops import rearrange
 
 from meshgait.data.protocols import get_protocol, select
-from meshgait.data.store import Sequence
+from meshgait.data.table import Sequence
 from meshgait.data.usf import VIEW, read_usf
 from meshgait.errors import DataError
 from meshgait.evaluation.gei import gei, gei_embeddings, gei_scores

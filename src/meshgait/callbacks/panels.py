@@ -61,13 +61,9 @@ class HeatmapPanels(Pictures):
         loader = trainer.val_dataloaders
         indices = [index for part in loader.batch_sampler for index in part]
         chosen = np.linspace(0, len(indices) - 1, min(self.rows, len(indices))).astype(int)
-        samples = []
-        for order, place in enumerate(chosen):
-            sample = loader.dataset[indices[place]]
-            frame = slice(pick := (7 * order) % len(sample.silhouettes), pick + 1)
-            truth = sample.truth and {name: array[frame] for name, array in sample.truth.items()}
-            samples.append(sample._replace(silhouettes=sample.silhouettes[frame], truth=truth))
-        return loader.collate_fn(samples)
+        whole = loader.dataset.__getitems__([indices[place] for place in chosen])
+        frames = (7 * torch.arange(len(chosen))) % whole.mask.sum(1)
+        return whole.at(frames)
 
 
 def reconstructor_of(module: LightningModule) -> Reconstructor:

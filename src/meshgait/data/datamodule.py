@@ -15,12 +15,14 @@ from lightning import LightningDataModule
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from torch.utils.data import DataLoader, Subset
 
-from meshgait.data.dataset import SequenceDataset, collate
+from meshgait.data.choice import FrameChoice
+from meshgait.data.dataset import SequenceDataset, as_it_is
 from meshgait.data.partitions import Partition
 from meshgait.data.protocols import Protocol, Selection, Split, get_protocol, select, split
 from meshgait.data.rules import Rules
-from meshgait.data.sampling import FrameMode, SequenceBatchSampler, SubjectBatchSampler
+from meshgait.data.sampling import SequenceBatchSampler, SubjectBatchSampler
 from meshgait.data.store import Store
+from meshgait.data.table import coded
 from meshgait.errors import ConfigError, DataError
 
 
@@ -116,7 +118,7 @@ class _StoreDataModule(LightningDataModule):
             keep |= {"dataset": dataset, "batch_sampler": sampler}
         # a generator of its own: it would draw from the global one at each epoch, and when a fit is taken up
         keep |= {"generator": torch.Generator(), "worker_init_fn": _heed_the_trainer_alone}
-        return DataLoader(num_workers=self.workers, collate_fn=collate, pin_memory=False, **keep)
+        return DataLoader(num_workers=self.workers, collate_fn=as_it_is, pin_memory=False, **keep)
 
 
 class SilhouetteDataModule(_StoreDataModule):
@@ -128,8 +130,11 @@ class SilhouetteDataModule(_StoreDataModule):
         partition: JSON with TRAIN_SET and TEST_SET; by default the store's own, then the protocol's rule.
         subjects: P, subjects a batch over all devices.
         sequences: K, sequences of each.
-        frames: frames of a training sequence.
+        frames: frames of a training sequence; short sequences are repeated.
         frame_mode: "subset" (random frames, for set pooling) or "window" (consecutive).
+        frames_max: the number of frames of each sequence is drawn from ``frames``..``frames_max``, and batches
+            are padded; null: it is always ``frames``.
+        frame_skip: so many random frames are left out of a window that is longer by them.
         batches: training batches an epoch.
         truth: whether SMPL truth of the store is read along where it is there.
         body_store: another store whose training subjects give 3D supervision (silhouettes without truth need it).
@@ -149,6 +154,8 @@ class SilhouetteDataModule(_StoreDataModule):
         sequences: int = 4,
         frames: int = 30,
         frame_mode: Literal["subset", "window"] = "subset",
+        frames_max: int | None = None,
+        frame_skip: int = 0,
         batches: int = 100,
         truth: bool = True,
         body_store: str | None = None,
@@ -161,24 +168,30 @@ class SilhouetteDataModule(_StoreDataModule):
         super().__init__(store, protocol, partition, batches, workers, seed)
         _require(1, subjects=subjects, sequences=sequences, frames=frames, body_frames=body_frames)
         _require(1, eval_sequences=eval_sequences)
-        _require(0, eval_frames=eval_frames)
-        self.subjects, self.sequences, self.frames, self.frame_mode = subjects, sequences, frames, frame_mode
+        _require(0, eval_frames=eval_frames, frame_skip=frame_skip)
+        if frame_skip and frame_mode != "window":
+            raise ConfigError(
+                f"data.frame_skip is {frame_skip}, but only windows skip; set data.frame_mode to window"
+            )
+        if frames_max is not None:
+            _require(frames, frames_max=frames_max)
+        self.subjects, self.sequences = subjects, sequences
+        self.choice = FrameChoice(frames, frame_mode, frames_max or 0, frame_skip)
         self.truth, self.body_path, self.body_frames = truth, body_store, body_frames
         self.eval_frames, self.eval_sequences = eval_frames, eval_sequences
 
     @cached_property
-    def labels(self) -> list[int]:
-        """Index of each sequence's subject among the training subjects; -1 for all other sequences."""
-        names = sorted({s.subject for s, use in zip(self.store.sequences, self.split.train, strict=True) if use})
-        index = {name: number for number, name in enumerate(names)}
-        return [
-            index[s.subject] if use else -1 for s, use in zip(self.store.sequences, self.split.train, strict=True)
-        ]
+    def labels(self) -> np.ndarray:
+        """(N,) index of each sequence's subject among the training subjects; -1 for all other sequences."""
+        names, codes = coded(self.store.sequences, "subject")
+        trained = np.zeros(len(names), bool)
+        trained[codes[self.split.train]] = True
+        return np.where(self.split.train, (np.cumsum(trained) - 1)[codes], -1)
 
     @property
     def num_subjects(self) -> int:
         """Number of training subjects, the classes of the classifier."""
-        return max(self.labels, default=-1) + 1
+        return int(self.labels.max(initial=-1)) + 1
 
     def store_of(self, part: str) -> Store:
         """Where the sequences of a part of a batch ("identity", "body") come from."""
@@ -197,7 +210,7 @@ class SilhouetteDataModule(_StoreDataModule):
         sampler = SubjectBatchSampler(
             self.labels, self.subjects, self.sequences, self.batches, self.seed, **self._ranks()
         )
-        dataset = SequenceDataset(self.store, self.labels, self.frames, self.frame_mode, truth)
+        dataset = SequenceDataset(self.store, self.labels, self.choice, truth)
         identity = self._loader(dataset, sampler)
         if self.body_path is None:
             return identity
@@ -210,16 +223,15 @@ class SilhouetteDataModule(_StoreDataModule):
     def val_dataloader(self) -> DataLoader:
         """Every sequence of gallery and probes."""
         wanted = np.logical_or.reduce([self.selection.gallery, *self.selection.probes.values()])
-        dataset = SequenceDataset(
-            self.store, self.labels, self.eval_frames, "all", self.truth and self.store.has_smpl
-        )
+        truth = self.truth and self.store.has_smpl
+        dataset = SequenceDataset(self.store, self.labels, FrameChoice(self.eval_frames, "all"), truth)
         return self._loader(dataset, indices=np.flatnonzero(wanted), size=self.eval_sequences)
 
     test_dataloader = val_dataloader
 
     def predict_dataloader(self) -> DataLoader:
         """Every sequence of the store."""
-        dataset = SequenceDataset(self.store, self.labels, self.eval_frames, "all", truth=False)
+        dataset = SequenceDataset(self.store, self.labels, FrameChoice(self.eval_frames, "all"), truth=False)
         return self._loader(dataset, indices=np.arange(len(self.store.sequences)), size=self.eval_sequences)
 
 
@@ -252,23 +264,22 @@ class BodyDataModule(_StoreDataModule):
         _require(1, batch_size=batch_size, eval_frames=eval_frames)
         self.batch_size, self.eval_frames = batch_size, eval_frames
 
-    def _dataset(self, frames: int, mode: FrameMode) -> SequenceDataset:
+    def _dataset(self, choice: FrameChoice) -> SequenceDataset:
         if not self.store.has_smpl:
             raise DataError(f"{self.path} has no SMPL truth to learn 3D from; use a store of `meshgait walkers`")
-        return SequenceDataset(self.store, [-1] * len(self.store.sequences), frames, mode, truth=True)
+        return SequenceDataset(self.store, None, choice, truth=True)
 
     def train_dataloader(self) -> DataLoader:
         """Random frames of random training sequences."""
         indices = np.flatnonzero(self.split.train)
         sampler = SequenceBatchSampler(indices, self.batch_size, self.batches, self.seed, **self._ranks())
-        return self._loader(self._dataset(1, "subset"), sampler)
+        return self._loader(self._dataset(FrameChoice(1, "subset")), sampler)
 
     def val_dataloader(self) -> DataLoader:
         """A few frames of every test sequence."""
+        dataset = self._dataset(FrameChoice(self.eval_frames, "spread"))
         size = max(1, 256 // self.eval_frames)
-        return self._loader(
-            self._dataset(self.eval_frames, "spread"), indices=np.flatnonzero(self.split.test), size=size
-        )
+        return self._loader(dataset, indices=np.flatnonzero(self.split.test), size=size)
 
     test_dataloader = val_dataloader
 

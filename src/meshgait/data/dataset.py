@@ -1,74 +1,94 @@
-"""Sequences of a packed store as samples, and their collation into `GaitBatch`."""
+"""Sequences of a packed store as batches: a whole batch is read, unpacked and turned to numbers at once."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from einops import rearrange
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from meshgait.batch import GaitBatch, SmplTruth
-from meshgait.data.sampling import Draw, FrameMode, choose_frames
-from meshgait.data.store import Store
+from meshgait.data.choice import FrameChoice, Frames
+from meshgait.data.sampling import Draw
+from meshgait.data.store import GREY_BITS, Store
 
 
-class Sample(NamedTuple):
-    """One sequence as read: silhouettes (T, H, W) uint8, its label and place in the store, SMPL arrays or None."""
-
-    silhouettes: np.ndarray
-    label: int
-    index: int
-    truth: dict[str, np.ndarray] | None
-
-
-class SequenceDataset(Dataset[Sample]):
+class SequenceDataset(Dataset[GaitBatch]):
     """Read chosen frames of sequences; keyed by `Draw` (or by a plain index, with seed 0).
+
+    A `DataLoader` asks for a batch at once (``__getitems__``), so its ``collate_fn`` is `as_it_is`.
 
     Args:
         store: packed store.
-        labels: subject index of each sequence of the store (-1: none).
-        frames: frames a sample; 0 with mode "all" reads every frame.
-        mode: how frames are chosen.
+        labels: (N,) subject index of each sequence of the store (-1: none); None where nobody asks.
+        choice: which frames are read.
         truth: whether SMPL parameters are read along.
     """
 
-    def __init__(self, store: Store, labels: list[int], frames: int, mode: FrameMode, truth: bool) -> None:
-        self.store, self.labels, self.frames, self.mode, self.truth = store, labels, frames, mode, truth
+    def __init__(self, store: Store, labels: Sequence[int] | None, choice: FrameChoice, truth: bool) -> None:
+        self.store, self.choice, self.truth = store, choice, truth
+        self.labels = None if labels is None else np.asarray(labels, np.int64)
 
     def __len__(self) -> int:
         return len(self.store.sequences)
 
-    def __getitem__(self, draw: Draw | int) -> Sample:
-        index, seed = draw if isinstance(draw, tuple) else (draw, 0)
-        frames = choose_frames(self.store.sequences[index].frames, self.frames, self.mode, seed)
-        truth = self.store.smpl(index, frames) if self.truth else None
-        return Sample(self.store.silhouettes(index, frames), self.labels[index], index, truth)
+    def __getitem__(self, draw: Draw | int) -> GaitBatch:
+        """One sequence, as a batch of one."""
+        return self.__getitems__([draw])
+
+    def __getitems__(self, draws: Sequence[Draw | int]) -> GaitBatch:
+        """Sequences as one batch, padded to the longest with empty, masked frames."""
+        pairs = [draw if isinstance(draw, tuple) else (draw, 0) for draw in draws]
+        indices, seeds = np.array(pairs, np.int64).T
+        frames = self.choice(self.store.sequences.frames[indices], seeds)
+        return read_batch(self.store, indices, frames, self.labels, self.truth)
 
 
-def collate(samples: list[Sample]) -> GaitBatch:
-    """Pad samples to the longest with empty, masked frames."""
-    longest = max(len(sample.silhouettes) for sample in samples)
-    mask = torch.zeros(len(samples), longest, dtype=torch.bool)
-    for row, sample in zip(mask, samples, strict=True):
-        row[: len(sample.silhouettes)] = True
-    truth = None
-    if all(sample.truth is not None for sample in samples):
-        truth = SmplTruth(
-            **{name: _pad([sample.truth[name] for sample in samples], longest) for name in samples[0].truth}
-        )
+def as_it_is(batch: GaitBatch) -> GaitBatch:
+    """Collate function of batches that are read whole."""
+    return batch
+
+
+def read_batch(
+    store: Store, indices: Sequence[int], frames: Frames, labels: np.ndarray | None = None, truth: bool = False
+) -> GaitBatch:
+    """Read frames of sequences as one batch.
+
+    Args:
+        store: packed store.
+        indices: (B,) sequences.
+        frames: of each of them.
+        labels: (N,) labels of all sequences of the store; None: -1.
+        truth: whether SMPL parameters are read along.
+    """
+    indices = np.asarray(indices, np.int64)
+    numbers, mask = frames.numbers + store.sequences.start[indices][:, None], frames.mask
+    rows = rearrange(numbers, "b t -> (b t)") if mask.all() else numbers[mask]
+    # by numpy, which has no threads to wait for: they gain nothing here, and lose much on a busy machine
+    silhouettes = store.read(rows).astype(np.float32, order="C")
+    if store.bits == GREY_BITS:
+        silhouettes /= 255
     return GaitBatch(
-        silhouettes=_pad([sample.silhouettes for sample in samples], longest).float().div_(255),
-        mask=mask,
-        labels=torch.tensor([sample.label for sample in samples]),
-        indices=torch.tensor([sample.index for sample in samples]),
-        truth=truth,
+        silhouettes=_placed(silhouettes, mask),
+        mask=torch.from_numpy(mask),
+        labels=torch.from_numpy(np.full(len(indices), -1) if labels is None else labels[indices]),
+        indices=torch.from_numpy(indices),
+        truth=_truth(store, rows, mask) if truth else None,
     )
 
 
-def _pad(arrays: list[np.ndarray], length: int) -> torch.Tensor:
-    """Stack (T_i, ...) arrays to (B, length, ...), zeros (False) behind the end."""
-    out = np.zeros((len(arrays), length, *arrays[0].shape[1:]), arrays[0].dtype)
-    for row, array in zip(out, arrays, strict=True):
-        row[: len(array)] = array
-    return torch.from_numpy(out)
+def _truth(store: Store, rows: np.ndarray, mask: np.ndarray) -> SmplTruth:
+    return SmplTruth(**{name: _placed(x, mask) for name, x in store.truth(rows).items()})
+
+
+def _placed(values: np.ndarray, mask: np.ndarray) -> Tensor:
+    """Values (N, ...) of the real frames in their places (B, T, ...); zeros (False) elsewhere."""
+    if mask.all():
+        placed = rearrange(values, "(b t) ... -> b t ...", b=len(mask))
+    else:
+        placed = np.zeros((*mask.shape, *values.shape[1:]), values.dtype)
+        placed[mask] = values
+    return torch.from_numpy(placed)

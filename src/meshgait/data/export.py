@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from meshgait.data.growing import LOCK, FolderLock, write_json, writing
-from meshgait.data.store import Sequence, Store
+from meshgait.data.store import Store
+from meshgait.data.table import Sequence
 from meshgait.errors import DataError, StoreError
 from meshgait.progress import Progress
 

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from meshgait.data.partitions import Partition
+from meshgait.data.table import Coded, coded
 from meshgait.errors import ConfigError, DataError
 
 Exclude = Literal["none", "same_view", "same_subject_and_view"]
@@ -23,7 +24,7 @@ Scoring = Literal["cells", "pooled", "views", "subjects", "hidden"]
 
 
 class Walk(NamedTuple):
-    """What a protocol needs to know of a sequence; `meshgait.data.store.Sequence` has these fields too."""
+    """What a protocol needs to know of a sequence; `meshgait.data.table.Sequence` has these fields too."""
 
     subject: str
     condition: str
@@ -147,17 +148,23 @@ class Selection(NamedTuple):
     view_names: tuple[str, ...]
 
 
-def _matches(names: np.ndarray, patterns: Iterable[str]) -> np.ndarray:
-    """(N,) bool: which names fit one of the shell patterns."""
+def _matches(column: Coded, patterns: Iterable[str]) -> np.ndarray:
+    """(N,) bool: which sequences' names fit one of the shell patterns."""
     patterns = tuple(patterns)
-    fitting = [name for name in np.unique(names) if any(fnmatchcase(name, pattern) for pattern in patterns)]
-    return np.isin(names, fitting)
+    fitting = [any(fnmatchcase(name, pattern) for pattern in patterns) for name in column.names.tolist()]
+    return np.array(fitting, bool)[column.codes]
 
 
-def _columns(sequences: Sequence[Walk]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _within(column: Coded, names: Iterable[str]) -> np.ndarray:
+    """(N,) bool: which sequences' names are among these."""
+    names = frozenset(names)
+    return np.array([name in names for name in column.names.tolist()], bool)[column.codes]
+
+
+def _columns(sequences: Sequence[Walk]) -> tuple[Coded, Coded, Coded]:
     if not len(sequences):
         raise DataError("there are no sequences; is the store or folder the right one?")
-    return tuple(np.array([getattr(s, key) for s in sequences], str) for key in ("subject", "condition", "view"))
+    return tuple(coded(sequences, key) for key in ("subject", "condition", "view"))
 
 
 def split(sequences: Sequence[Walk], protocol: Protocol, partition: Partition | None = None) -> Split:
@@ -172,18 +179,16 @@ def split(sequences: Sequence[Walk], protocol: Protocol, partition: Partition | 
         DataError: nothing tells the two apart, or no sequence is a test sequence.
     """
     subjects, conditions, _ = _columns(sequences)
-    known = ~np.isin(subjects, protocol.strangers)
+    known = ~_within(subjects, protocol.strangers)
     if protocol.train_conditions:
         chosen = _matches(conditions, protocol.train_conditions)
         return Split(chosen & known, known)
     if partition is not None:
-        train, test = np.isin(subjects, list(partition.train)), np.isin(subjects, list(partition.test))
+        train, test = _within(subjects, partition.train), _within(subjects, partition.test)
         where = partition.source
     elif protocol.train_subjects is not None:
-        members = {
-            name for name in np.unique(subjects) if name.isdecimal() and int(name) in protocol.train_subjects
-        }
-        train = np.isin(subjects, list(members))
+        numbered = (name for name in subjects.names.tolist() if name.isdecimal())
+        train = _within(subjects, (name for name in numbered if int(name) in protocol.train_subjects))
         test, where = known & ~train, f"protocol {protocol.name}"
     else:
         raise DataError(
@@ -192,7 +197,7 @@ def split(sequences: Sequence[Walk], protocol: Protocol, partition: Partition | 
         )
     if not test.any():
         raise DataError(
-            f"{where} names no test subject that the data have (data: {_some(np.unique(subjects))}); "
+            f"{where} names no test subject that the data have (data: {_some(subjects.names)}); "
             "compare the spelling of the subjects, also leading zeros"
         )
     return Split(train & known, test & known)
@@ -218,61 +223,60 @@ def select(
     if protocol.listed_probes:
         if partition is None or not partition.probes:
             raise DataError(f"protocol {protocol.name} needs the partition JSON with its PROBE_SET list")
-        names = ["-".join(walk) for walk in zip(subjects, conditions, views, strict=True)]
-        listed = test & np.isin(names, list(partition.probes))
+        names = zip(*(c.names[c.codes[test]].tolist() for c in (subjects, conditions, views)), strict=True)
+        listed = np.zeros_like(test)
+        listed[test] = ["-".join(walk) in partition.probes for walk in names]
         gallery, probes = test & ~listed, dict.fromkeys(protocol.probes, listed)
     else:
         gallery = test & _matches(conditions, protocol.gallery)
         groups = {name: test & _matches(conditions, rule) & ~gallery for name, rule in protocol.probes.items()}
         # data without bags or coats are scored on what they have
         probes = {name: mask for name, mask in groups.items() if mask.any()}
-    subject_names, labels = np.unique(subjects, return_inverse=True)
-    view_names, view_index = np.unique(views, return_inverse=True)
     if not gallery.any() or not any(mask.any() for mask in probes.values()):
         what = "probe" if gallery.any() else "gallery"
+        there = conditions.names[np.unique(conditions.codes[test])]
         raise DataError(
             f"protocol {protocol.name} finds no {what} sequence among the test subjects' conditions "
-            f"({_some(np.unique(conditions[test]))}); choose the protocol that fits the data"
+            f"({_some(there)}); choose the protocol that fits the data"
         )
     if mates and protocol.scoring != "hidden":
         _require_mates(protocol, subjects, views, gallery, probes)
     return Selection(
-        labels.astype(np.int64),
-        view_index.astype(np.int64),
+        subjects.codes,
+        views.codes,
         gallery,
         probes,
         protocol.exclude,
         protocol.scoring,
-        tuple(subject_names.tolist()),
-        tuple(view_names.tolist()),
+        tuple(subjects.names.tolist()),
+        tuple(views.names.tolist()),
     )
 
 
 def _require_mates(
     protocol: Protocol,
-    subjects: np.ndarray,
-    views: np.ndarray,
+    subjects: Coded,
+    views: Coded,
     gallery: np.ndarray,
     probes: dict[str, np.ndarray],
 ) -> None:
     """Refuse probes that have nobody to be found."""
-    pairs = set(zip(subjects[gallery], views[gallery], strict=True))
-    sights: dict[str, set[str]] = {}
-    for subject, view in pairs:
-        sights.setdefault(subject, set()).add(view)
+    sights = subjects.codes * len(views.names) + views.codes  # who from where
+    known = np.unique(sights[gallery])
+    count = np.bincount(known // len(views.names), minlength=len(subjects.names))  # gallery views of each subject
     for name, mask in probes.items():
-        lone = sorted(set(subjects[mask]) - set(sights))
-        if lone and (protocol.complete or len(lone) == len(set(subjects[mask]))):
+        who = np.unique(subjects.codes[mask])
+        lone = subjects.names[who[count[who] == 0]]
+        if len(lone) and (protocol.complete or len(lone) == len(who)):
             raise DataError(
                 f"protocol {protocol.name}, probes {name}: {len(lone)} subjects have no gallery sequence "
                 f"({_some(lone)}); add their gallery conditions ({', '.join(protocol.gallery)}) or leave them out"
             )
-        if protocol.exclude != "none" and not any(
-            sights.get(subject, set()) - {view} for subject, view in zip(subjects[mask], views[mask], strict=True)
-        ):
+        others = count[subjects.codes[mask]] - np.isin(sights[mask], known)
+        if protocol.exclude != "none" and not others.any():
             raise DataError(
                 f"protocol {protocol.name}, probes {name}: it compares different views, but no probe's subject "
-                f"has a gallery sequence of another view (views: {_some(np.unique(views))}); add views"
+                f"has a gallery sequence of another view (views: {_some(views.names)}); add views"
             )
 
 

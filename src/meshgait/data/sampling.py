@@ -1,4 +1,4 @@
-"""Which sequences make a batch and which frames of them are read.
+"""Which sequences make a batch; which frames of them are read is told by `meshgait.data.choice`.
 
 Every draw carries a seed of its own, so a sample is the same whichever worker reads it; every batch depends
 only on (seed, epoch, number), so an epoch can be repeated exactly. Rank and world size are passed in.
@@ -7,16 +7,13 @@ only on (seed, epoch, number), so an epoch can be repeated exactly. Rank and wor
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from meshgait.errors import ConfigError
-
-FrameMode = Literal["all", "spread", "window", "subset"]
 
 
 class Draw(NamedTuple):
@@ -24,32 +21,6 @@ class Draw(NamedTuple):
 
     index: int
     seed: int
-
-
-def choose_frames(total: int, count: int, mode: FrameMode, seed: int = 0) -> np.ndarray:
-    """Frame numbers to read of a sequence of ``total`` frames.
-
-    Args:
-        total: frames the sequence has.
-        count: frames wanted; for "all" the most that are read (0: no limit).
-        mode: "all", in order; "spread", evenly over the sequence; "window", consecutive from a random start;
-            "subset", a random subset in order of time. The last two repeat a sequence that is too short.
-        seed: of the random choice.
-
-    Returns:
-        (count,) int64, or (min(total, count),) for "all" and "spread".
-    """
-    if mode == "all":
-        return np.arange(min(total, count) if count else total)
-    if mode == "spread":
-        count = min(total, count)
-        return ((np.arange(count) + 0.5) * total / count).astype(np.int64)
-    rng = np.random.default_rng(seed)
-    repeated = np.arange(max(total, -(-count // total) * total)) % total
-    if mode == "window":
-        start = rng.integers(len(repeated) - count + 1)
-        return repeated[start : start + count]
-    return np.sort(repeated[rng.permutation(len(repeated))[:count]])
 
 
 class _EpochSampler(Sampler[list[Draw]], ABC):
@@ -87,7 +58,7 @@ class _EpochSampler(Sampler[list[Draw]], ABC):
             rng = np.random.default_rng((self.seed, self.epoch, number))
             indices = self._indices(rng)
             seeds = rng.integers(2**62, size=len(indices))
-            draws = [Draw(int(i), int(s)) for i, s in zip(indices, seeds, strict=True)]
+            draws = [Draw(i, s) for i, s in zip(indices.tolist(), seeds.tolist(), strict=True)]
             share = len(draws) // self.world
             yield draws[self.rank * share : (self.rank + 1) * share]
 
@@ -123,25 +94,27 @@ class SubjectBatchSampler(_EpochSampler):
         world: int = 1,
     ) -> None:
         super().__init__(batches, seed, rank, world)
-        groups: dict[int, list[int]] = defaultdict(list)
-        for index, label in enumerate(labels):
-            if label >= 0:
-                groups[label].append(index)
-        if len(groups) < subjects:
+        labels = np.asarray(labels, np.int64)
+        order = np.argsort(labels, kind="stable")
+        self.members = order[np.count_nonzero(labels < 0) :]  # sequences, subject by subject
+        # where each subject's begin, and the end of the last
+        edges = np.flatnonzero(np.diff(labels[self.members], prepend=-1))
+        self.bounds = np.append(edges, len(self.members))
+        if len(edges) < subjects:
             raise ConfigError(
-                f"a batch wants {subjects} subjects, the data have {len(groups)}; lower data.subjects"
+                f"a batch wants {subjects} subjects, the data have {len(edges)}; lower data.subjects"
             )
         if subjects % world:
             raise ConfigError(
                 f"{subjects} subjects a batch do not share evenly among {world} devices; "
                 "make data.subjects a multiple"
             )
-        self.groups = [np.asarray(groups[label]) for label in sorted(groups)]
         self.subjects, self.sequences = subjects, sequences
 
     def _indices(self, rng: np.random.Generator) -> np.ndarray:
-        chosen = rng.choice(len(self.groups), self.subjects, replace=False)
-        return np.concatenate([self._of(self.groups[g], rng) for g in chosen])
+        chosen = rng.choice(len(self.bounds) - 1, self.subjects, replace=False)
+        groups = (self.members[self.bounds[g] : self.bounds[g + 1]] for g in chosen)
+        return np.concatenate([self._of(group, rng) for group in groups])
 
     def _of(self, group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """K members of a group: each once before any comes again."""

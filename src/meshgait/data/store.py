@@ -23,26 +23,18 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from meshgait.data.growing import LOCK, FolderLock, GrowingArray, sha256_of, write_all, write_json, writing
+from meshgait.data.mapped import MappedArrays
+from meshgait.data.table import CSV_FIELDS, SequenceTable
 from meshgait.errors import StoreError
 
 VERSION = 1
 SMPL_WIDTHS = {"poses": 72, "betas": 10, "cameras": 3}
-CSV_FIELDS = ("subject", "condition", "view", "start", "frames")
-
-
-class Sequence(NamedTuple):
-    """One walk: who, how (condition), seen from where (view), and its frames in the store."""
-
-    subject: str
-    condition: str
-    view: str
-    start: int
-    frames: int
+GREY_BITS = 8
 
 
 class StoreWriter:
@@ -226,7 +218,7 @@ class Store:
         path: the store's folder.
 
     Attributes:
-        sequences: list of `Sequence`, in the order of sequences.csv.
+        sequences: list of `meshgait.data.table.Sequence`, in the order of sequences.csv.
         size: (H, W) of a silhouette in pixels.
         has_smpl: whether poses, betas, cameras and valid are there.
         meta: content of meta.json.
@@ -259,22 +251,14 @@ class Store:
             )
         self.size: tuple[int, int] = tuple(self.meta["size"])
         self.bits: int = self.meta["bits"]
-        with (self.path / "sequences.csv").open(newline="") as file:
-            rows = list(csv.reader(file))[1:]
-        self.sequences = [Sequence(s, c, v, int(start), int(n)) for s, c, v, start, n in rows]
-        if sum(sequence.frames for sequence in self.sequences) != self.meta["frames"]:
+        self.sequences = SequenceTable.read(self.path / "sequences.csv")
+        if self.sequences.frames.sum() != self.meta["frames"]:
             raise ValueError("sequences.csv and meta.json differ in the number of frames")
         self.has_smpl = (self.path / "poses.npy").is_file()
         partition = self.path / "partition.json"
         self.partition: dict[str, Any] | None = json.loads(partition.read_text()) if partition.is_file() else None
         names = ["silhouettes", *((*SMPL_WIDTHS, "valid") if self.has_smpl else ())]
-        self._arrays = {name: self._open(name) for name in names}
-
-    def _open(self, name: str) -> np.ndarray:
-        array = np.load(self.path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        if len(array) != self.meta["frames"]:
-            raise ValueError(f"{name}.npy holds {len(array)} frames, meta.json says {self.meta['frames']}")
-        return array
+        self._arrays = MappedArrays(self.path, names, self.meta["frames"])
 
     def __getstate__(self) -> dict[str, Any]:
         # workers map the files themselves instead of receiving copies of the arrays
@@ -290,16 +274,22 @@ class Store:
 
     def rows(self, index: int, frames: np.ndarray | None = None) -> np.ndarray:
         """Rows of the arrays that hold ``frames`` (default: all) of sequence ``index``."""
-        sequence = self.sequences[index]
-        frames = np.arange(sequence.frames) if frames is None else frames
-        return sequence.start + frames
+        frames = np.arange(self.sequences.frames[index]) if frames is None else frames
+        return self.sequences.start[index] + frames
 
     def silhouettes(self, index: int, frames: np.ndarray | None = None) -> np.ndarray:
         """Silhouettes (T, H, W) uint8 0..255 of one sequence, all frames or those named."""
-        block = self._arrays["silhouettes"][self.rows(index, frames)]
-        if self.bits == 8:
+        block = self.read(self.rows(index, frames))
+        return block if self.bits == GREY_BITS else block * np.uint8(255)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Silhouettes in ``rows`` of any sequences, (N, H, W) uint8: 0 or 1 of packed bits, else grey 0..255."""
+        block = self._arrays.read("silhouettes", rows)
+        if self.bits == GREY_BITS:
             return block
-        return np.unpackbits(block, axis=-1, count=self.size[1]) * np.uint8(255)
+        # one run of bits is unpacked much faster than row by row; the view leaves out what fills the last bytes
+        bits = np.unpackbits(block.reshape(-1)).reshape(*block.shape[:-1], 8 * block.shape[-1])
+        return bits[..., : self.size[1]]
 
     def smpl(self, index: int, frames: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """SMPL truth of one sequence: poses (T, 72), betas (T, 10), cameras (T, 3), valid (T,)."""
@@ -307,5 +297,8 @@ class Store:
             raise StoreError(
                 f"{self.path} has no SMPL parameters; take 3D supervision from walkers (`meshgait walkers`)"
             )
-        rows = self.rows(index, frames)
-        return {name: self._arrays[name][rows] for name in (*SMPL_WIDTHS, "valid")}
+        return self.truth(self.rows(index, frames))
+
+    def truth(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The same of rows (N,) of any sequences."""
+        return {name: self._arrays.read(name, rows) for name in (*SMPL_WIDTHS, "valid")}

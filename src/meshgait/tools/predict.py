@@ -15,8 +15,8 @@ from PIL import Image
 from meshgait.batch import BodyEstimate
 from meshgait.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from meshgait.body.targets import to_metres
+from meshgait.data.choice import choose_frames
 from meshgait.data.readers import Silhouettes, read_silhouettes
-from meshgait.data.sampling import choose_frames
 from meshgait.errors import ConfigError, OutputError
 from meshgait.progress import Progress
 from meshgait.stages.recognise import RecogniseStage

@@ -1,0 +1,50 @@
+"""Arrays on disk, mapped into memory: read in any order, while memory in use stays bounded."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+AROUND = 1 << 17  # bytes that the system maps at most around a place that is read
+KEEP_BYTES = 1 << 28  # of the files that stay mapped; the page cache holds what was read anyhow
+
+
+class MappedArrays:
+    """The .npy files of a store, each with one row a frame.
+
+    Args:
+        folder: of the files.
+        names: of the arrays.
+        length: rows that each must have.
+
+    Raises:
+        OSError: a file is missing.
+        ValueError: a file is damaged, holds objects, or has another length.
+    """
+
+    def __init__(self, folder: Path, names: Iterable[str], length: int) -> None:
+        self._arrays: dict[str, np.ndarray] = {}
+        self._mapped = 0
+        for name in names:
+            array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            if len(array) != length:
+                raise ValueError(f"{name}.npy holds {len(array)} frames, meta.json says {length}")
+            self._arrays[name] = array
+
+    def read(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Rows (N, ...) of an array, copied."""
+        array = self._arrays[name]
+        self._forget(array.strides[0], rows)
+        return np.take(np.asarray(array), rows, axis=0)
+
+    def _forget(self, step: int, rows: np.ndarray) -> None:
+        """Hand mapped pages back from time to time: they count as this process's memory as long as they are."""
+        jumps = np.count_nonzero(np.abs(np.diff(rows)) * step > AROUND) + 1
+        self._mapped += len(rows) * step + jumps * AROUND
+        if self._mapped > KEEP_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+            for array in self._arrays.values():
+                array.base.madvise(mmap.MADV_DONTNEED)
+            self._mapped = 0
