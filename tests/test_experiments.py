@@ -28,17 +28,40 @@ SIZES = sorted(name for name in CONTENT if name.startswith("size-"))
 PRETRAIN, FINETUNE, FLAT = "pretrain/walkers.yaml", "finetune/walkers.yaml", "finetune/walkers-2d.yaml"
 
 
+def subject_of(protocol, number):
+    """How a data set names the walkers 1..4, who train, and 5..8, who are tested."""
+    if protocol == "oumvlp":
+        return f"{2 * number - (number < 5):05d}"  # odd numbers train
+    return f"{number + 70 * (number > 4) if protocol == 'casia-b' else number:03d}"  # CASIA-B trains up to 074
+
+
+CONDITIONS = {
+    "usf": {"nm-01": "Gal-1", "nm-02": "Gal-2", "nm-03": "PrbA-1", "bg-01": "PrbB-1"},
+    "casia-b": {"nm-01": "nm-01", "nm-02": "nm-05", "bg-01": "bg-01", "cl-01": "cl-01"},
+    "oumvlp": {"nm-01": "01", "nm-02": "00"},
+    "grew-local": {"nm-01": "01", "nm-02": "02"},
+    "gait3d": {"nm-01": "camid0_videoid0", "nm-02": "camid1_videoid0"},
+}
+"""Conditions of each data set, by those of the walkers that stand for them."""
+
+
 @pytest.fixture(scope="session")
 def stores(tiny_store, tmp_path_factory) -> dict[str, Path]:
-    """A tiny store for each protocol that an experiment names."""
-    usf, source = tmp_path_factory.mktemp("usf") / "store", Store(tiny_store)
-    writer = StoreWriter(usf)
-    conditions = {"nm-01": "Gal-1", "nm-02": "Gal-2", "nm-03": "PrbA-1", "bg-01": "PrbB-1"}
-    for index, walk in enumerate(source.sequences):
-        if walk.condition in conditions:
-            writer.add(walk.subject, conditions[walk.condition], walk.view, source.silhouettes(index))
-    writer.finish()
-    return {"walkers": tiny_store, "usf": usf}
+    """A tiny store for each protocol that an experiment names, laid out as the data set is."""
+    source, paths = Store(tiny_store), {"walkers": tiny_store}
+    for protocol, conditions in CONDITIONS.items():
+        paths[protocol] = tmp_path_factory.mktemp(protocol) / "store"
+        writer = StoreWriter(paths[protocol], smpl=protocol == "gait3d")
+        for index, walk in enumerate(source.sequences):
+            if walk.condition in conditions:
+                name = subject_of(protocol, int(walk.subject))
+                smpl = source.smpl(index) if writer.smpl else {}
+                writer.add(name, conditions[walk.condition], walk.view, source.silhouettes(index), **smpl)
+        train, test = ([subject_of(protocol, n) for n in range(first, first + 4)] for first in (1, 5))
+        partition = {"TRAIN_SET": train, "TEST_SET": test}
+        partition["PROBE_SET"] = [f"{name}-camid1_videoid0-000" for name in test]
+        writer.finish(partition if protocol in ("grew-local", "gait3d") else None)
+    return paths
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +86,9 @@ def words(stores, size_file):
             small |= {"data.batch_size": 6, "data.eval_frames": 2}
         else:
             small |= {"data.subjects": 2, "data.sequences": 2, "data.frames": 3}
+            small |= {"data.frames_max": 4} if "frames_max" in settings else {}
+        for licensed in {"body", "markers"} & CONTENT[name]["model"]["init_args"].keys():
+            small[f"model.{licensed}"] = "null"
         if "body_store" in settings:
             small |= {"data.body_store": stores["walkers"], "data.body_frames": 4}
         given = [f"--{key}={value}" for key, value in small.items()]
@@ -98,6 +124,41 @@ def metrics(folder, name="metrics.json"):
 
 def test_there_are_the_three_experiments_of_the_readme():
     assert {PRETRAIN, FINETUNE, FLAT} <= set(EXPERIMENTS)
+
+
+RECIPES = {
+    # P x K, frames, milestones and steps in thousands, weight decay, as published with GaitBase (CVPR 2023)
+    "casia-b": (8, 16, 30, None, (20, 40, 50), 60, 5e-4),
+    "oumvlp": (32, 8, 30, None, (60, 80, 100), 120, 5e-4),
+    "grew": (32, 4, 20, 40, (80, 120, 150), 180, 5e-4),
+    "gait3d": (32, 4, 10, 50, (20, 40, 50), 60, 5e-4),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_real_data_sets_start_from_the_published_recipes(name):
+    content = CONTENT[f"finetune/{name}.yaml"]
+    data, model = content["data"]["init_args"], content["model"]["init_args"]
+    recipe = (
+        *(data.get(key) for key in ("subjects", "sequences", "frames", "frames_max")),
+        tuple(step // 1000 for step in model["milestones"]),
+        content["trainer"]["max_epochs"] * data["batches"] // 1000,
+        model["weight_decay"],
+    )
+    assert recipe == RECIPES[name]
+    assert (model["optimizer"], model["lr"], model["warmup"], model["decay_vectors"]) == ("sgd", 0.1, 0.0, True)
+
+
+def test_stage_2_starts_from_a_stage_1_that_is_shipped():
+    folders = {
+        content["trainer"]["default_root_dir"]: name for name, content in CONTENT.items() if "model" in content
+    }
+    for name in EXPERIMENTS:
+        pretrained = CONTENT[name]["model"]["init_args"].get("pretrained")
+        if pretrained:
+            first = folders[pretrained.removesuffix("/checkpoints/last.ckpt")]
+            sizes = [CONTENT[of]["model"]["init_args"]["size"] for of in (first, name)]
+            assert first.startswith("pretrain/") and sizes[0] == sizes[1]
 
 
 @pytest.mark.parametrize("name", SIZES)

@@ -1,3 +1,5 @@
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -84,7 +86,37 @@ def test_nothing_asked_nothing_done():
     assert geometry.angle.abs().max() == geometry.shift.abs().max() == 0
 
 
-ALL = Augmentation(flip=0.5, rotate=10, scale=0.1, shift=2, erase=0.5, coarse=0.5)
+def test_the_corners_of_the_crop_go_where_the_geometry_says():
+    """Also together with all that comes before the perspective."""
+    augmentation = Augmentation(flip=0.5, rotate=10, scale=0.1, shift=2, perspective=0.15, perspective_chance=0.8)
+    count, point = 24, complex(28.5, 20.5)
+    silhouettes, geometry = augmentation(blob(point.real, point.imag, count), generator())
+    corners = np.float32([[0, 0], [WIDTH, 0], [0, HEIGHT], [WIDTH, HEIGHT]])
+    travelled = []
+    for which in range(count):
+        bends = cv2.getPerspectiveTransform(corners, corners + geometry.corners[which].numpy())
+        affine = moved(point, geometry, which)
+        u, v, w = bends @ (affine.real, affine.imag, 1)
+        travelled.append(abs(complex(u, v) / w - affine))
+        for image in silhouettes[which]:
+            assert abs(centroid(image) - complex(u, v) / w) < 0.3
+    assert max(travelled) > 1.5
+    assert geometry.bent.tolist() == [step > 0 for step in travelled]
+    assert 0.5 < geometry.bent.float().mean() < 1
+
+
+def test_chances_leave_the_other_sequences_as_they_are():
+    silhouettes = (torch.rand(300, 1, HEIGHT, WIDTH) > 0.5).float()
+    for options in ({"rotate": 15, "rotate_chance": 0.3}, {"perspective": 0.1, "perspective_chance": 0.3}):
+        out, geometry = Augmentation(**options)(silhouettes, generator())
+        same = (out == silhouettes).flatten(1).all(1)
+        assert torch.equal(same, ~geometry.warped)
+        assert 60 < geometry.warped.sum() < 120  # a standard deviation is 8
+        assert geometry.angle.abs().max() <= np.radians(15)
+        assert (geometry.corners.abs() <= torch.tensor([WIDTH, HEIGHT]) * 0.1).all()
+
+
+ALL = Augmentation(flip=0.5, rotate=10, scale=0.1, shift=2, erase=0.5, coarse=0.5, perspective=0.1)
 
 
 def test_the_same_generator_gives_the_same_result_and_the_input_is_left_alone():
@@ -142,6 +174,9 @@ def test_coarse_sequences_lose_detail_and_keep_the_large():
         {"shift": -1},
         {"scale": -0.1},
         {"scale": 1.0},
+        {"perspective": 0.5},
+        {"perspective_chance": 1.1},
+        {"rotate_chance": -0.1},
     ],
     ids=str,
 )

@@ -1,4 +1,6 @@
 import math
+from io import BytesIO
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -6,13 +8,21 @@ import torch
 from meshgait.batch import GaitBatch
 from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
-from meshgait.stages.base import SETTINGS, Stage, WarmupCosine, decay_groups, load_weights, read_checkpoint
+from meshgait.stages.base import (
+    SETTINGS,
+    Stage,
+    WarmupCosine,
+    WarmupSteps,
+    decay_groups,
+    load_weights,
+    read_checkpoint,
+)
 
 
 def stage(**options):
     return Stage(**{
-        "lr": 1e-3, "weight_decay": 0.01, "optimizer": "adamw", "warmup": 0.1, "augmentation": Augmentation(),
-        "seed": 0, **options,
+        "lr": 1e-3, "weight_decay": 0.01, "decay_vectors": False, "optimizer": "adamw", "warmup": 0.1,
+        "milestones": (), "augmentation": Augmentation(), "seed": 0, **options,
     })  # fmt: skip
 
 
@@ -34,6 +44,32 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing(total, warmup):
     assert schedule(total + 5) <= factors[-1] + 1e-9 or total == 1
 
 
+def test_the_rate_falls_to_a_tenth_at_each_milestone():
+    factors = [WarmupSteps(60, 0.0, (20, 40, 50))(step) for step in range(60)]
+    assert factors == pytest.approx([1] * 20 + [0.1] * 20 + [0.01] * 10 + [0.001] * 10)
+    rising = WarmupSteps(60, 0.1, (20,))
+    assert [rising(step) for step in (0, 2, 5, 6, 19, 20)] == pytest.approx([1 / 6, 0.5, 1, 1, 1, 0.1])
+
+
+@pytest.mark.parametrize("milestones", [(), (2, 3)])
+def test_a_fit_uses_the_schedule_and_decay_that_were_asked_for(milestones):
+    one = stage(optimizer="sgd", lr=0.5, weight_decay=0.25, decay_vectors=True, warmup=0.0, milestones=milestones)
+    one.layer = torch.nn.Linear(3, 2)
+    one._trainer = SimpleNamespace(estimated_stepping_batches=4)
+    setup = one.configure_optimizers()
+    rates, schedule = [], setup["lr_scheduler"]["scheduler"]
+    for _ in range(4):
+        rates.append(setup["optimizer"].param_groups[0]["lr"])
+        setup["optimizer"].step()
+        schedule.step()
+    falls = (1, 1, 0.1, 0.01) if milestones else (1, 1, 0.75, 0.25)  # one step of rise, then cosines of 0, 60, 120
+    assert rates == pytest.approx([0.5 * fall for fall in falls])
+    assert {group["weight_decay"] for group in setup["optimizer"].param_groups} == {0.25}
+    torch.save(schedule.state_dict(), io := BytesIO())
+    io.seek(0)
+    assert torch.load(io, weights_only=True)["last_epoch"] == 4
+
+
 def test_matrices_decay_and_vectors_do_not():
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 2, bias=False))
     module[2].weight.requires_grad_(False)
@@ -44,6 +80,7 @@ def test_matrices_decay_and_vectors_do_not():
 
 
 @pytest.mark.parametrize("wrong", [{"lr": 0.0}, {"lr": -1.0}, {"warmup": 1.0}, {"warmup": -0.1}, {"seed": -1},
+                                   {"milestones": (5, 5)}, {"milestones": (0, 4)}, {"milestones": [7, 3]},
                                    {"weight_decay": -0.1}], ids=str)  # fmt: skip
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
@@ -51,10 +88,10 @@ def test_settings_out_of_range_are_refused(wrong):
 
 
 def batch(store):
-    from meshgait.data.dataset import SequenceDataset, collate
+    from meshgait.data.choice import FrameChoice
+    from meshgait.data.dataset import SequenceDataset
 
-    data = SequenceDataset(store, [0] * 80, 2, "spread", truth=True)
-    return collate([data[i] for i in range(8)])
+    return SequenceDataset(store, None, FrameChoice(2, "spread"), truth=True).__getitems__(range(8))
 
 
 STRONG = Augmentation(flip=0.5, rotate=20, scale=0.2, shift=4)
@@ -84,6 +121,17 @@ def test_augmentation_takes_the_truth_along(store, default_model, default_marker
     trunk = [0, 3, 6, 9]  # pelvis and spine lie well inside of the figure
     on = torch.stack([figures[n, row[n, trunk], column[n, trunk]] for n in range(len(figures))])
     assert on.mean() > 0.95
+
+
+def test_truth_of_sequences_in_another_perspective_is_not_used(store):
+    """A weak-perspective camera cannot follow; what is kept is as true as without any perspective."""
+    bending = Augmentation(flip=0.5, rotate=20, perspective=0.2, perspective_chance=0.5)
+    plain = batch(store)
+    moved = stage(seed=3).augment(plain, bending, 0)
+    _, geometry = bending(plain.silhouettes, stage(seed=3).generator(0))
+    assert 0 < geometry.bent.sum() < len(geometry.bent)
+    assert torch.equal(moved.truth.valid, plain.truth.valid & ~geometry.bent[:, None])
+    assert plain.truth.valid.all()
 
 
 def test_batches_without_truth_are_augmented_too(store):

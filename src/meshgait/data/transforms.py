@@ -1,18 +1,23 @@
-"""Augmentation of silhouette sequences (B, T, H, W), drawn once a sequence and vectorised over the batch.
+"""Augmentation of silhouette sequences (B, T, H, W), drawn once a sequence; the rest is left alone.
 
 What happened to the geometry is returned, so that SMPL truth can follow (`meshgait.body.targets.follow`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from einops import rearrange
 from torch import Generator, Tensor
-from torch.nn.functional import affine_grid, grid_sample, interpolate, max_pool2d
+from torch.nn.functional import interpolate, max_pool2d
 
+from meshgait.data.warp import corner_moves, resample
 from meshgait.errors import ConfigError
+
+CHANCES = ("flip", "rotate_chance", "perspective_chance", "erase", "coarse", "thickness")
+STRENGTHS = {"rotate": 180.0, "scale": 1.0, "shift": float("inf"), "perspective": 0.5}  # each below its limit
 
 
 @dataclass
@@ -24,12 +29,41 @@ class Geometry:
         angle: (B,) radians, turned clockwise as seen in the image.
         scale: (B,) enlarged by this factor.
         shift: (B, 2) moved by (right, down) pixels.
+        corners: (B, 4, 2) at last the crop's corners (top left, top right, bottom left, bottom right) were moved
+            by (right, down) pixels, and all between them by the perspective that does so.
     """
 
     flip: Tensor
     angle: Tensor
     scale: Tensor
     shift: Tensor
+    corners: Tensor
+
+    @property
+    def bent(self) -> Tensor:
+        """(B,) bool, whether there is a perspective, which no camera of SMPL truth can follow."""
+        return self.corners.flatten(1).any(1)
+
+    @property
+    def warped(self) -> Tensor:
+        """(B,) bool, whether pixels come to lie between others."""
+        return (self.angle != 0) | (self.scale != 1) | self.shift.any(1) | self.bent
+
+    def sources(self, frame: tuple[int, int]) -> Tensor:
+        """(B, 3, 3) projective maps from places after to those before, in pixels from the centre of (H, W)."""
+        cos, sin, zero = torch.cos(self.angle), torch.sin(self.angle), torch.zeros_like(self.angle)
+        right, down = self.shift.unbind(-1)
+        rows = (
+            (cos, sin, -cos * right - sin * down),
+            (-sin, cos, sin * right - cos * down),
+            (zero, zero, self.scale),
+        )
+        still = torch.stack(
+            [torch.stack(row, -1) for row in rows], 1
+        )  # divided by its last row, which is the scale
+        mirror = torch.where(self.flip, -1.0, 1.0)
+        still = torch.cat([rearrange(mirror, "b -> b 1 1") * still[:, :1], still[:, 1:]], 1)
+        return still @ corner_moves(self.corners, frame) if self.bent.any() else still
 
 
 @dataclass(frozen=True)
@@ -39,8 +73,12 @@ class Augmentation:
     Attributes:
         flip: probability of mirroring.
         rotate: largest angle in degrees either way.
+        rotate_chance: probability that a sequence is turned.
         scale: largest relative change of size either way.
         shift: largest shift in pixels either way, per axis.
+        perspective: how far each corner of the crop moves at most, as a share of its sides. A weak-perspective
+            camera cannot follow, so SMPL truth of such sequences is not used.
+        perspective_chance: probability that a sequence is seen in another perspective.
         erase: probability that a random rectangle of a sequence is blanked.
         coarse: probability that a sequence is seen at half resolution (as from a small or distant figure).
         thickness: probability that figures are thinned or thickened by one or two pixels a side (as by another
@@ -49,96 +87,104 @@ class Augmentation:
 
     flip: float = 0.0
     rotate: float = 0.0
+    rotate_chance: float = 1.0
     scale: float = 0.0
     shift: float = 0.0
+    perspective: float = 0.0
+    perspective_chance: float = 1.0
     erase: float = 0.0
     coarse: float = 0.0
     thickness: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("flip", "erase", "coarse", "thickness"):
+        for name in CHANCES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"augmentation {name} is {getattr(self, name)}; a probability lies in 0..1")
-        for name in ("rotate", "shift", "scale"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"augmentation {name} is {getattr(self, name)}; it must not be negative")
-        if self.scale >= 1:
-            raise ConfigError(f"augmentation scale is {self.scale}; it must stay below 1")
+        for name, limit in STRENGTHS.items():
+            if not 0 <= getattr(self, name) < limit:
+                raise ConfigError(f"augmentation {name} is {getattr(self, name)}; give 0 or more, below {limit:g}")
 
-    def draw(self, count: int, generator: Generator) -> Geometry:
-        """Draw the geometry of ``count`` sequences."""
+    def draw(self, count: int, generator: Generator, frame: tuple[int, int] = (64, 44)) -> Geometry:
+        """Draw the geometry of ``count`` sequences of frames (H, W)."""
         angle, scale, right, down = (torch.rand(4, count, generator=generator) * 2 - 1).unbind(0)
+        flip = torch.rand(count, generator=generator) < self.flip
+        turned, bent = torch.rand(2, count, generator=generator) < torch.tensor(
+            [[self.rotate_chance], [self.perspective_chance]]
+        )
+        corners = (torch.rand(count, 4, 2, generator=generator) * 2 - 1) * torch.tensor(frame[::-1])
         return Geometry(
-            flip=torch.rand(count, generator=generator) < self.flip,
-            angle=torch.deg2rad(angle * self.rotate),
+            flip=flip,
+            angle=torch.deg2rad(angle * self.rotate) * turned,
             scale=1 + scale * self.scale,
             shift=torch.stack([right, down], dim=-1) * self.shift,
+            corners=corners * self.perspective * rearrange(bent, "b -> b 1 1"),
         )
 
     def __call__(self, silhouettes: Tensor, generator: Generator) -> tuple[Tensor, Geometry]:
         """Augment (B, T, H, W) in [0, 1]; ``generator`` is of the CPU. Returns silhouettes and geometry."""
-        geometry = self.draw(len(silhouettes), generator)
-        if self.flip:
-            flip = geometry.flip.to(silhouettes.device)
-            silhouettes = torch.where(rearrange(flip, "b -> b 1 1 1"), silhouettes.flip(-1), silhouettes)
-        if self.rotate or self.scale or self.shift:
-            silhouettes = _warp(silhouettes, geometry)
+        frame = tuple(silhouettes.shape[-2:])
+        geometry = self.draw(len(silhouettes), generator, frame)
+        silhouettes, warped = silhouettes.clone(), geometry.warped
+        _change(silhouettes, geometry.flip & ~warped, lambda x, _: x.flip(-1))
+        _change(silhouettes, warped, lambda x, places: resample(x, geometry.sources(frame)[places]))
         if self.coarse:
-            silhouettes = self._blur(silhouettes, generator)
+            chosen = torch.rand(len(silhouettes), generator=generator) < self.coarse
+            _change(silhouettes, chosen, lambda x, _: _blur(x))
         if self.thickness:
-            silhouettes = self._thicken(silhouettes, generator)
+            pixels = self._draw_thickness(len(silhouettes), generator)
+            for change in pixels.unique().tolist():
+                _change(silhouettes, (pixels == change) & (pixels != 0), lambda x, _, n=change: _grow(x, n))
         if self.erase:
-            silhouettes = self._blank(silhouettes, generator)
+            for which, hole in enumerate(self._draw_holes(len(silhouettes), frame, generator)):
+                if hole is not None:
+                    silhouettes[which, :, hole[0], hole[1]] = 0
         return silhouettes, geometry
 
-    def _blur(self, silhouettes: Tensor, generator: Generator) -> Tensor:
-        chosen = (torch.rand(len(silhouettes), generator=generator) < self.coarse).to(silhouettes.device)
-        height, width = silhouettes.shape[-2:]
-        half = interpolate(silhouettes, (height // 2, width // 2), mode="area").round()
-        full = interpolate(half, (height, width), mode="bilinear")
-        return torch.where(rearrange(chosen, "b -> b 1 1 1"), full, silhouettes)
+    def _draw_thickness(self, count: int, generator: Generator) -> Tensor:
+        """(B,) pixels a side by which figures grow."""
+        chosen = torch.rand(count, generator=generator) < self.thickness
+        change = torch.randint(1, 3, (count,), generator=generator)
+        change *= torch.randint(0, 2, (count,), generator=generator) * 2 - 1
+        return torch.where(chosen, change, 0)
 
-    def _thicken(self, silhouettes: Tensor, generator: Generator) -> Tensor:
-        chosen = torch.rand(len(silhouettes), generator=generator) < self.thickness
-        change = torch.randint(1, 3, (len(silhouettes),), generator=generator)
-        change *= torch.randint(0, 2, (len(silhouettes),), generator=generator) * 2 - 1
-        change = torch.where(chosen, change, 0).tolist()
-        return torch.stack([_grow(x, pixels) for x, pixels in zip(silhouettes, change, strict=True)])
-
-    def _blank(self, silhouettes: Tensor, generator: Generator) -> Tensor:
-        count, _, height, width = silhouettes.shape
-        chosen = torch.rand(count, generator=generator) < self.erase
-        sides = (0.15 + 0.25 * torch.rand(2, count, generator=generator)) * torch.tensor([[height], [width]])
-        starts = torch.rand(2, count, generator=generator) * (torch.tensor([[height], [width]]) - sides)
-        inside = [
-            (torch.arange(n)[None] >= start[:, None]) & (torch.arange(n)[None] < (start + side)[:, None])
-            for n, start, side in zip((height, width), starts, sides, strict=True)
+    def _draw_holes(
+        self, count: int, frame: tuple[int, int], generator: Generator
+    ) -> list[tuple[slice, slice] | None]:
+        """Rows and columns of the hole of each sequence, or None."""
+        chosen, limits = torch.rand(count, generator=generator) < self.erase, torch.tensor(frame)[:, None]
+        sides = (0.15 + 0.25 * torch.rand(2, count, generator=generator)) * limits
+        starts = torch.rand(2, count, generator=generator) * (limits - sides)
+        # pixels whose number lies within
+        first, behind = (
+            rearrange(edge.ceil().int(), "side b -> b side").tolist() for edge in (starts, starts + sides)
+        )
+        return [
+            tuple(map(slice, low, high)) if use else None
+            for use, low, high in zip(chosen.tolist(), first, behind, strict=True)
         ]
-        hole = inside[0][:, :, None] & inside[1][:, None, :] & chosen[:, None, None]
-        return silhouettes.masked_fill(rearrange(hole, "b h w -> b 1 h w").to(silhouettes.device), 0.0)
+
+
+def _change(silhouettes: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Replace the sequences ``chosen`` (B,) in place; ``change`` takes them and their places (on the CPU)."""
+    places = chosen.nonzero()[:, 0]
+    if not len(places):
+        return
+    if silhouettes.device.type == "cpu":  # whole sequences are copied much faster by numpy
+        array, rows = silhouettes.numpy(), places.numpy()
+        array[rows] = change(torch.from_numpy(array[rows]), places).numpy()
+    else:
+        on_device = places.to(silhouettes.device)
+        silhouettes.index_copy_(0, on_device, change(silhouettes.index_select(0, on_device), places))
+
+
+def _blur(silhouettes: Tensor) -> Tensor:
+    """What is left at half the resolution."""
+    height, width = silhouettes.shape[-2:]
+    half = interpolate(silhouettes, (height // 2, width // 2), mode="area").round()
+    return interpolate(half, (height, width), mode="bilinear")
 
 
 def _grow(frames: Tensor, pixels: int) -> Tensor:
-    """Dilate frames (T, H, W) by so many pixels a side; a negative number erodes."""
-    if not pixels:
-        return frames
+    """Dilate frames (..., H, W) by so many pixels a side; a negative number erodes."""
     sign = 1 if pixels > 0 else -1
     return sign * max_pool2d(sign * frames, 2 * abs(pixels) + 1, 1, abs(pixels))
-
-
-def _warp(silhouettes: Tensor, geometry: Geometry) -> Tensor:
-    """Turn, scale and shift by bilinear sampling; outside of the crop is background."""
-    count, frames, height, width = silhouettes.shape
-    cos, sin = torch.cos(geometry.angle) / geometry.scale, torch.sin(geometry.angle) / geometry.scale
-    right, down = geometry.shift.unbind(-1)
-    # where each output pixel comes from, in pixels from the centre: x_in = R(-angle) (x_out - shift) / scale
-    aspect = height / width
-    theta = torch.stack(
-        [
-            torch.stack([cos, sin * aspect, -(cos * right + sin * down) * 2 / width], dim=-1),
-            torch.stack([-sin / aspect, cos, (sin * right - cos * down) * 2 / height], dim=-1),
-        ],
-        dim=1,
-    ).to(silhouettes)
-    grid = affine_grid(theta, [count, frames, height, width], align_corners=False)
-    return grid_sample(silhouettes, grid, align_corners=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import zipfile
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -31,8 +33,10 @@ class Stage(LightningModule):
     Args:
         lr: peak learning rate.
         weight_decay: decoupled for AdamW.
+        decay_vectors: whether biases and normalisations decay as well, as in the published recipes.
         optimizer: "adamw", or "sgd" with momentum 0.9.
         warmup: share of all steps over which the learning rate rises; then it falls as a cosine to zero.
+        milestones: steps from which on the learning rate is a tenth of what it was, instead of the cosine.
         augmentation: of training batches.
         seed: of the augmentation.
     """
@@ -41,8 +45,10 @@ class Stage(LightningModule):
         self,
         lr: float,
         weight_decay: float,
+        decay_vectors: bool,
         optimizer: Literal["adamw", "sgd"],
         warmup: float,
+        milestones: Sequence[int],
         augmentation: Augmentation,
         seed: int,
     ) -> None:
@@ -53,7 +59,10 @@ class Stage(LightningModule):
             raise ConfigError(f"warmup is {warmup}; give the share of steps, 0 <= warmup < 1")
         if weight_decay < 0 or seed < 0:
             raise ConfigError(f"weight_decay is {weight_decay}, seed is {seed}; neither may be negative")
-        self.lr, self.weight_decay, self.optimizer_name, self.warmup = lr, weight_decay, optimizer, warmup
+        if any(late <= early for early, late in pairwise((0, *milestones))):
+            raise ConfigError(f"milestones are {list(milestones)}; give growing numbers of steps, all above 0")
+        self.lr, self.weight_decay, self.decay_vectors = lr, weight_decay, decay_vectors
+        self.optimizer_name, self.warmup, self.milestones = optimizer, warmup, tuple(milestones)
         self.augmentation, self.seed = augmentation, seed
         self.settings: dict[str, Any] = {}
         self.terms: dict[str, Tensor] = {}  # of the last training step, for those who watch over them
@@ -94,18 +103,23 @@ class Stage(LightningModule):
             )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Groups of trainable parameters for the optimiser; matrices decay, vectors do not."""
-        return decay_groups(self, self.weight_decay)
+        """Groups of trainable parameters for the optimiser: what decays and what does not."""
+        return self.groups(self)
+
+    def groups(self, module: nn.Module, **extra: float) -> list[dict[str, Any]]:
+        """`decay_groups` of a part, with this stage's decay."""
+        return decay_groups(module, self.weight_decay, self.decay_vectors, **extra)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW or SGD with a linear warm-up and a cosine over all steps of the fit."""
+        """AdamW or SGD with a linear warm-up, then a cosine over all steps of the fit, or milestones."""
         groups = self.parameter_groups()
         if self.optimizer_name == "sgd":
             optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=self.lr, momentum=0.9)
         else:
             optimizer = torch.optim.AdamW(groups, lr=self.lr)
         total = max(1, int(self.trainer.estimated_stepping_batches))
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, WarmupCosine(total, self.warmup))
+        factor = WarmupSteps if self.milestones else WarmupCosine
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor(total, self.warmup, self.milestones))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def augment(self, batch: GaitBatch, augmentation: Augmentation, stream: int) -> GaitBatch:
@@ -116,6 +130,8 @@ class Stage(LightningModule):
             device = truth.poses.device
             geometry = [x.to(device) for x in (moved.flip, moved.angle, moved.scale, moved.shift)]
             truth = follow(truth, silhouettes.shape[-2:], *geometry)
+            # a weak-perspective camera cannot follow another perspective, so there is no truth of these
+            truth.valid = truth.valid & ~moved.bent.to(device)[:, None]
         return GaitBatch(silhouettes, batch.mask, batch.labels, batch.indices, truth)
 
     def generator(self, stream: int) -> torch.Generator:
@@ -170,23 +186,38 @@ def require_weights(**weights: float) -> None:
 class WarmupCosine:
     """Factor on the learning rate: linear rise over ``warmup`` of ``total`` steps, then a cosine to zero."""
 
-    def __init__(self, total: int, warmup: float) -> None:
-        self.total, self.rise = total, max(1, round(total * warmup))
+    def __init__(self, total: int, warmup: float, milestones: Sequence[int] = ()) -> None:
+        self.total, self.rise, self.milestones = total, max(1, round(total * warmup)), list(milestones)
 
     def __call__(self, step: int) -> float:
         """Factor at ``step``."""
         if step < self.rise:
             return (step + 1) / self.rise
+        return self.fall(step)
+
+    def fall(self, step: int) -> float:
+        """Factor behind the rise."""
         done = min(1.0, (step - self.rise) / max(1, self.total - self.rise))
         return 0.5 * (1 + math.cos(math.pi * done))
 
 
-def decay_groups(module: nn.Module, weight_decay: float, **extra: float) -> list[dict[str, Any]]:
-    """Optimiser groups of the trainable parameters of ``module``: with decay, and (vectors) without."""
+class WarmupSteps(WarmupCosine):
+    """The same with a fall to a tenth at each milestone."""
+
+    def fall(self, step: int) -> float:
+        """Factor behind the rise."""
+        return 0.1 ** sum(step >= milestone for milestone in self.milestones)
+
+
+def decay_groups(
+    module: nn.Module, weight_decay: float, decay_vectors: bool = False, **extra: float
+) -> list[dict[str, Any]]:
+    """Optimiser groups of the trainable parameters of ``module``: with decay, and without (vectors)."""
     parameters = [p for p in module.parameters() if p.requires_grad]
+    decay = weight_decay if decay_vectors else 0.0
     groups = (
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay, **extra},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0, **extra},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": decay, **extra},
     )
     return [group for group in groups if group["params"]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,6 @@ from meshgait.models.size import NetworkSize
 from meshgait.stages.base import (
     SETTINGS,
     Stage,
-    decay_groups,
     load_weights,
     read_network,
     require_weights,
@@ -51,8 +51,10 @@ class RecogniseStage(Stage):
         margin: of the triplet loss.
         lr: peak learning rate.
         weight_decay: of matrices.
+        decay_vectors: whether biases and normalisations decay as well.
         optimizer: "adamw" or "sgd".
         warmup: share of steps of the warm-up.
+        milestones: steps at which the learning rate falls to a tenth; none: it falls as a cosine.
         losses: weights among the 3D losses.
         decoder: how the mesh is read from markers.
         body: SMPL file of the truth; None for the default body.
@@ -84,8 +86,10 @@ class RecogniseStage(Stage):
         margin: float = 0.2,
         lr: float = 1e-3,
         weight_decay: float = 1e-2,
+        decay_vectors: bool = False,
         optimizer: Literal["adamw", "sgd"] = "adamw",
         warmup: float = 0.05,
+        milestones: Sequence[int] = (),
         losses: BodyLossWeights = BodyLossWeights(),  # noqa: B008 - frozen
         decoder: Literal["simplex", "ridge"] = "ridge",
         body: str | None = None,
@@ -94,7 +98,7 @@ class RecogniseStage(Stage):
         body_augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
         seed: int = 0,
     ) -> None:
-        super().__init__(lr, weight_decay, optimizer, warmup, augmentation, seed)
+        super().__init__(lr, weight_decay, decay_vectors, optimizer, warmup, milestones, augmentation, seed)
         if freeze_3d and not pretrained:
             raise ConfigError("freeze_3d keeps the 3D branch as it starts, which is noise; give `pretrained` too")
         require_weights(lr_3d=lr_3d, body_weight=body_weight, margin=margin)
@@ -196,8 +200,7 @@ class RecogniseStage(Stage):
         shared = nn.ModuleList(self._shared())
         early = {id(p) for p in shared.parameters()}
         rest = nn.ParameterList([p for p in self.parameters() if id(p) not in early])
-        slow = decay_groups(shared, self.weight_decay, lr=self.lr * self.lr_3d)
-        return decay_groups(rest, self.weight_decay) + slow
+        return self.groups(rest) + self.groups(shared, lr=self.lr * self.lr_3d)
 
     def forward(self, silhouettes: Tensor, mask: Tensor, smpl: SmplTruth | None = None) -> GaitOutput:
         """Embeddings of sequences (B, T, H, W) with mask (B, T); no mesh is built."""

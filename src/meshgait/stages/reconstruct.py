@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Literal
 
@@ -26,8 +27,10 @@ class ReconstructStage(Stage):
         size: sizes of the network; stage 2 must use the same.
         lr: peak learning rate.
         weight_decay: of matrices.
+        decay_vectors: whether biases and normalisations decay as well.
         optimizer: "adamw" or "sgd".
         warmup: share of steps of the warm-up.
+        milestones: steps at which the learning rate falls to a tenth; none: it falls as a cosine.
         losses: weights of the 3D losses.
         decoder: how the mesh is read from markers.
         body: SMPL file of the truth; None for the default body (that of the walkers).
@@ -45,8 +48,10 @@ class ReconstructStage(Stage):
         size: NetworkSize,
         lr: float = 1e-3,
         weight_decay: float = 1e-2,
+        decay_vectors: bool = False,
         optimizer: Literal["adamw", "sgd"] = "adamw",
         warmup: float = 0.05,
+        milestones: Sequence[int] = (),
         losses: BodyLossWeights = BodyLossWeights(),  # noqa: B008 - frozen
         decoder: Literal["simplex", "ridge"] = "ridge",
         body: str | None = None,
@@ -55,7 +60,7 @@ class ReconstructStage(Stage):
         augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
         seed: int = 0,
     ) -> None:
-        super().__init__(lr, weight_decay, optimizer, warmup, augmentation, seed)
+        super().__init__(lr, weight_decay, decay_vectors, optimizer, warmup, milestones, augmentation, seed)
         if not losses.any():
             raise ConfigError(
                 "all weights of losses are 0, so nothing would be trained; give one of them a weight"
