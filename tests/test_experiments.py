@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parents[1] / "experiments"
 CONTENT = {
     path.relative_to(FOLDER).as_posix(): yaml.safe_load(path.read_text()) for path in FOLDER.rglob("*.yaml")
 }
-EXPERIMENTS = sorted(name for name, content in CONTENT.items() if "model" in content and "data" in content)
+EXPERIMENTS = sorted(name for name, content in CONTENT.items() if "trainer" in content)
 SIZES = sorted(name for name in CONTENT if name.startswith("size-"))
 PRETRAIN, FINETUNE, FLAT = "pretrain/walkers.yaml", "finetune/walkers.yaml", "finetune/walkers-2d.yaml"
 

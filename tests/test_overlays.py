@@ -1,4 +1,4 @@
-"""Each ablation is run for two steps on top of an experiment, by the command line that users type."""
+"""Ablations and backbones: each is run for two steps on top of an experiment, by the words that users type."""
 
 import json
 from dataclasses import asdict
@@ -14,6 +14,7 @@ from meshgait.stages.recognise import RecogniseStage
 FOLDER = Path(__file__).parents[1] / "experiments"
 BASE = FOLDER / "finetune" / "walkers.yaml"
 ABLATIONS = sorted(path.stem for path in (FOLDER / "ablations").glob("*.yaml"))
+BACKBONES = sorted(path.stem for path in (FOLDER / "backbones").glob("*.yaml"))
 
 
 def words(tiny_store, tiny_size, folder):
@@ -66,3 +67,24 @@ def test_it_changes_what_it_says_and_runs(name, tiny_store, tiny_size, pretraine
     assert (stage.network.trunk is None) == (name == "3d-only")
     assert (stage.network.transform is not None) == (name == "smplgait")
     assert read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 2
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_backbone_replaces_that_of_an_experiment(name, tiny_store, tiny_size, tmp_path):
+    """With the blocks of the size file, but narrow; frames are ordered."""
+    _, given = words(tiny_store, tiny_size, tmp_path)
+    wanted = yaml.safe_load((FOLDER / f"size-{name}.yaml").read_text())
+    small = asdict(tiny_size)
+    narrow = [f"--model.size.{key}={list(small[key])}" for key in ("channels", "strides")]
+    narrow += [
+        f"--model.size.{key}={small[key]}" for key in small if key.startswith(("lifter", "reader", "volume"))
+    ]
+    more = ["--config", str(FOLDER / "backbones" / f"{name}.yaml"), *narrow, "--model.pretrained=null"]
+    assert main(["fit", "--config", str(BASE), *more, *given]) == 0
+    kept = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert kept["model"]["init_args"]["size"]["blocks"] == wanted["blocks"]
+    assert kept["model"]["init_args"]["size"]["pseudo_3d"] == wanted.get("pseudo_3d", False)
+    assert kept["data"]["init_args"]["frame_mode"] == "window"
+    stage = RecogniseStage.load(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert [len(part) for part in stage.network.trunk] == wanted["blocks"][1:]
+    assert (stage.network.trunk[0][0].time is not None) == wanted.get("pseudo_3d", False)
