@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup data pretrain finetune baseline evaluate report sweep usf small notebooks overhead test lint format clean
+.PHONY: help setup data check pretrain finetune baseline evaluate report export sweep usf small notebooks bench torture \
+	overhead test lint format clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -28,6 +29,9 @@ data: $(WALKERS)/meta.json  ## synthetic walkers with exact 3D truth
 $(WALKERS)/meta.json: | $(STAMP)
 	$(BIN)/meshgait walkers $(WALKERS) --workers $(WORKERS)
 
+check: $(WALKERS)/meta.json  ## what is wrong with the walkers, with remedies
+	$(BIN)/meshgait check $(WALKERS) --checksums --strict --pictures runs/check --json runs/check/report.json
+
 pretrain: runs/pretrain/metrics.json  ## stage 1: 3D heatmaps
 
 runs/pretrain/metrics.json: $(WALKERS)/meta.json
@@ -49,6 +53,9 @@ evaluate: runs/baseline/metrics.json runs/finetune/metrics.json  ## one table: G
 
 report: runs/pretrain/metrics.json runs/finetune/metrics.json  ## one page of both runs: runs/report.html
 	@$(BIN)/meshgait report runs/pretrain runs/finetune --out runs/report.html --overwrite
+
+export: runs/finetune/metrics.json  ## safetensors, ONNX and model card of the recogniser: runs/model
+	$(BIN)/meshgait export runs/finetune/checkpoints/last.ckpt --out runs/model --onnx --overwrite
 
 sweep: $(WALKERS)/meta.json  ## search settings: make sweep SWEEP=experiments/sweeps/pretrain.yaml
 	$(if $(findstring finetune,$(SWEEP)),@$(MAKE) --no-print-directory pretrain)
@@ -100,6 +107,16 @@ notebooks: small  ## execute the notebooks into runs/notebooks
 overhead: $(WALKERS)/meta.json  ## what logging and pictures cost
 	$(BIN)/python benchmarks/logging_overhead.py experiments/pretrain/walkers.yaml --of 240
 	$(BIN)/python benchmarks/logging_overhead.py experiments/finetune/walkers.yaml --of 360 --model.pretrained null
+
+bench: $(STAMP)  ## packing, loading, scoring and networks beside plain ways: runs/bench
+	@mkdir -p runs/bench
+	$(BIN)/python benchmarks/packing.py --json runs/bench/packing.json
+	$(BIN)/python benchmarks/loading.py --json runs/bench/loading.json
+	$(BIN)/python benchmarks/scoring.py --json runs/bench/scoring.json
+	$(BIN)/python benchmarks/networks.py --json runs/bench/networks.json
+
+torture: $(STAMP)  ## kill trainings 20 times and compare with ones left alone
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torture.py
 
 test: $(STAMP)  ## all tests
 	$(BIN)/pytest -n auto
