@@ -150,9 +150,7 @@ def test_real_data_sets_start_from_the_published_recipes(name):
 
 
 def test_stage_2_starts_from_a_stage_1_that_is_shipped():
-    folders = {
-        content["trainer"]["default_root_dir"]: name for name, content in CONTENT.items() if "model" in content
-    }
+    folders = {CONTENT[name].get("trainer", {}).get("default_root_dir"): name for name in EXPERIMENTS}
     for name in EXPERIMENTS:
         pretrained = CONTENT[name]["model"]["init_args"].get("pretrained")
         if pretrained:

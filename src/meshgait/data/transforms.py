@@ -5,7 +5,8 @@ What happened to the geometry is returned, so that SMPL truth can follow (`meshg
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -122,9 +123,13 @@ class Augmentation:
 
     def __call__(self, silhouettes: Tensor, generator: Generator) -> tuple[Tensor, Geometry]:
         """Augment (B, T, H, W) in [0, 1]; ``generator`` is of the CPU. Returns silhouettes and geometry."""
-        frame = tuple(silhouettes.shape[-2:])
-        geometry = self.draw(len(silhouettes), generator, frame)
-        silhouettes, warped = silhouettes.clone(), geometry.warped
+        geometry = self.draw(len(silhouettes), generator, tuple(silhouettes.shape[-2:]))
+        with _one_thread():
+            return self._apply(_copied(silhouettes), geometry, generator), geometry
+
+    def _apply(self, silhouettes: Tensor, geometry: Geometry, generator: Generator) -> Tensor:
+        """Augment in place."""
+        frame, warped = tuple(silhouettes.shape[-2:]), geometry.warped
         _change(silhouettes, geometry.flip & ~warped, lambda x, _: x.flip(-1))
         _change(silhouettes, warped, lambda x, places: resample(x, geometry.sources(frame)[places]))
         if self.coarse:
@@ -138,7 +143,7 @@ class Augmentation:
             for which, hole in enumerate(self._draw_holes(len(silhouettes), frame, generator)):
                 if hole is not None:
                     silhouettes[which, :, hole[0], hole[1]] = 0
-        return silhouettes, geometry
+        return silhouettes
 
     def _draw_thickness(self, count: int, generator: Generator) -> Tensor:
         """(B,) pixels a side by which figures grow."""
@@ -162,6 +167,24 @@ class Augmentation:
             tuple(map(slice, low, high)) if use else None
             for use, low, high in zip(chosen.tolist(), first, behind, strict=True)
         ]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Threads gain little on one small sequence, and waiting for them costs much on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _copied(silhouettes: Tensor) -> Tensor:
+    """A copy, in memory that was in use before if possible (numpy's is, where `keep_memory` was called)."""
+    return (
+        silhouettes.clone() if silhouettes.device.type != "cpu" else torch.from_numpy(silhouettes.numpy().copy())
+    )
 
 
 def _change(silhouettes: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> None:

@@ -48,31 +48,30 @@ def resample(silhouettes: Tensor, sources: Tensor) -> Tensor:
         (B, T, H, W).
     """
     height, width = silhouettes.shape[-2:]
-    indices, weights = (torch.from_numpy(x) for x in _taps(sources.numpy(), (height, width)))
-    table = _swapped(rearrange(silhouettes, "b t h w -> b t (h w)"))
-    mixed = embedding_bag(
-        indices.to(silhouettes.device),
-        rearrange(table, "b p t -> (b p) t"),
-        per_sample_weights=weights.to(silhouettes),
-        mode="sum",
-    )
-    mixed = _swapped(rearrange(mixed, "(b p) t -> b p t", p=height * width))
-    return rearrange(mixed, "b t (h w) -> b t h w", h=height)
+    taps = [torch.from_numpy(x) for x in _taps(sources.numpy(), (height, width))]
+    resampled = torch.empty_like(silhouettes)
+    pixels, results = (rearrange(x, "b t h w -> b t (h w)") for x in (silhouettes, resampled))
+    # one sequence after the other, so that all of it stays in the processor's cache
+    for before, after, indices, weights in zip(
+        pixels, results, *(x.to(silhouettes.device) for x in taps), strict=True
+    ):
+        mixed = embedding_bag(indices, _swapped(before), per_sample_weights=weights.to(before), mode="sum")
+        after.copy_(_swapped(mixed))
+    return resampled
 
 
 def _taps(sources: np.ndarray, frame: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Which pixels of all B sequences are mixed, (B H W, 4) int32, and their weights: none outside of the crop."""
+    """Which pixels of B sequences are mixed, (B, H W, 4) int32, and their weights: none outside of the crop."""
     height, width = frame
     down, right = (np.arange(n, dtype=np.float32) + np.float32(0.5 - n / 2) for n in frame)
     places = np.stack([np.tile(right, height), np.repeat(down, width), np.ones(height * width, np.float32)])
     x, y, w = np.moveaxis(sources.astype(np.float32) @ places, 1, 0)
     (columns, across), (rows, along) = _neighbours(x / w, width), _neighbours(y / w, height)
     indices, weights = np.empty((*x.shape, 4), np.int32), np.empty((*x.shape, 4), np.float32)
-    first = np.arange(len(sources), dtype=np.int32)[:, None] * (height * width)
     for tap, (i, j) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
-        np.add(first + rows[i] * width, columns[j], out=indices[..., tap])
+        np.add(rows[i] * width, columns[j], out=indices[..., tap])
         np.multiply(along[i], across[j], out=weights[..., tap])
-    return rearrange(indices, "b p k -> (b p) k"), rearrange(weights, "b p k -> (b p) k")
+    return indices, weights
 
 
 def _neighbours(offsets: np.ndarray, size: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -88,10 +87,7 @@ def _neighbours(offsets: np.ndarray, size: int) -> tuple[list[np.ndarray], list[
 
 
 def _swapped(values: Tensor) -> Tensor:
-    """(B, M, N) -> (B, N, M), also in memory."""
+    """(M, N) -> (N, M), also in memory."""
     if values.device.type != "cpu":
-        return rearrange(values, "b m n -> b n m").contiguous()
-    swapped = np.empty((len(values), values.shape[2], values.shape[1]), np.float32)
-    for source, target in zip(values.numpy(), swapped, strict=True):
-        cv2.transpose(source, target)  # by blocks, several times as fast as torch or numpy
-    return torch.from_numpy(swapped)
+        return rearrange(values, "m n -> n m").contiguous()
+    return torch.from_numpy(cv2.transpose(values.numpy()))  # by blocks, several times as fast as torch or numpy
