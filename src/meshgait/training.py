@@ -27,7 +27,7 @@ from meshgait.callbacks.evaluation_file import EvaluationFile
 from meshgait.callbacks.guard import FiniteGuard
 from meshgait.callbacks.history import HistoryFile
 from meshgait.callbacks.metrics_file import MetricsFile, provenance
-from meshgait.callbacks.output import warn, write_whole
+from meshgait.callbacks.output import warn
 from meshgait.callbacks.panels import HeatmapPanels
 from meshgait.callbacks.progress import progress_callback
 from meshgait.callbacks.random_state import RandomState
@@ -37,6 +37,7 @@ from meshgait.callbacks.tracking import RunIdentity, WandbRun, run_id_of
 from meshgait.callbacks.walk import WalkAnimation
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.errors import ConfigError, DataError, MeshGaitError, OutputError
+from meshgait.output import whole_file
 from meshgait.stages.base import read_checkpoint
 
 QUIET = (
@@ -70,7 +71,8 @@ class SaveConfig(SaveConfigCallback):
             return
         text = self.parser.dump(self.config, skip_none=False)
         if stage == "fit":
-            write_whole(Path(trainer.default_root_dir) / "config.yaml", lambda path: path.write_text(text))
+            with whole_file(Path(trainer.default_root_dir) / "config.yaml") as file:
+                file.write_text(text)
         for logger in trainer.loggers:
             logger.log_hyperparams({**yaml.safe_load(text), "run": provenance(trainer, pl_module)})
 

@@ -13,8 +13,8 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from meshgait.callbacks.output import write_whole
 from meshgait.errors import OutputError
+from meshgait.output import whole_file
 
 FOLDER = "checkpoints"
 PREVIOUS = "previous.ckpt"
@@ -46,7 +46,8 @@ class WholeCheckpoints(TorchCheckpointIO):
         keep = place.with_name(PREVIOUS) if place.name == last_path(Path()).name else None
         try:
             before = None if self.anew else keep
-            write_whole(place, lambda temporary: temporary.write_bytes(buffer.getbuffer()), before)
+            with whole_file(place, before) as temporary:
+                temporary.write_bytes(buffer.getbuffer())
             if self.anew and keep is not None:
                 keep.unlink(missing_ok=True)
                 self.anew = False

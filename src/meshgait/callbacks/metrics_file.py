@@ -16,7 +16,7 @@ from lightning import Callback, LightningModule, Trainer
 
 import meshgait
 from meshgait.callbacks.evaluate import RetrievalEvaluation, cell_table, shared_traits
-from meshgait.callbacks.output import write_whole
+from meshgait.output import whole_file
 
 
 class MetricsFile(Callback):
@@ -63,7 +63,8 @@ class MetricsFile(Callback):
         if not trainer.is_global_zero:
             return
         text = json.dumps(self._content(trainer, module), indent=1) + "\n"
-        write_whole(Path(trainer.default_root_dir) / name, lambda path: path.write_text(text))
+        with whole_file(Path(trainer.default_root_dir) / name) as file:
+            file.write_text(text)
 
     def _content(self, trainer: Trainer, module: LightningModule) -> dict[str, Any]:
         data = trainer.datamodule

@@ -11,9 +11,10 @@ from lightning import LightningModule, Trainer
 from PIL import Image
 
 from meshgait.batch import GaitBatch
-from meshgait.callbacks.output import best_effort, write_whole
+from meshgait.callbacks.output import best_effort
 from meshgait.callbacks.pictures import Pictures
 from meshgait.models.lifter import Reconstructor
+from meshgait.output import whole_file
 from meshgait.viz.panels import PanelRow, heatmap_panel
 
 MESHES = "mesh.npz"
@@ -53,8 +54,8 @@ class HeatmapPanels(Pictures):
         scales = None if batch.truth is None else batch.truth.cameras[chosen, 0, 0].tolist()
         arrays = mesh_arrays([rows[row] for row in chosen], faces, names, scales)
         root = Path(trainer.default_root_dir)
-        with best_effort(root, MESHES):
-            write_whole(root / MESHES, lambda path: _save_arrays(path, arrays))
+        with best_effort(root, MESHES), whole_file(root / MESHES) as path, path.open("wb") as file:
+            np.savez(file, **arrays)  # into an open file: to a name it would append a suffix
 
     def _batch(self, trainer: Trainer) -> GaitBatch:
         """One frame each of sequences spread over the test set, the same ones every time."""
@@ -120,8 +121,3 @@ def mesh_arrays(
         true = [metres(r.true_vertices, r.true_points, s) for r, s in zip(rows, scales, strict=True)]
         arrays["true_vertices"] = np.stack(true)
     return arrays
-
-
-def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with path.open("wb") as file:  # np.savez would append a suffix to a name
-        np.savez(file, **arrays)

@@ -10,8 +10,9 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
-from meshgait.callbacks.output import best_effort, write_whole
+from meshgait.callbacks.output import best_effort
 from meshgait.errors import ConfigError
+from meshgait.output import whole_file
 
 FOLDER = "pictures"
 
@@ -61,7 +62,8 @@ class Pictures(Callback, ABC):
         path = root / FOLDER / f"{kind}-{step:06d}.{suffix}"
         written = False
         with best_effort(root, "pictures"):
-            write_whole(path, write)
+            with whole_file(path) as temporary:
+                write(temporary)
             written = True
             for logger in wandb_loggers(trainer):
                 if suffix == "png":

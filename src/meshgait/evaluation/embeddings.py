@@ -23,7 +23,7 @@ from einops import rearrange
 from torch import Tensor
 
 from meshgait.errors import DataError
-from meshgait.evaluation.files import whole_file
+from meshgait.output import whole_file
 
 COLUMNS = ("labels", "types", "views")
 FLOATS = (np.float16, np.float32, np.float64)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from meshgait.errors import DataError
-from meshgait.evaluation.files import whole_file
 from meshgait.evaluation.scoring import Task
+from meshgait.output import whole_file
 
 COLUMNS = ("labels", "views", "conditions", "sequences", "gallery")
 NAMES = ("subjects", "view_names")

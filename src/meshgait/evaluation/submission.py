@@ -15,9 +15,9 @@ from torch import Tensor
 
 from meshgait.errors import DataError
 from meshgait.evaluation.distances import Comparison, Distance
-from meshgait.evaluation.files import whole_file
 from meshgait.evaluation.parallel import over_blocks
 from meshgait.evaluation.scoring import ROWS, require_finite
+from meshgait.output import whole_file
 from meshgait.progress import track
 
 TOP = 20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import yaml
 
 from meshgait import __version__
 from meshgait.errors import ConfigError, DataError, OutputError
+from meshgait.output import whole_folder
 from meshgait.progress import Progress
 from meshgait.report.card import render
 from meshgait.stages.base import SETTINGS, Stage, read_checkpoint
@@ -70,18 +70,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"{arguments.checkpoint} is of stage 1, which gives no embeddings; leave --onnx out")
     stage = STAGES[name].restore(content, arguments.checkpoint, body=arguments.body, markers=arguments.markers)
     training, notes = provenance(arguments.checkpoint, content, arguments.metrics)
-    partial = out.with_name(out.name + ".partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+    with whole_folder(out) as partial:
         written = write_export(stage, training, partial, out.name, arguments.onnx, arguments.with_classifier)
-        if out.exists():
-            shutil.rmtree(out)
-        partial.rename(out)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written ({error.strerror}); choose another --out") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     for text in notes:
         print(f"note: {text}")
     for file, text in written.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from meshgait.body.targets import to_metres
 from meshgait.data.choice import choose_frames
 from meshgait.data.readers import Silhouettes, read_silhouettes
 from meshgait.errors import ConfigError, OutputError
+from meshgait.output import whole_folder
 from meshgait.progress import Progress
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.viz.mesh import Mesh, skeleton, turntable, write_obj
@@ -71,18 +71,8 @@ def run(arguments: argparse.Namespace) -> None:
     for line in report_lines(walker):
         print(line)
     chosen = choose_frame(walker, arguments.frame)
-    partial = out.with_name(out.name + ".partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+    with whole_folder(out) as partial:
         written = write_prediction(stage, walker, chosen, arguments.stature, partial)
-        if out.exists():
-            shutil.rmtree(out)
-        partial.rename(out)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written ({error.strerror}); choose another --out") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     for name, text in written.items():
         print(f"{out / name}: {text}")
 

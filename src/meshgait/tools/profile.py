@@ -13,9 +13,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from meshgait.callbacks.output import write_whole
 from meshgait.configured import build_stage
 from meshgait.errors import ConfigError
+from meshgait.output import whole_file
 from meshgait.profiling import Cost, profile
 from meshgait.progress import Progress
 from meshgait.stages.recognise import RecogniseStage
@@ -64,7 +64,8 @@ def run(arguments: argparse.Namespace) -> None:
         progress.advance()
     content = describe(stage, cost, arguments)
     if arguments.json:
-        write_whole(arguments.json, lambda path: path.write_text(json.dumps(content, indent=1) + "\n"))
+        with whole_file(arguments.json) as file:
+            file.write_text(json.dumps(content, indent=1) + "\n")
     _print(content)
 
 

@@ -19,11 +19,11 @@ from meshgait.data.rules import Rules
 from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.curves import verification
 from meshgait.evaluation.embeddings import Embeddings
-from meshgait.evaluation.files import whole_file
 from meshgait.evaluation.openset import HELD_OUT, open_set
 from meshgait.evaluation.scoring import Scores, evaluate
 from meshgait.evaluation.submission import nearest_rows, write_submission
 from meshgait.memory import keep_memory
+from meshgait.output import whole_file
 
 MEASURES = {"rank1": "rank1", "rank5": "rank5", "rank10": "rank10", "mAP": "mean_ap", "mINP": "mean_inp"}
 FAR = (0.1, 1.0)
