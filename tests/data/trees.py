@@ -50,3 +50,11 @@ def dump(path: Path, content: object) -> None:
 def content(folder: Path) -> dict[str, bytes]:
     """Every file below a folder."""
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def romp(path: Path, count: int, first: float = 0.0) -> np.ndarray:
+    """Write the fits of a sequence by ROMP's names; returns betas (T, 10), those of frame t all first + t."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    betas = np.repeat(first + np.arange(count, dtype=np.float32)[:, None], 10, axis=1)
+    np.savez(path, smpl_thetas=np.full((count, 72), 0.1), smpl_betas=betas, cam=np.ones((count, 3)))
+    return betas

@@ -4,8 +4,10 @@ import re
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from meshgait.cli import main
 from meshgait.data.packing import Options
@@ -91,6 +93,42 @@ def test_to_opengait_and_back(tmp_path, capsys):
     assert Store(tmp_path / "u").hash == Store(tmp_path / "t").hash
 
 
+def test_fits_beside_frames_lie_under_their_figures(tiny_store, tmp_path, capsys):
+    """Walkers as pictures, their truth as an estimator writes it: y down, and a guess where nobody is seen."""
+    walkers, black = Store(tiny_store), 2
+    for index in (0, 1, 2):
+        name = "/".join(walkers.sequences[index][:3])
+        folder, fits = tmp_path / "frames" / name, tmp_path / "fits" / f"{name}.npz"
+        folder.mkdir(parents=True)
+        fits.parent.mkdir(parents=True, exist_ok=True)
+        images = np.insert(walkers.silhouettes(index), black, 0, axis=0)
+        for number, image in enumerate(images):
+            cv2.imwrite(str(folder / f"{number}.png"), image)
+        truth = {key: np.insert(value, black, 9.0, axis=0) for key, value in walkers.smpl(index).items()}
+        down = Rotation.from_euler("x", 180, degrees=True) * Rotation.from_rotvec(truth["poses"][:, :3])
+        turns = (
+            Rotation.from_rotvec(truth["poses"][:, 3:].reshape(-1, 3)).as_matrix().reshape(len(images), 23, 3, 3)
+        )
+        if index < 2:
+            np.savez(fits, g=down.as_matrix()[:, None], b=turns, s=truth["betas"])
+    words = ("--body", "default", "--fits", tmp_path / "fits/{subject}/{condition}/{view}.npz", "--fits-keys")
+    for workers in (1, 2):
+        dest = tmp_path / f"s{workers}"
+        assert _main(tmp_path / "frames", dest, *words, "pose=g+b,betas=s", "--workers", workers) == 0
+        said = capsys.readouterr().out
+        assert "SMPL truth of 12 of 18 frames" in said
+        assert "left out 3 frames: no figure 3" in said
+        assert re.search(r"no file of fits, hence no truth: 1 sequences; each one: \S+dropped\.csv", said)
+    packed = Store(tmp_path / "s1")
+    assert content(packed.path) == content(tmp_path / "s2")
+    for index in (0, 1):
+        np.testing.assert_allclose(packed.smpl(index)["betas"], walkers.smpl(index)["betas"], atol=1e-6)
+        turned = (Rotation.from_rotvec(store.smpl(index)["poses"].reshape(-1, 3)) for store in (packed, walkers))
+        assert (next(turned).inv() * next(turned)).magnitude().max() < 1e-4
+    assert _main(tmp_path / "frames", tmp_path / "t", *words, "romp") == 2
+    assert "has the arrays g, b, s, not smpl_thetas" in capsys.readouterr().err
+
+
 def test_a_killed_command_is_taken_up(tmp_path):
     """Killed outright while its workers run, and repeated at once."""
     for subject in range(40):
@@ -122,6 +160,13 @@ def test_command_line_errors_are_one_line(usf, casia, tmp_path, capsys):
         [casia, tmp_path / "x", "--iou", 2],
         [casia, tmp_path / "x", "--body", "b.npz", "--aligned-fits"],
         [casia, tmp_path / "x", "--body", tmp_path / "none.npz"],
+        [casia, tmp_path / "x", "--body", "default"],
+        [casia, tmp_path / "x", "--fits", "f/{subject}.npz", "--fits-keys", "romp"],
+        [casia, tmp_path / "x", "--fits", "f/{subject}.npz", "--body", "default"],
+        [casia, tmp_path / "x", "--fits-keys", "romp", "--body", "default"],
+        [casia, tmp_path / "x", "--fits", "f/{subject}.npz", "--fits-keys", "romp", "--aligned-fits"],
+        [casia, tmp_path / "x", "--fits", "f/{who}.npz", "--fits-keys", "romp", "--body", "default"],
+        [usf, tmp_path / "x", "--body", "default"],
         [casia, casia / "x"],
         [casia, tmp_path / "x", "--to", "opengait"],
     ):

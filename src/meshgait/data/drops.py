@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from meshgait.data.growing import write_all, writing
-from meshgait.data.takes import Drop, Take
+from meshgait.data.takes import NO_FITS, Drop, Take
 
 NAME = "dropped.csv"
 FIELDS = ("number", "folder", "file", "reason", "detail")
@@ -53,11 +53,12 @@ class DropTable:
         self._file.close()
 
     def counts(self) -> dict[str, Counter[str]]:
-        """Reasons and how often, of "sequences" and "frames"; the table goes if it is empty."""
+        """Reasons and how often, of "sequences", "frames" and, if any, "fits"; the table goes if it is empty."""
         counted: dict[str, Counter[str]] = {"sequences": Counter(), "frames": Counter()}
         with self.path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             for row in csv.DictReader(file):
-                counted["frames" if row["file"] else "sequences"][row["reason"]] += 1
+                what = "fits" if row["reason"] == NO_FITS else "frames" if row["file"] else "sequences"
+                counted.setdefault(what, Counter())[row["reason"]] += 1
         if not any(counted.values()):
             self.path.unlink()
         return counted

@@ -104,7 +104,10 @@ def read_fits(path: Path | str, mapping: str | Mapping[str, str]) -> np.ndarray:
     mapping = parse_mapping(mapping) if isinstance(mapping, str) else mapping
     if not path.is_dir():
         return _rows(_arrays(path, mapping), mapping, path)
-    files = sorted((file for file in path.iterdir() if file.suffix in _FILES), key=_natural)
+    try:
+        files = sorted((file for file in path.iterdir() if file.suffix in _FILES), key=_natural)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); check its rights") from None
     if not files:
         raise DataError(f"{path} has no .npz or .pkl files; give a file of SMPL fits, or a folder of one a frame")
     frames = [_rows(_arrays(file, mapping), mapping, file)[:1] for file in files]

@@ -41,9 +41,10 @@ def read_frames(folder: Path, size: tuple[int, int] = (64, 44), crop: bool = Tru
     names = sorted(pngs or [name for name in names if not name.lower().endswith(".png")], key=natural)
     if not names:
         raise BrokenSequence("has no PNG or JPG frames; give --layout, --pattern or another folder")
-    silhouettes, drops, count = np.empty((len(names), *size), np.uint8), [], 0
+    silhouettes, drops = np.empty((len(names), *size), np.uint8), []
+    kept = np.zeros(len(names), bool)
     prefix = f"{folder}{os.sep}"
-    for name in names:
+    for number, name in enumerate(names):
         image = _image(prefix + name, lossy=not pngs)
         if image is None:
             drops.append(Drop(name, UNREADABLE))
@@ -52,11 +53,10 @@ def read_frames(folder: Path, size: tuple[int, int] = (64, 44), crop: bool = Tru
         if silhouette is None:
             drops.append(Drop(name, NO_FIGURE))
             continue
-        silhouettes[count] = silhouette
-        count += 1
-    if not count:
+        silhouettes[number], kept[number] = silhouette, True
+    if not kept.any():
         return whole_drop(NO_FRAME, f"{len(names)} frames, the first: {drops[0].reason}", tuple(drops))
-    return Take(silhouettes[:count], tuple(drops))
+    return Take(silhouettes[kept] if drops else silhouettes, tuple(drops), kept=kept)
 
 
 def _image(path: str, lossy: bool) -> np.ndarray | None:

@@ -74,7 +74,7 @@ def read_pickles(
     if drops:
         silhouettes, rows = silhouettes[seen], None if rows is None else rows[seen]
     fits = align(rows, silhouettes) if align is not None and rows is not None else None
-    return Take(silhouettes, drops, rows, fits)
+    return Take(silhouettes, drops, rows, fits, seen)
 
 
 def _names(folder: Path, files: str) -> list[str]:

@@ -7,9 +7,12 @@ What is left out, and what stops the packing, by ``tolerance``:
 =====================================================  ========  ==========  =========
 an unreadable picture, a frame that shows nobody       error     left out    left out
 a sequence of which no frame is left                   error     left out    left out
+a sequence without its file of fits                    error     not valid   not valid
 a sequence that is not what it should be (no frames,   error     error       left out
-wrong type or shape, unequal lengths, damaged pickle)
+wrong type or shape, unequal lengths, damaged pickle
+or fits)
 a pickle that asks for code to be run                  error     error       error
+SMPL rows among the pickles beside files of fits       error     error       error
 =====================================================  ========  ==========  =========
 
 What is left out is counted in ``meta.json`` and listed in ``dropped.csv`` with its reason. After an error the good
@@ -29,6 +32,7 @@ from typing import Any, Literal
 import numpy as np
 
 from meshgait.data.drops import DropTable
+from meshgait.data.fitfiles import FitFiles
 from meshgait.data.frames import read_frames
 from meshgait.data.opengait import read_pickles
 from meshgait.data.partitions import Partition, read_json
@@ -43,6 +47,10 @@ from meshgait.progress import Progress
 VERSION = 1
 """Raised when the same settings no longer give the same bytes."""
 BROKEN = "broken sequence"
+TWICE = (
+    "has SMPL rows among its pickles, and --fits gives others; leave --fits away, or choose the pickles of "
+    "silhouettes by --files"
+)
 PROBED = 32
 """Sequences looked through for SMPL rows before packing begins."""
 
@@ -60,6 +68,7 @@ class Options:
         files: which pickles of a folder are read.
         aligner: makes, in each process, what brings SMPL rows into the silhouette frame; None: rows are left out.
         fits: JSON-able description of it, part of the store's settings.
+        fit_files: where the SMPL rows lie, if not among the pickles.
         partition: JSON of training and test subjects to copy into the store.
         protocol: name of the evaluation protocol to note in the store; None: the tree's.
         tolerance: what is left out instead of being an error; see the module.
@@ -71,6 +80,7 @@ class Options:
     files: str = "*.pkl"
     aligner: Callable[[], Align] | None = None
     fits: dict[str, Any] = field(default_factory=dict)
+    fit_files: FitFiles | None = None
     partition: Path | None = None
     protocol: str | None = None
     tolerance: Tolerance = "frames"
@@ -112,11 +122,16 @@ def pack_tree(
         raise DataError(f"{source / found.stray} fits no rule of the tree; mend it, or pack without --strict")
     read = partial(_reader, source, tree, options)
     # without the aligner, whose threads would not survive a fork
-    has_rows = tree.kind == "pickles" and _has_rows(listing, _reader(source, tree, replace(options, aligner=None)))
-    if options.aligner is not None and not has_rows:
+    bare = replace(options, aligner=None, fit_files=None)
+    has_rows = tree.kind == "pickles" and _has_rows(listing, _reader(source, tree, bare))
+    if options.fit_files is not None:
+        if has_rows:
+            raise DataError(f"{source} {TWICE}")
+        options.fit_files.check(listing)
+    elif options.aligner is not None and not has_rows:
         raise DataError(
             f"{source}: the first sequences have no SMPL rows (T, 85) beside their silhouettes; "
-            "leave --body or --aligned-fits away"
+            "give their files by --fits, or leave --body or --aligned-fits away"
         )
     settings = _settings(tree, options, found, partition)
     with StoreWriter(dest, options.size, options.bits, options.aligner is not None, settings) as writer:
@@ -147,6 +162,8 @@ def _check(source: Path, dest: Path, options: Options, workers: int) -> None:
     check_workers(workers)
     if min(options.size) < 1:
         raise ConfigError(f"size is {tuple(options.size)}; height and width must be at least 1 pixel")
+    if options.fit_files is not None and options.aligner is None:
+        raise ConfigError("--fits needs --body, the body model of the fits, to place them in the silhouettes")
     if options.protocol is not None:
         get_protocol(options.protocol)
     if not source.is_dir():
@@ -166,7 +183,7 @@ def _settings(tree: Tree, options: Options, found: Survey, partition: dict[str, 
         "kind": tree.kind,
         "crop": options.crop,
         "files": options.files,
-        "fits": options.fits,
+        "fits": options.fits | (options.fit_files.settings if options.fit_files else {}),
         "protocol": options.protocol,
         "partition": partition is not None,
         "sequences": found.sequences,
@@ -176,13 +193,19 @@ def _settings(tree: Tree, options: Options, found: Survey, partition: dict[str, 
 
 def _reader(source: Path, tree: Tree, options: Options) -> Callable[[Job], Take]:
     """What reads a job; made once in each process."""
-    align = options.aligner() if options.aligner else None
+    align, files = options.aligner() if options.aligner else None, options.fit_files
 
     def read(job: Job) -> Take:
         try:
             if tree.kind == "frames":
-                return read_frames(source / job.folder, options.size, options.crop)
-            return read_pickles(source / job.folder, options.size, options.files, align)
+                take = read_frames(source / job.folder, options.size, options.crop)
+            else:
+                take = read_pickles(source / job.folder, options.size, options.files, None if files else align)
+            if files is None:
+                return take
+            if take.rows is not None:
+                raise DataError(f"{source / job.folder} {TWICE}")
+            return files.add(take, job, align)
         except BrokenSequence as error:
             return whole_drop(BROKEN, str(error))
 
@@ -238,7 +261,8 @@ def _check_drops(where: Path, take: Take, tolerance: Tolerance) -> None:
             raise DataError(f"{where} {drop.detail}, or pass --lenient to leave such sequences out")
         if tolerance == "none":
             what = f"{where / drop.file}" if drop.file else f"{where}"
-            raise DataError(f"{what}: {drop.reason}; mend or remove it, or pack without --strict")
+            detail = f" ({drop.detail})" if drop.detail else ""
+            raise DataError(f"{what}: {drop.reason}{detail}; mend or remove it, or pack without --strict")
 
 
 def _fits(take: Take) -> dict[str, np.ndarray]:

@@ -9,6 +9,9 @@ import numpy as np
 
 from meshgait.errors import DataError
 
+NO_FITS = "no file of fits"
+"""Reason of a drop that leaves a sequence its frames, but no truth."""
+
 
 class Drop(NamedTuple):
     """Something left out: the file (empty: the whole sequence), one of few reasons, and details."""
@@ -38,13 +41,15 @@ class Take(NamedTuple):
         silhouettes: (T, H, W) uint8, or None if nothing is left of it.
         drops: what was left out.
         rows: (T, 85) SMPL rows as published, or None.
-        fits: the same in the silhouette frame, or None.
+        fits: SMPL parameters in the silhouette frame, or None.
+        kept: (N,) bool, which of the N frames of the source the silhouettes are; None if nothing is left.
     """
 
     silhouettes: np.ndarray | None
     drops: tuple[Drop, ...] = ()
     rows: np.ndarray | None = None
     fits: Fits | None = None
+    kept: np.ndarray | None = None
 
 
 class BrokenSequence(DataError):

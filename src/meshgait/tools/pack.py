@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from meshgait.data.export import export_opengait
+from meshgait.data.fitfiles import FitFiles
 from meshgait.data.opengait import as_written
 from meshgait.data.packing import Options, pack_tree
 from meshgait.data.store import Store
@@ -62,9 +63,24 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add("--files", default="*.pkl", metavar="GLOB", help="which pickles of a folder are read (%(default)s)")
     add("--partition", type=Path, metavar="JSON", help="training and test subjects, to copy into the store")
     add("--protocol", help="evaluation protocol to note in the store (default: the layout's)")
-    add("--body", metavar="FILE", help="body model of the SMPL rows, to align them to the silhouettes")
+    add(
+        "--body",
+        metavar="FILE",
+        help="body model of the SMPL fits (a file, or default), to align them to the silhouettes",
+    )
+    add(
+        "--fits",
+        metavar="PATH",
+        help="fits beside the data set, as FITS/{subject}/{condition}/{view}.npz, or a folder with a file a frame",
+    )
+    add(
+        "--fits-keys",
+        metavar="KEYS",
+        help="names of their arrays: romp, hmr2, smpl or pose=KEY[+KEY],betas=KEY[,camera=KEY]"
+        "[,six=columns|interleaved|rows]",
+    )
     add("--iou", type=float, default=0.5, help="overlap of mesh and silhouette from which a fit is valid (0.5)")
-    add("--aligned-fits", action="store_true", help="take SMPL rows as `--to opengait` writes them")
+    add("--aligned-fits", action="store_true", help="take SMPL rows of pickles as `--to opengait` writes them")
     add("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     faults = parser.add_mutually_exclusive_group()
     faults.add_argument("--strict", action="store_true", help="whatever would be left out is an error")
@@ -92,6 +108,7 @@ def run(args: argparse.Namespace) -> None:
         partition=args.partition,
         protocol=args.protocol,
         tolerance="none" if args.strict else "sequences" if args.lenient else "frames",
+        fit_files=_fit_files(args.fits, args.fits_keys, args.aligned_fits),
         **_fits(args.body, args.iou, args.aligned_fits, tuple(args.size)),
     )
     pack(args.source, args.dest, args.layout, args.pattern, options, args.workers)
@@ -126,6 +143,8 @@ def pack(
         layout = guess(source)
         _say(f"{source} looks like {layout}")
     if layout == "usf":
+        if options.aligner is not None or options.fit_files is not None:
+            raise ConfigError("the USF files have no SMPL fits; leave --body, --fits and --aligned-fits away")
         _pack_usf(source, dest, options)
     else:
         pack_tree(source, dest, _tree(layout, pattern), options, workers)
@@ -169,6 +188,15 @@ def _fits(body: str | None, iou: float, aligned: bool, size: tuple[int, int]) ->
     }
 
 
+def _fit_files(pattern: str | None, keys: str | None, aligned: bool) -> FitFiles | None:
+    """Files of fits beside the data set."""
+    if pattern is not None and aligned:
+        raise ConfigError("--fits reads fits of an estimator, --aligned-fits those of a store; give one of them")
+    if (pattern is None) != (keys is None):
+        raise ConfigError("--fits says where fits lie and --fits-keys what is in them; give both or neither")
+    return None if pattern is None else FitFiles.of(pattern, keys)
+
+
 def _as_written() -> Align:
     return as_written
 
@@ -195,7 +223,10 @@ def _summarise(dest: Path) -> None:
     )
     packing = store.meta.get("packing", {})
     for what, reasons in packing.get("dropped", {}).items():
-        if reasons:
+        if what == "fits":
+            count = sum(reasons.values())
+            _say(f"no file of fits, hence no truth: {count} sequences; each one: {dest / 'dropped.csv'}")
+        elif reasons:
             each = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
             _say(f"left out {sum(reasons.values())} {what}: {each}; each one: {dest / 'dropped.csv'}")
     if packing.get("strays"):
