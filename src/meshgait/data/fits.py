@@ -27,7 +27,6 @@ from pathlib import Path
 
 import numpy as np
 from einops import rearrange
-from scipy.spatial.transform import Rotation
 
 from meshgait.data.pickles import load_pickle
 from meshgait.errors import ConfigError, DataError, UnsafeFileError
@@ -270,6 +269,8 @@ def _from_six(numbers: np.ndarray, layout: str) -> np.ndarray:
 
 def _to_axis_angle(matrices: np.ndarray, key: str, path: Path) -> np.ndarray:
     """Axis-angle (T, J, 3); not finite in frames with a matrix that is no rotation."""
+    from scipy.spatial.transform import Rotation  # slow to load, and axis-angle needs none of it
+
     with np.errstate(invalid="ignore"):
         square = np.abs(matrices @ np.swapaxes(matrices, -1, -2) - np.eye(3)).max(axis=(1, 2, 3), initial=0)
         sound = (square < TOLERANCE) & (np.linalg.det(matrices) > 0).all(axis=1)
