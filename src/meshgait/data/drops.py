@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from meshgait.data.growing import write_all, writing
-from meshgait.data.takes import NO_FITS, Drop, Take
+from meshgait.data.takes import NO_FITS, Drop
 
 NAME = "dropped.csv"
 FIELDS = ("number", "folder", "file", "reason", "detail")
@@ -62,8 +62,3 @@ class DropTable:
         if not any(counted.values()):
             self.path.unlink()
         return counted
-
-
-def worst(take: Take) -> Drop | None:
-    """The drop that says most of a sequence: its own, else its first frame's."""
-    return next((drop for drop in take.drops if not drop.file), take.drops[0] if take.drops else None)
