@@ -57,10 +57,9 @@ def test_fits_come_back_to_the_crop(aligner, default_model, sequences, axes, nam
         assert (exact.inv() * back).magnitude().max() < 1e-5
         np.testing.assert_allclose(found.poses[:, 3:], truth["poses"][:, 3:], atol=1e-6)
         np.testing.assert_allclose(found.betas, truth["betas"], atol=1e-6)
-        # a bag moves the middle of the silhouette away from that of the body
         bag = condition.startswith("bg")
         size, tx, ty = np.abs(found.cameras - truth["cameras"]).T
-        assert tx.max() < (2.5 if bag else 1.0) and ty.max() < 1.0
+        assert tx.max() < (1.5 if bag else 1.0) and ty.max() < 1.0
         assert (size / truth["cameras"][:, 0]).max() < 0.08  # hair and shoes add to the height, perspective too
         assert found.iou.mean() > overlap(default_model, truth, silhouettes).mean() - (0.08 if bag else 0.01)
 
@@ -82,6 +81,20 @@ def test_the_naked_mesh_is_placed_exactly(aligner, default_model, sequences, col
     np.testing.assert_allclose(found.cameras[:, [0, 2]], cameras[:, [0, 2]], rtol=1e-4)
     assert np.abs(found.cameras[:, 1] - column).max() < error
     assert found.iou.min() > least
+
+
+@pytest.mark.parametrize("side", [slice(0, 8), slice(36, 44)])
+def test_what_is_carried_does_not_pull_the_mesh_along(aligner, default_model, sequences, side):
+    """A parcel on one side moves the middle of the silhouette by columns; the mesh stays on the figure."""
+    _, truth = sequences["nm-01", "072"]
+    out = default_model(torch.tensor(truth["betas"]), torch.tensor(truth["poses"]))
+    points = to_pixels(out.vertices - out.joints[:, :1], torch.tensor(truth["cameras"])).numpy()
+    figures = outline_masks(points, default_model.faces) * np.uint8(255)
+    rows = as_fits(truth["poses"], truth["betas"])
+    alone = aligner(rows, figures)
+    figures[:, 16:38, side] = 255
+    carrying = aligner(rows, figures)
+    assert np.abs(carrying.cameras[:, 1] - alone.cameras[:, 1]).max() < 1.0
 
 
 def test_wrong_fits_overlap_less(aligner, default_model, sequences):
@@ -142,7 +155,7 @@ def test_other_sizes_and_many_frames(default_model, sequences):
     rows = as_fits(truth["poses"], truth["betas"])
     many = Aligner(default_model, (128, 88))(np.tile(rows, (12, 1)), np.tile(large, (12, 1, 1)))
     once = Aligner(default_model)(rows, silhouettes)
-    np.testing.assert_allclose(many.cameras, np.tile(2 * once.cameras, (12, 1)), atol=0.3)
+    np.testing.assert_allclose(many.cameras, np.tile(2 * once.cameras, (12, 1)), atol=1.3)
     np.testing.assert_allclose(many.iou, np.tile(once.iou, 12), atol=0.03)
 
 

@@ -34,6 +34,9 @@ from meshgait.errors import ConfigError, DataError
 ROW = 85
 """Numbers of a fit: camera 3 (unused), pose 72, betas 10."""
 
+CARRIED = 4
+"""Columns by which a bag moves the middle of a silhouette, at most."""
+
 CHUNK = 32
 """Frames posed at a time: bounds memory, 2.6 MB of vertices at SMPL's 6,890."""
 
@@ -177,11 +180,14 @@ class Aligner:
         wide = fill(edges, len(poses), (height, 2 * width)) > 0
         shift = (_middle(figures) - _middle(wide)).astype(np.float32)
         edges[[1, 3]] += shift[edges[0].astype(np.int64)]
+        # what is carried moves the middle of the silhouette, but not the figure under it
         masks = fill(edges, len(poses), self.size) > 0
-        cameras[:, 1] += torch.from_numpy(shift)
+        further, _ = _best_shift(masks, figures)
         # mirrored, the column of the middle goes to its counterpart; the crop rule would bring it back
-        mirror = np.roll(masks[..., ::-1], (width + 1) % 2, axis=2)
-        return cameras.numpy(), iou(masks, figures), iou(mirror, figures)
+        _, mirrored = _best_shift(np.roll(masks[..., ::-1], (width + 1) % 2, axis=2), figures)
+        edges[[1, 3]] += further[edges[0].astype(np.int64)]
+        cameras[:, 1] += torch.from_numpy(shift + further)
+        return cameras.numpy(), iou(fill(edges, len(poses), self.size) > 0, figures), mirrored
 
 
 def _axes(poses: Tensor) -> str:
@@ -193,6 +199,20 @@ def _axes(poses: Tensor) -> str:
 def _split(frames: np.ndarray) -> list[np.ndarray]:
     """Chunks of frames, as `Tensor.split` makes them: one, empty, if there are none."""
     return [frames[start : start + CHUNK] for start in range(0, max(len(frames), 1), CHUNK)]
+
+
+def _best_shift(masks: np.ndarray, figures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns (N,) float32, at most `CARRIED` either way, by which masks overlap figures most, and the IoU (N,).
+
+    Of masks and figures (N, H, W). What is moved out of the crop still counts to the union.
+    """
+    width = masks.shape[2]
+    wide = np.pad(figures, ((0, 0), (0, 0), (CARRIED, CARRIED)))
+    shifts = sorted(range(-CARRIED, CARRIED + 1), key=abs)  # of equal overlaps, the least shift
+    overlaps = np.array([(masks & wide[..., CARRIED + by : CARRIED + by + width]).sum((1, 2)) for by in shifts])
+    best = overlaps.max(axis=0)
+    union = masks.sum((1, 2)) + figures.sum((1, 2)) - best
+    return np.array(shifts, np.float32)[overlaps.argmax(axis=0)], best / np.maximum(union, 1)
 
 
 def _middle(masks: np.ndarray) -> np.ndarray:
