@@ -87,7 +87,14 @@ class _Echo(Dataset):
         return draw
 
 
-@pytest.mark.parametrize("options", [{"subjects": 6}, {"subjects": 3, "world": 2}])
+def test_a_subject_may_be_shared_among_ranks():
+    shares = [epoch(sampler(subjects=3, rank=rank, world=6)) for rank in range(6)]
+    for number, batch in enumerate(epoch(sampler(subjects=3))):
+        assert [draw for share in shares for draw in share[number]] == batch
+        assert {len(share[number]) for share in shares} == {2}
+
+
+@pytest.mark.parametrize("options", [{"subjects": 6}, {"subjects": 3, "world": 8}])
 def test_batches_that_cannot_be_made_are_refused(options):
     with pytest.raises(ConfigError):
         sampler(**options)

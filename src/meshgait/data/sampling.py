@@ -72,15 +72,15 @@ class SubjectBatchSampler(_EpochSampler):
 
     Args:
         labels: subject of each sequence; negative labels are left out.
-        subjects: P; a multiple of the world size, so that a rank holds whole subjects.
+        subjects: P.
         sequences: K; a subject with fewer repeats some.
         batches: batches an epoch.
         seed: of all draws.
         rank: this process.
-        world: number of processes.
+        world: number of processes; P K is a multiple of it.
 
     Raises:
-        ConfigError: fewer subjects than P, or P is no multiple of the world size.
+        ConfigError: fewer subjects than P, or P K is no multiple of the world size.
     """
 
     def __init__(
@@ -104,10 +104,10 @@ class SubjectBatchSampler(_EpochSampler):
             raise ConfigError(
                 f"a batch wants {subjects} subjects, the data have {len(edges)}; lower data.subjects"
             )
-        if subjects % world:
+        if subjects * sequences % world:
             raise ConfigError(
-                f"{subjects} subjects a batch do not share evenly among {world} devices; "
-                "make data.subjects a multiple"
+                f"{subjects} x {sequences} sequences a batch do not share evenly among {world} devices; make "
+                "data.subjects a multiple of them"
             )
         self.subjects, self.sequences = subjects, sequences
 

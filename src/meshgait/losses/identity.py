@@ -7,12 +7,18 @@ from einops import rearrange, reduce, repeat
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from meshgait import ranks
+
 
 def triplet(embeddings: Tensor, labels: Tensor, margin: float = 0.2) -> Tensor:
     """Batch-all triplet loss per strip (Hermans et al., arXiv 1703.07737; strips as in GaitSet, AAAI 2019).
 
     Every (anchor, positive, negative) with a positive that is not the anchor itself counts; the mean is taken
-    over the terms above zero of a strip, then over strips.
+    over the terms above zero of a strip, then over strips. On several devices anchors are a device's own, while
+    positives and negatives are all devices', so that no term is computed twice; the mean over ranks is the loss of
+    the whole batch.
+
+    The largest tensors have S x pairs x B numbers, with B (K - 1) pairs in a batch of P x K, never S B^3.
 
     Args:
         embeddings: (B, S, C).
@@ -23,40 +29,48 @@ def triplet(embeddings: Tensor, labels: Tensor, margin: float = 0.2) -> Tensor:
         Scalar; zero (with a gradient path) where no triplet violates the margin.
     """
     with torch.autocast(embeddings.device.type, enabled=False):
-        strips = rearrange(embeddings.float(), "b s c -> s b c")
-        distances = _distances(strips)
-        same = labels[:, None] == labels[None, :]
-        itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+        own = rearrange(embeddings.float(), "b s c -> s b c")
+        distances = _distances(own, rearrange(ranks.gather(embeddings.float()), "b s c -> s b c"))
+        everyone = ranks.gather(labels)
+        same = labels[:, None] == everyone[None, :]
+        places = torch.arange(len(everyone), device=labels.device)
+        itself = places[None, :] == places[: len(labels), None] + ranks.rank() * len(labels)
         anchor, positive = torch.nonzero(same & ~itself, as_tuple=True)
         terms = margin + distances[:, anchor, positive].unsqueeze(-1) - distances[:, anchor]
         terms = terms.relu() * ~same[anchor]
-        count = reduce(terms > 0, "s pairs negatives -> s", "sum")
-        return (reduce(terms, "s pairs negatives -> s", "sum") / count.clamp(min=1)).mean()
+        count = ranks.total(reduce(terms > 0, "s pairs negatives -> s", "sum"))
+        return ranks.world() * (reduce(terms, "s pairs negatives -> s", "sum") / count.clamp(min=1)).mean()
 
 
-def _distances(strips: Tensor) -> Tensor:
-    """Euclidean distances (S, B, B) of (S, B, C); the tiny floor keeps the root's gradient finite at zero."""
-    squares = reduce(strips.square(), "s b c -> s b", "sum")
-    products = strips @ rearrange(strips, "s b c -> s c b")
-    return (squares[:, :, None] + squares[:, None, :] - 2 * products).clamp(min=1e-12).sqrt()
+def _distances(strips: Tensor, others: Tensor) -> Tensor:
+    """Euclidean distances (S, A, B) of (S, A, C), (S, B, C); a floor keeps the root's gradient finite at zero."""
+    squares = [reduce(x.square(), "s b c -> s b", "sum") for x in (strips, others)]
+    products = strips @ rearrange(others, "s b c -> s c b")
+    return (squares[0][:, :, None] + squares[1][:, None, :] - 2 * products).clamp(min=1e-12).sqrt()
 
 
 @torch.no_grad()
 def separation(embeddings: Tensor, labels: Tensor) -> Tensor:
-    """Mean distance between sequences of different subjects, over strips; exactly 0 where all are of one alone.
+    """Mean distance between sequences of different subjects, over strips and the batches of all devices.
+
+    Exactly 0 where all are of one subject.
 
     Args:
         embeddings: (B, S, C).
         labels: (B,) int64.
     """
     with torch.autocast(embeddings.device.type, enabled=False):
-        distances = _distances(rearrange(embeddings.float(), "b s c -> s b c"))
+        embeddings, labels = ranks.gather(embeddings.float()), ranks.gather(labels)
+        strips = rearrange(embeddings, "b s c -> s b c")
+        distances = _distances(strips, strips)
         others = labels[:, None] != labels[None, :]
         return (distances * others).sum() / (others.sum() * len(distances)).clamp(min=1)
 
 
 def classification(logits: Tensor, labels: Tensor, scale: float = 16.0, smoothing: float = 0.1) -> Tensor:
     """Cross-entropy of scaled cosine logits, label-smoothed, mean over samples and strips (GaitBase, CVPR 2023).
+
+    Devices have equally many samples, so the mean over ranks is that of the whole batch.
 
     Args:
         logits: (B, S, classes) in [-1, 1].

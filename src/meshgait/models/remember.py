@@ -11,9 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
-
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
 
 
 def forget_inside(parts: Iterable[nn.Module]) -> None:
@@ -32,10 +31,10 @@ def run(part: nn.Module, *inputs: Tensor) -> Any:  # noqa: ANN401
 @contextmanager
 def _counted_once(part: nn.Module) -> Iterator[None]:
     """Batch norms normalise as in training, but leave their running statistics, which have this batch already."""
-    norms = [module for module in part.modules() if isinstance(module, NORMS)]
+    norms = [module for module in part.modules() if isinstance(module, _BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
-    for norm in norms:
-        norm.momentum, norm.num_batches_tracked = 0.0, None
+    for norm in norms:  # a synchronised one insists on a count
+        norm.momentum, norm.num_batches_tracked = 0.0, norm.num_batches_tracked.clone()
     try:
         yield
     finally:

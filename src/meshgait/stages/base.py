@@ -14,7 +14,7 @@ import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 
-from meshgait import __version__
+from meshgait import __version__, ranks
 from meshgait.batch import GaitBatch
 from meshgait.body.targets import follow
 from meshgait.data.transforms import Augmentation
@@ -135,12 +135,13 @@ class Stage(LightningModule):
         return GaitBatch(silhouettes, batch.mask, batch.labels, batch.indices, truth)
 
     def generator(self, stream: int) -> torch.Generator:
-        """Random numbers (on the CPU) of this step; they depend on (seed, step, rank, stream) alone.
+        """Random numbers (on the CPU) of this step; they depend on (seed, step, stream) alone.
 
-        So a fit that was interrupted and taken up again draws what it would have drawn. Streams 0 and 1 are the
-        augmentation's (identity, 3D), 2 and 3 choose the frames that 3D losses are computed on.
+        So a fit that was interrupted and taken up again draws what it would have drawn. Each of several devices
+        draws for the batch of all and uses its part: what happens to a sequence does not depend on their number.
+        Streams 0 and 1 are the augmentation's (identity, 3D), 2 and 3 choose the frames of the 3D losses.
         """
-        key = np.random.SeedSequence((self.seed, self.global_step, self.global_rank, stream))
+        key = np.random.SeedSequence((self.seed, self.global_step, stream))
         return torch.Generator().manual_seed(int(key.generate_state(1)[0]))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -167,9 +168,11 @@ class Stage(LightningModule):
         self.log_dict(figures, prog_bar=prog_bar, sync_dist=True, reduce_fx="max")
 
     def log_terms(self, prefix: str, terms: dict[str, Tensor], batch_size: int) -> None:
-        """Log each loss term by name, and keep them."""
+        """Log each loss term by name, as mean over the ranks; keep those of this rank."""
         self.terms = {name: term.detach() for name, term in terms.items()}
-        self.log_dict({f"{prefix}/{name}": term for name, term in terms.items()}, batch_size=batch_size)
+        means = ranks.mean(torch.stack([term.float() for term in self.terms.values()]))
+        figures = {f"{prefix}/{name}": value for name, value in zip(terms, means.unbind(), strict=True)}
+        self.log_dict(figures, batch_size=batch_size)
 
 
 def require_weights(**weights: float) -> None:

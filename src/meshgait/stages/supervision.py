@@ -8,7 +8,9 @@ from typing import Literal
 import torch
 from einops import rearrange
 from torch import Generator, Tensor, nn
+from torch.nn.functional import pad
 
+from meshgait import ranks
 from meshgait.batch import BodyEstimate, BodyTargets, SmplTruth
 from meshgait.body.heatmaps import axis_cells
 from meshgait.body.markers import Markers
@@ -83,6 +85,9 @@ class BodySupervision(nn.Module):
         frames: at most so many frames of a training batch are supervised (0: all); the choice is random.
         mesh_frames: at most so many of these have mesh losses (0: all): they cost most and say least.
 
+    A batch is that of all devices: the frames chosen are the same however it is shared out, and the losses' mean
+    over ranks is that over all these frames, of which a rank may have more or fewer.
+
     Raises:
         ConfigError: the network's points are not the body's joints and markers.
     """
@@ -105,7 +110,7 @@ class BodySupervision(nn.Module):
                 f"the network has {size.joints} joints and {size.markers} markers, the body {NUM_JOINTS} and "
                 f"{marker_set.k}; set joints and markers of model.size to these"
             )
-        self.frame, self.frames, self.mesh_frames = size.frame, frames, mesh_frames
+        self.frame, self.most = size.frame, (frames, mesh_frames)
         self.weights = {name: weight for name, weight in asdict(weights).items() if weight}
         self.targets = TargetMaker(model, marker_set)
         matrix = torch.as_tensor(getattr(marker_set, decoder)).float()
@@ -118,19 +123,38 @@ class BodySupervision(nn.Module):
 
     def choose(
         self, estimate: BodyEstimate, truth: SmplTruth, mask: Tensor, generator: Generator | None
-    ) -> tuple[BodyEstimate, SmplTruth]:
-        """The frames to supervise: real and valid ones; while training, at most ``frames`` in random order."""
-        usable = rearrange(mask & truth.valid, "b t -> (b t)").nonzero()[:, 0]
+    ) -> tuple[BodyEstimate, SmplTruth, int]:
+        """The frames to supervise: real and valid ones; while training, at most ``frames`` in random order.
+
+        Returns:
+            (estimate, truth) of these, and how many of them, the first, have mesh losses.
+        """
+        usable = mask & truth.valid
         if self.training:
-            order = torch.randperm(len(usable), generator=generator)[: self.frames or None]
-            usable = usable[order.to(usable.device)]
+            usable, meshes = self._draw(usable, generator)
+        else:
+            usable = rearrange(usable, "b t -> (b t)").nonzero()[:, 0]
+            meshes = len(usable)
         chosen = SmplTruth(
             *(rearrange(x, "b t ... -> (b t) ...")[usable] for x in (truth.poses, truth.betas, truth.cameras)),
             valid=torch.ones_like(usable, dtype=torch.bool),
         )
         # losses reach the volumes by points and marginals; the volumes themselves only tell confidence here
         picked = (estimate.volumes.detach()[usable], estimate.points[usable], estimate.marginals[usable])
-        return BodyEstimate(*picked), chosen
+        return BodyEstimate(*picked), chosen, meshes
+
+    def _draw(self, usable: Tensor, generator: Generator | None) -> tuple[Tensor, int]:
+        """This rank's of the frames drawn from all ranks' (B, T): their numbers (N,), and how many have meshes."""
+        rows, longest = len(usable), ranks.most(usable.shape[1], usable.device)
+        order = torch.randperm(ranks.world() * rows * longest, generator=generator).to(usable.device)
+        lots = rearrange(order, "(w b t) -> w b t", b=rows, t=longest)[ranks.rank(), :, : usable.shape[1]]
+        lots = torch.where(usable, lots, len(order))  # who is not usable comes last
+        everyone = ranks.gather(pad(lots, (0, longest - lots.shape[1]), value=len(order))).flatten().sort().values
+        lots, own = lots.flatten().sort()
+        limits = [everyone[n - 1] if 0 < n < len(everyone) else len(order) - 1 for n in self.most]
+        drawn = lots < len(order)
+        frames, meshes = (int((drawn & (lots <= limit)).sum()) for limit in limits)
+        return own[:frames], min(frames, meshes)
 
     def decode_mesh(self, estimate: BodyEstimate) -> Tensor:
         """Mesh (N, V, 3) in crop pixels from the markers of an estimate."""
@@ -157,39 +181,42 @@ class BodySupervision(nn.Module):
         Returns:
             (total, terms by name, reading in metres).
         """
-        estimate, chosen = self.choose(estimate, truth, mask, generator)
+        estimate, chosen, meshes = self.choose(estimate, truth, mask, generator)
         target = self.targets(chosen.poses, chosen.betas, chosen.cameras)
-        terms, reading = self._compare(estimate, target, chosen.valid)
+        terms, reading = self._compare(estimate, target, chosen.valid, meshes)
         return weighted_sum(terms, self.weights), terms, reading
 
     def _compare(
-        self, estimate: BodyEstimate, target: BodyTargets, mask: Tensor
+        self, estimate: BodyEstimate, target: BodyTargets, mask: Tensor, meshes: int
     ) -> tuple[dict[str, Tensor], BodyReading]:
-        joints = self.joints_of(estimate)
-        meshes = slice(self.mesh_frames) if self.training and self.mesh_frames else slice(None)
-        part = BodyEstimate(estimate.volumes[meshes], estimate.points[meshes], estimate.marginals[meshes])
+        joints, few = self.joints_of(estimate), mask[:meshes]
+        part = BodyEstimate(estimate.volumes[:meshes], estimate.points[:meshes], estimate.marginals[:meshes])
         points, true_joints, true_markers = (
             to_metres(x, target.scale) for x in (estimate.points, target.joints, target.markers)
         )
         vertices, true_vertices = (
-            to_metres(x, target.scale[meshes]) for x in (self.decode_mesh(part), target.vertices[meshes])
+            to_metres(x, target.scale[:meshes]) for x in (self.decode_mesh(part), target.vertices[:meshes])
         )
-        few = mask[meshes]
+        marginals, cells, inside = self._cells(estimate, target)
         wanted = {
             "joints": lambda: losses.points_l1(points[:, :joints], true_joints, mask),
             "markers": lambda: losses.points_l1(points[:, joints:], true_markers, mask),
             "vertices": lambda: losses.points_l1(vertices, true_vertices, few),
-            "confidence": lambda: self._confidence(estimate, target, mask),
+            "confidence": lambda: losses.confidence(marginals, cells, inside, mask),
             "edges": lambda: losses.edge_length(vertices, true_vertices, self.edges, few),
             "normals": lambda: losses.surface_normals(vertices, true_vertices, self.faces, few),
         }
-        reading = BodyReading(points[:, :joints], true_joints, vertices, true_vertices)
-        return {name: wanted[name]() for name in self.weights}, reading
+        terms = {name: wanted[name]() for name in self.weights}
+        if self.training:  # the ranks have unequal numbers of frames and of points inside
+            counts = torch.stack([mask.sum(), few.sum(), (inside & mask[:, None]).sum()])
+            of_frames, of_meshes, of_points = ranks.shares(counts)
+            factors = dict.fromkeys(MESH_TERMS, of_meshes) | {"confidence": of_points}
+            terms = {name: factors.get(name, of_frames) * term for name, term in terms.items()}
+        return terms, BodyReading(points[:, :joints], true_joints, vertices, true_vertices)
 
-    def _confidence(self, estimate: BodyEstimate, target: BodyTargets, mask: Tensor) -> Tensor:
-        true = [target.joints] + [target.markers] * ("markers" in self.weights)
-        true = torch.cat(true, dim=1)
+    def _cells(self, estimate: BodyEstimate, target: BodyTargets) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """Marginals of the axes, true cells along them, and whether these lie in the volumes, for `confidence`."""
+        true = torch.cat([target.joints] + [target.markers] * ("markers" in self.weights), dim=1)
         volume = estimate.volumes.shape[2:]
-        cells, inside = axis_cells(true, volume, self.frame)
         marginals = estimate.marginals[:, : true.shape[1]].split(volume[::-1], dim=-1)
-        return losses.confidence(marginals, cells, inside, mask)
+        return marginals, *axis_cells(true, volume, self.frame)
