@@ -1,3 +1,5 @@
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -117,6 +119,18 @@ def test_chances_leave_the_other_sequences_as_they_are():
 
 
 ALL = Augmentation(flip=0.5, rotate=10, scale=0.1, shift=2, erase=0.5, coarse=0.5, perspective=0.1)
+
+
+def test_what_happens_to_a_sequence_does_not_depend_on_how_a_batch_is_shared():
+    augmentation = dataclasses.replace(ALL, thickness=0.5)
+    silhouettes = (torch.rand(12, 2, HEIGHT, WIDTH) > 0.5).float()
+    whole, geometry = augmentation(silhouettes, generator())
+    for world in (2, 3):
+        shares = [augmentation(x, generator(), n, world) for n, x in enumerate(silhouettes.chunk(world))]
+        assert torch.equal(torch.cat([share for share, _ in shares]), whole)
+        for name, values in vars(geometry).items():
+            assert torch.equal(torch.cat([getattr(moved, name) for _, moved in shares]), values)
+    assert not torch.equal(augmentation(silhouettes[:6], generator(), 1, 2)[0], whole[:6])
 
 
 def test_the_same_generator_gives_the_same_result_and_the_input_is_left_alone():

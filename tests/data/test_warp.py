@@ -27,6 +27,9 @@ def test_sampling_is_bilinear_with_background_outside():
     expected = grid_sample(silhouettes, grid, align_corners=False)
     torch.testing.assert_close(resample(silhouettes, sources), expected, atol=2e-4, rtol=0)
     assert (expected == 0).any() and (expected > 0).any()
+    double = resample(silhouettes.double(), sources)
+    assert double.dtype == torch.float64
+    torch.testing.assert_close(double.float(), expected, atol=2e-4, rtol=0)
 
 
 def test_the_map_that_changes_nothing_changes_nothing():

@@ -2,6 +2,8 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from meshgait.losses.identity import accuracy, classification, separation, triplet
 
@@ -88,6 +90,29 @@ def test_triplet_pulls_pairs_together_and_pushes_others_apart():
     distances = torch.cdist(embeddings[:, 0], embeddings[:, 0])
     same = labels[:, None] == labels[None]
     assert distances[same].max() < distances[~same].min()
+
+
+class Largest(TorchDispatchMode):
+    """Keeps the number of elements of the largest tensor that is made."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        tensors = [x for x in tree_leaves(made) if isinstance(x, torch.Tensor)]
+        self.elements = max([self.elements, *(x.numel() for x in tensors)])
+        return made
+
+
+@pytest.mark.parametrize(("subjects", "sequences"), [(32, 8), (64, 4)])
+def test_no_tensor_is_as_large_as_all_triplets(subjects, sequences):
+    """At B = 256: S x pairs x B, forwards and backwards, where all triplets would be S x B^3."""
+    batch, strips = subjects * sequences, 4
+    embeddings = torch.randn(batch, strips, 8, requires_grad=True)
+    with Largest() as largest:
+        triplet(embeddings, torch.arange(subjects).repeat_interleave(sequences)).backward()
+    assert embeddings.grad.any()
+    assert largest.elements == strips * batch * (sequences - 1) * batch < strips * batch**3 / 30
 
 
 def test_classification_is_that_of_plain_loops():

@@ -20,6 +20,7 @@ from meshgait.batch import BodyEstimate, SmplTruth
 from meshgait.body.heatmaps import read_volumes
 from meshgait.data.datamodule import BodyDataModule, SilhouetteDataModule
 from meshgait.data.store import Store
+from meshgait.data.transforms import Augmentation
 from meshgait.losses.identity import separation, triplet
 from meshgait.models.synced import SyncedBatchNorm, separate, synchronise
 from meshgait.stages.recognise import RecogniseStage
@@ -28,11 +29,12 @@ from meshgait.stages.supervision import BodyLossWeights, BodySupervision
 from meshgait.stages.syncing import SyncedNorms
 from tests.conftest import TINY
 
+ALL = Augmentation(flip=0.5, rotate=20, scale=0.2, shift=4, erase=0.5, coarse=0.5, thickness=0.5)
 FITS = {
-    "stage 1": {"decoder": "simplex"},
-    "few frames": {"decoder": "simplex", "body_frames": 7},
+    "stage 1": {"decoder": "simplex", "augmentation": ALL},
+    "few frames": {"decoder": "simplex", "body_frames": 7, "augmentation": ALL},
     "2d": {"use_3d": False, "checkpointing": True},
-    "body store": {"decoder": "simplex", "body_frames": 0},
+    "body store": {"decoder": "simplex", "body_frames": 0, "body_augmentation": ALL},
 }
 PRECISIONS = {  # in single precision AdamW would make much of gradients that are nothing but rounding
     "32-true": {"optimizer": "sgd", "lr": 1e-4},

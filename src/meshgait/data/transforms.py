@@ -50,6 +50,10 @@ class Geometry:
         """(B,) bool, whether pixels come to lie between others."""
         return (self.angle != 0) | (self.scale != 1) | self.shift.any(1) | self.bent
 
+    def part(self, which: slice) -> Geometry:
+        """Of some of the sequences."""
+        return Geometry(*(values[which] for values in vars(self).values()))
+
     def sources(self, frame: tuple[int, int]) -> Tensor:
         """(B, 3, 3) projective maps from places after to those before, in pixels from the centre of (H, W)."""
         cos, sin, zero = torch.cos(self.angle), torch.sin(self.angle), torch.zeros_like(self.angle)
@@ -121,26 +125,41 @@ class Augmentation:
             corners=corners * self.perspective * rearrange(bent, "b -> b 1 1"),
         )
 
-    def __call__(self, silhouettes: Tensor, generator: Generator) -> tuple[Tensor, Geometry]:
-        """Augment (B, T, H, W) in [0, 1]; ``generator`` is of the CPU. Returns silhouettes and geometry."""
-        geometry = self.draw(len(silhouettes), generator, tuple(silhouettes.shape[-2:]))
-        with _one_thread():
-            return self._apply(_copied(silhouettes), geometry, generator), geometry
+    def __call__(
+        self, silhouettes: Tensor, generator: Generator, rank: int = 0, world: int = 1
+    ) -> tuple[Tensor, Geometry]:
+        """Augment silhouettes.
 
-    def _apply(self, silhouettes: Tensor, geometry: Geometry, generator: Generator) -> Tensor:
-        """Augment in place."""
+        Args:
+            silhouettes: (B, T, H, W) in [0, 1].
+            generator: of the CPU; the same on all ranks, each of which draws for the batch of all.
+            rank: whose share of that batch this is.
+            world: number of equal shares.
+
+        Returns:
+            Silhouettes and geometry.
+        """
+        count, own = len(silhouettes) * world, slice(len(silhouettes) * rank, len(silhouettes) * (rank + 1))
+        geometry = self.draw(count, generator, tuple(silhouettes.shape[-2:])).part(own)
+        with _one_thread():
+            return self._apply(_copied(silhouettes), geometry, generator, count, own), geometry
+
+    def _apply(
+        self, silhouettes: Tensor, geometry: Geometry, generator: Generator, count: int, own: slice
+    ) -> Tensor:
+        """Augment in place those that are the ``own`` of ``count`` sequences."""
         frame, warped = tuple(silhouettes.shape[-2:]), geometry.warped
         _change(silhouettes, geometry.flip & ~warped, lambda x, _: x.flip(-1))
         _change(silhouettes, warped, lambda x, places: resample(x, geometry.sources(frame)[places]))
         if self.coarse:
-            chosen = torch.rand(len(silhouettes), generator=generator) < self.coarse
-            _change(silhouettes, chosen, lambda x, _: _blur(x))
+            chosen = torch.rand(count, generator=generator) < self.coarse
+            _change(silhouettes, chosen[own], lambda x, _: _blur(x))
         if self.thickness:
-            pixels = self._draw_thickness(len(silhouettes), generator)
+            pixels = self._draw_thickness(count, generator)[own]
             for change in pixels.unique().tolist():
                 _change(silhouettes, (pixels == change) & (pixels != 0), lambda x, _, n=change: _grow(x, n))
         if self.erase:
-            for which, hole in enumerate(self._draw_holes(len(silhouettes), frame, generator)):
+            for which, hole in enumerate(self._draw_holes(count, frame, generator)[own]):
                 if hole is not None:
                     silhouettes[which, :, hole[0], hole[1]] = 0
         return silhouettes

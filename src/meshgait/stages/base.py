@@ -124,7 +124,8 @@ class Stage(LightningModule):
 
     def augment(self, batch: GaitBatch, augmentation: Augmentation, stream: int) -> GaitBatch:
         """Augmented batch, truth included, by the random numbers of `generator`."""
-        silhouettes, moved = augmentation(batch.silhouettes, self.generator(stream))
+        place = ranks.rank(), ranks.world()
+        silhouettes, moved = augmentation(batch.silhouettes, self.generator(stream), *place)
         truth = batch.truth
         if truth is not None:
             device = truth.poses.device
