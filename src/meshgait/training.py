@@ -39,6 +39,7 @@ from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.errors import ConfigError, DataError, MeshGaitError, OutputError
 from meshgait.output import whole_file
 from meshgait.stages.base import read_checkpoint
+from meshgait.stages.syncing import SyncedNorms
 
 QUIET = (
     ".*LightningCLI's args parameter",  # we pass the arguments on ourselves
@@ -50,6 +51,7 @@ QUIET = (
     ".*in eval mode at the start of training",  # parts that are kept frozen
     ".*The dirpath has changed from",  # evaluation in another run folder
     ".*callbacks used to create the checkpoint need to be provided",  # those of a fit, in an evaluation
+    ".*AMP with fp16 is not supported on CPU",  # we say so ourselves
     ".*resuming from a checkpoint that ended before the epoch ended",  # our samplers go on with the next batch
 )
 """Warnings of libraries that tell a user nothing to act on."""
@@ -142,8 +144,15 @@ class MeshGaitCLI(LightningCLI):
         kwargs["callbacks"] = given + [c for c in own if type(c) not in map(type, given)]
         plugins = list(settings.get("plugins") or [])
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
-            kwargs["plugins"] = [*plugins, WholeCheckpoints()]
-        return super().instantiate_trainer(**kwargs)
+            plugins.append(WholeCheckpoints())
+        if settings.get("sync_batchnorm"):  # by our plugin, which a CPU has as well
+            plugins.append(SyncedNorms())
+            kwargs["sync_batchnorm"] = False
+        kwargs["plugins"] = plugins
+        trainer = super().instantiate_trainer(**kwargs)
+        if trainer.is_global_zero and trainer.strategy.root_device.type == "cpu":
+            warn_of_half_precision(trainer.precision)
+        return trainer
 
     def after_fit(self) -> None:
         """Figures of a fit that was killed between its last checkpoint and them: it has nothing left to train."""
@@ -164,6 +173,15 @@ class MeshGaitCLI(LightningCLI):
             self.config_init[self.subcommand]["ckpt_path"] = str(found[0])  # Lightning would take the last one
             return found[1]
         return self._resumed
+
+
+def warn_of_half_precision(precision: str) -> None:
+    """Say what a CPU, which has no fast half precision as a rule, makes of such a setting."""
+    if precision not in ("32-true", "64-true"):
+        warn(
+            f"trainer.precision is {precision} on a CPU, where it is less exact and as a rule slower than 32 "
+            "(16-mixed is for GPUs, and is taken as bf16-mixed here); leave it out"
+        )
 
 
 def newest_checkpoint(root: Path) -> tuple[Path, dict[str, Any]] | None:
@@ -230,6 +248,7 @@ def run(argv: Sequence[str]) -> int:
                 "use_distributed_sampler": False,
                 "num_sanity_val_steps": 0,
                 "accelerator": "auto",
+                "sync_batchnorm": True,
             },
         )
     except MisconfigurationException as error:

@@ -1,4 +1,7 @@
-"""Heads per strip: linear map, BNNeck, cosine classifier (as in GaitBase, Fan et al., CVPR 2023)."""
+"""Heads per strip: linear map, BNNeck, cosine classifier (as in GaitBase, Fan et al., CVPR 2023).
+
+They cost little and stay in single precision under autocast: distances and cosines come of them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import torch
 from einops import einsum, rearrange
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+
+from meshgait.models.precise import precisely
 
 
 class StripLinear(nn.Module):
@@ -16,6 +21,7 @@ class StripLinear(nn.Module):
         self.weight = nn.Parameter(torch.empty(strips, inputs, outputs))
         nn.init.xavier_uniform_(self.weight)
 
+    @precisely
     def forward(self, x: Tensor) -> Tensor:
         """Map each strip by its own matrix."""
         return einsum(x, self.weight, "b s i, s i o -> b s o")
@@ -30,6 +36,7 @@ class StripClassifier(nn.Module):
         self.weight = nn.Parameter(torch.empty(strips, channels, classes))
         nn.init.xavier_uniform_(self.weight)
 
+    @precisely
     def forward(self, embeddings: Tensor) -> Tensor:
         """Cosine of the normalised strip vectors with each class's vector."""
         flat = self.neck(rearrange(embeddings, "b s c -> b (s c)"))

@@ -7,6 +7,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from meshgait.body.heatmaps import voxel_index
+from meshgait.models.precise import precisely
 
 
 def point_confidence(volumes: Tensor, points: Tensor, frame: tuple[int, int]) -> Tensor:
@@ -41,6 +42,7 @@ class MeshDecoder(nn.Module):
         self.register_buffer("weights", weights, persistent=False)
         self.gamma = nn.Parameter(torch.zeros(())) if adaptive else None
 
+    @precisely
     def forward(self, markers: Tensor, confidence: Tensor) -> Tensor:
         """(N, K, 3), (N, K) -> vertices (N, V, 3) in the markers' frame."""
         by_vertex = rearrange(self.weights, "k v -> v k")

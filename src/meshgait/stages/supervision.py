@@ -182,8 +182,9 @@ class BodySupervision(nn.Module):
             (total, terms by name, reading in metres).
         """
         estimate, chosen, meshes = self.choose(estimate, truth, mask, generator)
-        target = self.targets(chosen.poses, chosen.betas, chosen.cameras)
-        terms, reading = self._compare(estimate, target, chosen.valid, meshes)
+        with torch.autocast(mask.device.type, enabled=False):  # what is compared is in single precision
+            target = self.targets(chosen.poses, chosen.betas, chosen.cameras)
+            terms, reading = self._compare(estimate, target, chosen.valid, meshes)
         return weighted_sum(terms, self.weights), terms, reading
 
     def _compare(
