@@ -158,8 +158,8 @@ class MeshGaitCLI(LightningCLI):
         """Figures of a fit that was killed between its last checkpoint and them: it has nothing left to train."""
         trainer, file = self.trainer, Path(self.trainer.default_root_dir) / "metrics.json"
         complete = trainer.state.finished and trainer.global_step >= trainer.estimated_stepping_batches
-        if file.exists() or not complete or trainer.fast_dev_run:
-            return
+        if not complete or trainer.fast_dev_run or trainer.strategy.broadcast(file.exists()):
+            return  # as the first process sees it, which alone writes: another may look before it has
         trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
         for callback in trainer.callbacks:
             if isinstance(callback, MetricsFile):
