@@ -15,7 +15,7 @@ MODULES = {
 TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 MOST_LINES = 320
 
-EVERYWHERE = {"errors", "output", "batch", "parallel", "progress", "ranks", ""}  # "" is the package, for its version
+EVERYWHERE = {"errors", "output", "batch", "parallel", "progress", "ranks", ""}  # "" is the package itself
 ALLOWED = {
     "errors": set(),
     "output": set(),

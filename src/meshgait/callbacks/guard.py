@@ -18,6 +18,8 @@ from meshgait.errors import TrainingError
 NAMED = 8
 """Most sequences or parameters that a message names."""
 
+DAMAGED = "damaged sequences"
+
 
 class FiniteGuard(Callback):
     """Looks at loss terms and gradients before each optimiser step, with one number to wait for.
@@ -79,12 +81,15 @@ def _not_finite(terms: dict[str, Tensor]) -> dict[str, float]:
 
 
 def _everywhere(message: str | None) -> str:
-    """The message of the first process that has one, in all of them."""
+    """In all processes the message of one: the first that found damage, else the first that has any.
+
+    What is gathered for the loss carries one's damage to all others, whose sequences are not to blame.
+    """
     if not (dist.is_available() and dist.is_initialized()):
         return message
     messages: list[str | None] = [None] * dist.get_world_size()
     dist.all_gather_object(messages, message)
-    return next(text for text in messages if text)
+    return min((text for text in messages if text), key=lambda text: f"of {DAMAGED}" not in text)
 
 
 def _sequences(trainer: Trainer, parts: dict[str, GaitBatch]) -> str:
@@ -94,7 +99,7 @@ def _sequences(trainer: Trainer, parts: dict[str, GaitBatch]) -> str:
     every = [(stores[name], index) for name, batch in parts.items() for index in batch.indices.tolist()]
     walks = [store.sequences[index] for store, index in found or every]
     names = list(dict.fromkeys(f"{walk.subject}/{walk.condition}/{walk.view}" for walk in walks))
-    return f"{'damaged ' if found else ''}sequences {_some(names)}"
+    return f"{DAMAGED if found else 'sequences'} {_some(names)}"
 
 
 def _wrong(batch: GaitBatch) -> list[int]:
