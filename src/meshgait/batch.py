@@ -104,14 +104,16 @@ class BodyEstimate(_Movable):
     """What the 3D branch says of N frames.
 
     Attributes:
-        volumes: (N, K, D, H', W') probabilities, each volume summing to one; joints first, then markers.
-        points: (N, K, 3) soft-argmax in crop pixels (u, v, d).
+        points: (N, K, 3) soft-argmax in crop pixels (u, v, d); joints first, then markers.
         marginals: (N, K, W' + H' + D) of each volume along u, v, d, one behind the other.
+        confidence: (N, K) probability of the voxel that each point lies in, without gradient.
+        volumes: (N, K, D, H', W') probabilities, each volume summing to one, or None where they were not kept.
     """
 
-    volumes: Tensor
     points: Tensor
     marginals: Tensor
+    confidence: Tensor
+    volumes: Tensor | None = None
 
 
 @dataclass

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from meshgait.body.heatmaps import axis_cells, expected_points, read_volumes, voxel_centres, voxel_index
+from meshgait.body.heatmaps import (
+    axis_cells,
+    expected_points,
+    point_confidence,
+    read_volumes,
+    voxel_centres,
+    voxel_index,
+)
 
 FRAME = (64, 44)
 VOLUME = (8, 16, 11)
@@ -142,3 +149,22 @@ def test_points_outside_are_marked_and_go_to_the_nearest_voxel(point, voxel):
 def test_points_alone_are_those_that_come_with_marginals():
     volumes = torch.softmax(3 * torch.randn(2, 5, 8 * 16 * 11), -1).reshape(2, 5, *VOLUME)
     torch.testing.assert_close(expected_points(volumes, FRAME), read_volumes(volumes, FRAME)[0])
+
+
+def test_confidence_is_the_mass_where_the_point_lies():
+    volumes = torch.softmax(torch.randn(1, 3, 4 * 16 * 11), -1).reshape(1, 3, 4, 16, 11)
+    points = torch.tensor([[[0.1, 0.1, -31.9], [43.0, 63.0, 31.0], [10.0, 21.0, -1.0]]])
+    got = point_confidence(volumes, points, (64, 44))[0].tolist()
+    places = [(0, 0, 0), (3, 15, 10), (1, 5, 2)]
+    assert got == pytest.approx([volumes[0, k][place].item() for k, place in enumerate(places)])
+
+
+def test_the_confidence_that_is_read_is_that_of_the_points_that_are_read():
+    volumes = torch.softmax(3 * torch.randn(2, 3, 8 * 16 * 11), -1).reshape(2, 3, 8, 16, 11).requires_grad_()
+    points, _, confidence = read_volumes(volumes, FRAME)
+    assert not confidence.requires_grad
+    for n in range(2):
+        for k in range(3):
+            u, v, d = points[n, k].tolist()
+            cell = volumes[n, k, int((d + 32) / 8), int(v / 4), int(u / 4)]
+            assert confidence[n, k].item() == pytest.approx(cell.item())

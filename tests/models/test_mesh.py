@@ -1,15 +1,7 @@
 import pytest
 import torch
 
-from meshgait.models.mesh import MeshDecoder, point_confidence
-
-
-def test_confidence_is_the_mass_where_the_point_lies():
-    volumes = torch.softmax(torch.randn(1, 3, 4 * 16 * 11), -1).reshape(1, 3, 4, 16, 11)
-    points = torch.tensor([[[0.1, 0.1, -31.9], [43.0, 63.0, 31.0], [10.0, 21.0, -1.0]]])
-    got = point_confidence(volumes, points, (64, 44))[0].tolist()
-    places = [(0, 0, 0), (3, 15, 10), (1, 5, 2)]
-    assert got == pytest.approx([volumes[0, k][place].item() for k, place in enumerate(places)])
+from meshgait.models.mesh import MeshDecoder
 
 
 @pytest.mark.parametrize("decoder", ["simplex", "ridge"])

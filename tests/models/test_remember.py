@@ -7,37 +7,99 @@ import pytest
 import torch
 from torch import nn
 
+from meshgait.models import lifter
+from meshgait.models.backbone import Stem
+from meshgait.models.lifter import Lifter, Reconstructor
 from meshgait.models.meshgait import MeshGait
 from meshgait.models.remember import forget_inside, run
 
 
-def trained(network, silhouettes, mask):
+def trained(network, silhouettes, mask, with_body):
     """Gradients and running statistics after one step."""
     network.train()
-    output = network(silhouettes, mask, with_body=network.lifter is not None)
+    output = network(silhouettes, mask, with_body)
     loss = output.embeddings.square().sum() + output.logits.sum()
     if output.body is not None:
-        loss = loss + output.body.points.square().mean()
+        loss = loss + output.body.points.square().mean() + output.body.marginals.square().sum()
     loss.backward()
     gradients = {name: p.grad for name, p in network.named_parameters()}
     return gradients, dict(network.named_buffers())
 
 
-@pytest.mark.parametrize(("use_3d", "pseudo_3d"), [(True, False), (False, True), (True, True)])
-def test_gradients_and_statistics_are_the_same(tiny_size, use_3d, pseudo_3d):
+@pytest.fixture(params=[1, 3])
+def blocks_of(request, tiny_size, monkeypatch):
+    """So many frames of volumes are made at a time."""
+    depth, height, width = tiny_size.volume
+    monkeypatch.setitem(lifter.BLOCK_BYTES, "cpu", 4 * request.param * tiny_size.points * depth * height * width)
+
+
+@pytest.mark.usefixtures("blocks_of")
+@pytest.mark.parametrize(
+    ("with_body", "settings"),
+    [
+        (True, {}),
+        (True, {"detach_heatmaps": True}),
+        (True, {"fusion": "deep"}),
+        (False, {}),
+        (False, {"use_3d": False}),
+    ],
+)
+@pytest.mark.parametrize("pseudo_3d", [False, True])
+def test_gradients_and_statistics_are_the_same(tiny_size, with_body, settings, pseudo_3d):
     size = dataclasses.replace(tiny_size, pseudo_3d=pseudo_3d)
-    plain = MeshGait(size, 3, use_3d=use_3d)
-    saving = MeshGait(size, 3, use_3d=use_3d, checkpointing=True)
+    plain = MeshGait(size, 3, **settings)
+    saving = MeshGait(size, 3, **settings, checkpointing=True)
     saving.load_state_dict(plain.state_dict())
-    silhouettes = (torch.rand(2, 4, 64, 44) > 0.5).float()
-    mask = torch.tensor([[True] * 4, [True, True, True, False]])
-    (wanted, statistics), (got, kept) = (trained(net, silhouettes, mask) for net in (plain, saving))
-    assert wanted.keys() == got.keys()
-    for name, gradient in wanted.items():
-        torch.testing.assert_close(got[name], gradient, msg=lambda text, name=name: f"{name}: {text}")
-    for name, value in statistics.items():
-        torch.testing.assert_close(kept[name], value, msg=lambda text, name=name: f"{name}: {text}")
+    silhouettes = (torch.rand(2, 8, 64, 44) > 0.5).float()
+    mask = torch.arange(8) < torch.tensor([[8], [5]])
+    (wanted, statistics), (got, kept) = (trained(net, silhouettes, mask, with_body) for net in (plain, saving))
+    same(got, wanted)
+    same(kept, statistics)
     assert statistics["stem.entry.0.1.num_batches_tracked"] == 1
+
+
+def same(got, wanted):
+    """Whether two dictionaries hold the same tensors, or None in the same places."""
+    assert got.keys() == wanted.keys()
+    for name, value in wanted.items():
+        torch.testing.assert_close(got[name], value, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.usefixtures("blocks_of")
+def test_stage_1_learns_the_same(tiny_size):
+    plain, saving = (
+        Reconstructor(tiny_size, Stem(tiny_size), Lifter(tiny_size), checkpointing)
+        for checkpointing in (False, True)
+    )
+    saving.load_state_dict(plain.state_dict())
+    frames = (torch.rand(7, 64, 44) > 0.5).float()
+    gradients, estimates = [], []
+    for network in (plain, saving):
+        body = network.train()(frames)
+        (body.points.square().mean() + body.marginals.square().sum()).backward()
+        estimates.append({name: getattr(body, name) for name in ("points", "marginals", "confidence")})
+        gradients.append({name: p.grad for name, p in network.named_parameters()})
+        assert (body.volumes is None) == (network is saving)
+    same(estimates[1], estimates[0])
+    same(gradients[1], gradients[0])
+    same(dict(saving.named_buffers()), dict(plain.named_buffers()))
+
+
+def test_no_volume_is_kept_for_the_gradient(tiny_size, monkeypatch):
+    depth, height, width = tiny_size.volume
+    voxels = tiny_size.points * depth * height * width
+    monkeypatch.setitem(lifter.BLOCK_BYTES, "cpu", 4 * voxels)
+    frames = 16
+
+    def kept(checkpointing):
+        sizes = []
+        network = MeshGait(tiny_size, 3, checkpointing=checkpointing).train()
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
+            network(torch.rand(2, frames, 64, 44), torch.ones(2, frames, dtype=torch.bool), with_body=True)
+        return max(sizes)
+
+    assert kept(False) == 2 * frames // tiny_size.lift_every * voxels
+    assert kept(True) < kept(False) / 5
 
 
 class Bytes(nn.Module):

@@ -120,7 +120,7 @@ def bodies(rank, world, store):
         size = dataclasses.replace(TINY, volume_depth=volume[0])
         supervision = BodySupervision(size, BodyLossWeights(), "simplex", None, None, frames, mesh_frames)
         truth = SmplTruth(poses, betas, cameras, share(valid, rank, world))
-        estimate = BodyEstimate(probabilities, *read_volumes(probabilities, TINY.frame))
+        estimate = BodyEstimate(*read_volumes(probabilities, TINY.frame))
         mask = torch.ones_like(truth.valid)
         loss, terms, reading = supervision(estimate, truth, mask, torch.Generator().manual_seed(5))
         loss.backward()

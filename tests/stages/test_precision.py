@@ -37,7 +37,7 @@ def volumes():
 def supervise(size, store):
     """Loss terms of perturbed joints, markers and meshes, as a tensor."""
     rows = [torch.from_numpy(store.smpl(0)[k][:6])[None] for k in ("poses", "betas", "cameras", "valid")]
-    estimate = BodyEstimate(volumes(), *read_volumes(volumes(), FRAME))
+    estimate = BodyEstimate(*read_volumes(volumes(), FRAME))
     supervision = BodySupervision(size, BodyLossWeights(), "simplex")
     terms = supervision(estimate, SmplTruth(*rows), torch.ones(1, 6, dtype=torch.bool))[1]
     return torch.stack(list(terms.values()))
@@ -48,7 +48,7 @@ ISLANDS = {
     "separation": lambda: separation(spread(6, 2, 8), LABELS),
     "distances": lambda: pairwise(spread(6, 2, 8), spread(6, 2, 8)),
     "classification": lambda: classification(normalize(torch.randn(6, 2, 8), dim=-1), LABELS),
-    "soft-argmax": lambda: torch.cat(read_volumes(volumes(), FRAME), -1),
+    "soft-argmax": lambda: torch.cat(read_volumes(volumes(), FRAME)[:2], -1),
     "soft-argmax of inference": lambda: expected_points(volumes(), FRAME),
     "linear": lambda: StripLinear(2, 8, 8)(spread(6, 2, 8)),
     "cosines": lambda: StripClassifier(2, 8, 5)(spread(6, 2, 8)),

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from meshgait.batch import BodyEstimate, SmplTruth
-from meshgait.body.heatmaps import axis_cells, read_volumes
+from meshgait.body.heatmaps import axis_cells, point_confidence, read_volumes
 from meshgait.errors import ConfigError
 from meshgait.stages.supervision import BodyLossWeights, BodySupervision
 
@@ -36,7 +36,7 @@ MASK = torch.ones(2, 4, dtype=torch.bool)
 
 
 def estimate_of(volumes):
-    return BodyEstimate(volumes, *read_volumes(volumes, FRAME))
+    return BodyEstimate(*read_volumes(volumes, FRAME))
 
 
 def random_estimate(size, frames=8):
@@ -52,7 +52,7 @@ def perfect_estimate(supervision, truth, size):
     assert inside.all()
     u, v, d = (one_hot(c, n).float() for c, n in zip(cells.unbind(-1), size.volume[::-1], strict=True))
     volumes = torch.einsum("nkd,nkv,nku->nkdvu", d, v, u)
-    return BodyEstimate(volumes, points, torch.cat([u, v, d], -1))
+    return BodyEstimate(points, torch.cat([u, v, d], -1), point_confidence(volumes, points, FRAME))
 
 
 def test_the_truth_costs_nothing_but_what_markers_cannot_tell(supervision, truth, size):
@@ -97,7 +97,7 @@ def test_padding_and_untrusted_frames_do_not_count(supervision, truth, size):
     _, estimate = random_estimate(size)
     kept = [0, 2, 4, 5]
     few = SmplTruth(*(x.flatten(0, 1)[kept][None] for x in (truth.poses, truth.betas, truth.cameras, truth.valid)))
-    part = BodyEstimate(estimate.volumes[kept], estimate.points[kept], estimate.marginals[kept])
+    part = BodyEstimate(estimate.points[kept], estimate.marginals[kept], estimate.confidence[kept])
     expected = supervision(part, few, torch.ones(1, 4, dtype=torch.bool))[0]
     mask = MASK.clone()
     mask[1, 2:] = False  # frames 6 and 7 are padding

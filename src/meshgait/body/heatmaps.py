@@ -27,8 +27,8 @@ def voxel_centres(volume: tuple[int, int, int], frame: tuple[int, int], like: Te
     return rearrange(torch.stack([u, v, d]), "c d h w -> (d h w) c") * length + origin
 
 
-def read_volumes(probabilities: Tensor, frame: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Expected position (integral regression: Sun et al., ECCV 2018) and marginals of each volume.
+def read_volumes(probabilities: Tensor, frame: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Expected position (integral regression: Sun et al., ECCV 2018), marginals and confidence of each volume.
 
     One product with a table that all frames share reads the volumes once, forwards and backwards; sums along
     each axis would read them several times, and on a CPU that is what the 3D branch spends its time on.
@@ -38,8 +38,8 @@ def read_volumes(probabilities: Tensor, frame: tuple[int, int]) -> tuple[Tensor,
         frame: (H, W) of the crop in pixels.
 
     Returns:
-        points (N, K, 3) = (u, v, d) in crop pixels, and marginals (N, K, W' + H' + D) of the axes u, v, d, one
-        behind the other; both float32.
+        points (N, K, 3) = (u, v, d) in crop pixels, marginals (N, K, W' + H' + D) of the axes u, v, d, one behind
+        the other, and confidence (N, K), see `point_confidence`; all float32. No gradient goes through confidence.
     """
     depth, height, width = probabilities.shape[2:]
     flat = rearrange(probabilities, "n k d h w -> n k (d h w)").float()
@@ -49,7 +49,8 @@ def read_volumes(probabilities: Tensor, frame: tuple[int, int]) -> tuple[Tensor,
     table += [one_hot(axis, n).to(flat) for axis, n in ((u, width), (v, height), (d, depth))]
     with torch.autocast(flat.device.type, enabled=False):
         read = flat @ torch.cat(table, dim=-1)
-    return read[..., :3], read[..., 3:]
+    points, marginals = read[..., :3], read[..., 3:]
+    return points, marginals, point_confidence(probabilities.detach(), points.detach(), frame).float()
 
 
 def expected_points(probabilities: Tensor, frame: tuple[int, int]) -> Tensor:
@@ -92,3 +93,19 @@ def voxel_index(points: Tensor, volume: tuple[int, int, int], frame: tuple[int, 
     u, v, d = cells.unbind(-1)
     _, height, width = volume
     return (d * height + v) * width + u, inside
+
+
+def point_confidence(volumes: Tensor, points: Tensor, frame: tuple[int, int]) -> Tensor:
+    """Probability mass of the voxel each point lies in.
+
+    Args:
+        volumes: (N, K, D, H', W') probabilities.
+        points: (N, K, 3) in crop pixels.
+        frame: (H, W) of the crop.
+
+    Returns:
+        (N, K) in [0, 1].
+    """
+    index, _ = voxel_index(points, volumes.shape[2:], frame)
+    flat = rearrange(volumes, "n k d h w -> n k (d h w)")
+    return flat.gather(-1, rearrange(index, "n k -> n k 1"))[..., 0]

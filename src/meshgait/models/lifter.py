@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from math import ceil
 
 import torch
@@ -10,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
 from meshgait.batch import BodyEstimate
-from meshgait.body.heatmaps import expected_points, read_volumes
+from meshgait.body.heatmaps import read_volumes
 from meshgait.models.backbone import Stem, as_images
 from meshgait.models.blocks import GlobalContext, ResidualStage, conv_bn
-from meshgait.models.remember import forget_inside, run
+from meshgait.models.remember import forget_inside, forgets, run
 from meshgait.models.size import FEATURE_STRIDE, NetworkSize
 
 LOGIT_GAIN = 8.0
@@ -99,7 +101,7 @@ class VolumeReader(nn.Module):
 
     def forward(self, volumes: Tensor) -> Tensor:
         """Read probability volumes."""
-        return self.stage(self.norm(self.folded(volumes)))
+        return self.refined(self.folded(volumes))
 
     def folded(self, volumes: Tensor) -> Tensor:
         """The one product that reads the volumes: (N, K, D, H', W') -> (N, C', H', W')."""
@@ -107,32 +109,35 @@ class VolumeReader(nn.Module):
         folded = per_frame(self.fold * PROBABILITY_GAIN, rearrange(volumes, "n k d h w -> n (k d) (h w)"))
         return rearrange(folded, "n c (h w) -> n c h w", h=height)
 
+    def refined(self, folded: Tensor) -> Tensor:
+        """What follows that product: (N, C', H', W') -> (N, C', H / 4, W / 4)."""
+        return self.stage(self.norm(folded))
+
 
 BLOCK_BYTES = {"cpu": 2**22}
-"""Volumes held at a time for inference, by kind of device: on a CPU those that stay in its cache."""
+"""Volumes held at a time when they are not kept, by kind of device: on a CPU those that stay in its cache."""
 
 
-def read_by_blocks(lifter: Lifter, reader: VolumeReader, early: Tensor, frame: tuple[int, int]) -> tuple:
-    """Features and points of the volumes, which are made and forgotten block by block; for inference.
+def read_by_blocks(
+    lifter: Lifter, early: Tensor, read: Callable[[Tensor], tuple[Tensor, ...]]
+) -> tuple[Tensor, ...]:
+    """What is read of the volumes, which are made, read and forgotten a few frames at a time.
+
+    For inference, and for training with checkpointing, where the gradient makes each block again.
 
     Args:
         lifter: that makes the volumes.
-        reader: that reads them.
         early: (N, channels, H / s, W / s).
-        frame: (H, W) of the crop.
+        read: from volumes (n, K, D, H', W') of some frames to tensors of as many rows.
 
     Returns:
-        maps (N, C', H / 4, W / 4) and points (N, K, 3) in crop pixels, as without blocks.
+        The tensors that ``read`` would have made of all volumes, (N, ...) each.
     """
-    fine = lifter.features(early)
+    fine = run(lifter, early, step=lifter.features)
     voxels = lifter.points * lifter.depth * fine.shape[-2] * fine.shape[-1]
     count = max(1, BLOCK_BYTES.get(early.device.type, 2**30) // (4 * voxels))
-    parts = []
-    for block in fine.split(count):
-        volumes = lifter.volumes(block)
-        parts.append((reader.folded(volumes), expected_points(volumes, frame)))
-    folded, points = (torch.cat(part) for part in zip(*parts, strict=True))
-    return reader.stage(reader.norm(folded)), points
+    blocks = (run(lifter, block, step=lambda fine: read(lifter.volumes(fine))) for block in fine.split(count))
+    return tuple(torch.cat(part) for part in zip(*blocks, strict=True))
 
 
 class Reconstructor(nn.Module):
@@ -146,6 +151,9 @@ class Reconstructor(nn.Module):
             forget_inside([*stem.large(), lifter])
 
     def forward(self, frames: Tensor) -> BodyEstimate:
-        """Volumes and points of silhouettes in [0, 1]."""
-        volumes = run(self.lifter, self.stem(as_images(frames)))
-        return BodyEstimate(volumes, *read_volumes(volumes, self.frame))
+        """What the volumes of silhouettes in [0, 1] say; they are in it unless checkpointing forgets them."""
+        early, read = self.stem(as_images(frames)), partial(read_volumes, frame=self.frame)
+        if forgets(self.lifter):
+            return BodyEstimate(*read_by_blocks(self.lifter, early, read))
+        volumes = self.lifter(early)
+        return BodyEstimate(*read(volumes), volumes)

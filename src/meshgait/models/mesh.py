@@ -6,24 +6,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from meshgait.body.heatmaps import voxel_index
 from meshgait.models.precise import precisely
-
-
-def point_confidence(volumes: Tensor, points: Tensor, frame: tuple[int, int]) -> Tensor:
-    """Probability mass of the voxel each point lies in.
-
-    Args:
-        volumes: (N, K, D, H', W') probabilities.
-        points: (N, K, 3) in crop pixels.
-        frame: (H, W) of the crop.
-
-    Returns:
-        (N, K) in [0, 1].
-    """
-    index, _ = voxel_index(points, volumes.shape[2:], frame)
-    flat = rearrange(volumes, "n k d h w -> n k (d h w)")
-    return flat.gather(-1, rearrange(index, "n k -> n k 1"))[..., 0]
 
 
 class MeshDecoder(nn.Module):

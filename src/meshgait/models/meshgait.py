@@ -15,7 +15,7 @@ from meshgait.models.heads import StripClassifier, StripLinear
 from meshgait.models.lifter import Lifter, Reconstructor, VolumeReader, read_by_blocks
 from meshgait.models.pooling import strips, temporal_max
 from meshgait.models.posture import PostureReader
-from meshgait.models.remember import forget_inside, run
+from meshgait.models.remember import forget_inside, forgets, run
 from meshgait.models.size import FEATURE_STRIDE, NetworkSize
 from meshgait.models.smplgait import SmplTransform
 
@@ -83,7 +83,8 @@ class MeshGait(nn.Module):
             smpl: parameters (B, T, .) of the frames, for a network that reads them; others do without.
 
         Returns:
-            `GaitOutput`; class logits only in training mode, the body only when asked for.
+            `GaitOutput`; class logits only in training mode, the body only when asked for (its volumes unless
+            checkpointing forgets them).
 
         Raises:
             ConfigError: the network reads SMPL parameters and there are none.
@@ -119,17 +120,27 @@ class MeshGait(nn.Module):
         lifted = mask[:, :: self.size.lift_every]
         early = rearrange(early, "(b t) c h w -> b t c h w", b=mask.shape[0])[:, :: self.size.lift_every]
         early = rearrange(early, "b t c h w -> (b t) c h w")
-        body = None
-        if torch.is_grad_enabled() or with_body or torch.compiler.is_exporting():
-            volumes = run(self.lifter, early)
-            if with_body:
-                body = BodyEstimate(volumes, *read_volumes(volumes, self.size.frame))
-            points = body.points if with_body else expected_points(volumes.detach(), self.size.frame)
-            deep = run(self.reader, volumes.detach() if self.detach_heatmaps else volumes)
+        whole = torch.is_grad_enabled() or with_body or torch.compiler.is_exporting()
+        if whole and not forgets(self.lifter):
+            volumes = self.lifter(early)
+            deep = self.reader(volumes.detach() if self.detach_heatmaps else volumes)
+            read = (*self._read(volumes, with_body), volumes)
         else:
-            deep, points = read_by_blocks(self.lifter, self.reader, early, self.size.frame)
-        extra = [] if self.posture is None else [self.posture(points, lifted)]
-        return self.fusion(flat, temporal_max(deep, lifted)), extra, body
+            folded, *read = read_by_blocks(self.lifter, early, lambda x: self._fold_and_read(x, with_body))
+            deep = run(self.reader, folded, step=self.reader.refined)
+        extra = [] if self.posture is None else [self.posture(read[0], lifted)]
+        return self.fusion(flat, temporal_max(deep, lifted)), extra, BodyEstimate(*read) if with_body else None
+
+    def _read(self, volumes: Tensor, with_body: bool) -> tuple[Tensor, ...]:
+        """What a `BodyEstimate` says besides the volumes; without a body the points alone."""
+        if with_body:
+            return read_volumes(volumes, self.size.frame)
+        return (expected_points(volumes.detach(), self.size.frame),)
+
+    def _fold_and_read(self, volumes: Tensor, with_body: bool) -> tuple[Tensor, ...]:
+        """What is to be known of volumes that are forgotten then."""
+        folded = self.reader.folded(volumes.detach() if self.detach_heatmaps else volumes)
+        return folded, *self._read(volumes, with_body)
 
     def reconstructor(self) -> Reconstructor:
         """Stem and lifter as a network of their own that shares these weights.

@@ -5,7 +5,7 @@ Activation checkpointing (Chen et al., arXiv 1604.06174) by `torch.utils.checkpo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -21,11 +21,23 @@ def forget_inside(parts: Iterable[nn.Module]) -> None:
         part.recompute = True
 
 
-def run(part: nn.Module, *inputs: Tensor) -> Any:  # noqa: ANN401
-    """``part(*inputs)``; of a part marked by `forget_inside` the gradient computes it a second time."""
-    if not (getattr(part, "recompute", False) and part.training and torch.is_grad_enabled()):
-        return part(*inputs)
-    return checkpoint(part, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _counted_once(part)))
+def forgets(part: nn.Module) -> bool:
+    """Whether `run` would now keep only inputs and outputs of this part."""
+    return getattr(part, "recompute", False) and part.training and torch.is_grad_enabled()
+
+
+def run(part: nn.Module, *inputs: Tensor, step: Callable[..., Any] | None = None) -> Any:  # noqa: ANN401
+    """``part(*inputs)``; of a part marked by `forget_inside` the gradient computes it a second time.
+
+    Args:
+        part: that computes.
+        inputs: of it.
+        step: what to compute with the part's parameters in place of its forward.
+    """
+    step = step or part
+    if not forgets(part):
+        return step(*inputs)
+    return checkpoint(step, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _counted_once(part)))
 
 
 @contextmanager

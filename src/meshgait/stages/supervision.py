@@ -20,7 +20,7 @@ from meshgait.body.targets import TargetMaker, to_metres
 from meshgait.errors import ConfigError
 from meshgait.losses import body as losses
 from meshgait.losses.total import weighted_sum
-from meshgait.models.mesh import MeshDecoder, point_confidence
+from meshgait.models.mesh import MeshDecoder
 from meshgait.models.size import NetworkSize
 from meshgait.stages.base import require_weights
 
@@ -110,7 +110,7 @@ class BodySupervision(nn.Module):
                 f"the network has {size.joints} joints and {size.markers} markers, the body {NUM_JOINTS} and "
                 f"{marker_set.k}; set joints and markers of model.size to these"
             )
-        self.frame, self.most = size.frame, (frames, mesh_frames)
+        self.frame, self.volume, self.most = size.frame, size.volume, (frames, mesh_frames)
         self.weights = {name: weight for name, weight in asdict(weights).items() if weight}
         self.targets = TargetMaker(model, marker_set)
         matrix = torch.as_tensor(getattr(marker_set, decoder)).float()
@@ -139,8 +139,7 @@ class BodySupervision(nn.Module):
             *(rearrange(x, "b t ... -> (b t) ...")[usable] for x in (truth.poses, truth.betas, truth.cameras)),
             valid=torch.ones_like(usable, dtype=torch.bool),
         )
-        # losses reach the volumes by points and marginals; the volumes themselves only tell confidence here
-        picked = (estimate.volumes.detach()[usable], estimate.points[usable], estimate.marginals[usable])
+        picked = (x[usable] for x in (estimate.points, estimate.marginals, estimate.confidence))
         return BodyEstimate(*picked), chosen, meshes
 
     def _draw(self, usable: Tensor, generator: Generator | None) -> tuple[Tensor, int]:
@@ -159,9 +158,7 @@ class BodySupervision(nn.Module):
     def decode_mesh(self, estimate: BodyEstimate) -> Tensor:
         """Mesh (N, V, 3) in crop pixels from the markers of an estimate."""
         joints = self.joints_of(estimate)
-        markers = estimate.points[:, joints:]
-        sureness = point_confidence(estimate.volumes[:, joints:].detach(), markers.detach(), self.frame)
-        return self.mesh(markers, sureness)
+        return self.mesh(estimate.points[:, joints:], estimate.confidence[:, joints:])
 
     def joints_of(self, estimate: BodyEstimate) -> int:
         """Number of joints among the points of an estimate (the rest are markers)."""
@@ -191,7 +188,7 @@ class BodySupervision(nn.Module):
         self, estimate: BodyEstimate, target: BodyTargets, mask: Tensor, meshes: int
     ) -> tuple[dict[str, Tensor], BodyReading]:
         joints, few = self.joints_of(estimate), mask[:meshes]
-        part = BodyEstimate(estimate.volumes[:meshes], estimate.points[:meshes], estimate.marginals[:meshes])
+        part = BodyEstimate(*(x[:meshes] for x in (estimate.points, estimate.marginals, estimate.confidence)))
         points, true_joints, true_markers = (
             to_metres(x, target.scale) for x in (estimate.points, target.joints, target.markers)
         )
@@ -218,6 +215,5 @@ class BodySupervision(nn.Module):
     def _cells(self, estimate: BodyEstimate, target: BodyTargets) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
         """Marginals of the axes, true cells along them, and whether these lie in the volumes, for `confidence`."""
         true = torch.cat([target.joints] + [target.markers] * ("markers" in self.weights), dim=1)
-        volume = estimate.volumes.shape[2:]
-        marginals = estimate.marginals[:, : true.shape[1]].split(volume[::-1], dim=-1)
-        return marginals, *axis_cells(true, volume, self.frame)
+        marginals = estimate.marginals[:, : true.shape[1]].split(self.volume[::-1], dim=-1)
+        return marginals, *axis_cells(true, self.volume, self.frame)
