@@ -2,7 +2,7 @@
 
 FLOPs count two per multiply-add, of convolutions and matrix products (as `torch.utils.flop_counter` does). Times
 are medians of repeated runs. On a GPU memory is what PyTorch allocated; on a CPU it is how much the process grew
-at its peak, as Linux tells it (elsewhere it is not known).
+at its peak, as Linux tells it (elsewhere it is not known), while malloc gives back what is freed.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ BRANCHES = {
 """Parts of the network by branch; what is computed outside of them (pooling, soft-argmax) is "other"."""
 
 PROCESS = Path("/proc/self")
+MMAP_THRESHOLD = -3
+"""Of mallopt(3): larger blocks are given back to the system as soon as they are freed."""
+USUAL_THRESHOLD = 2**25
+"""What glibc's moving threshold comes to in a process that frees large tensors."""
 
 
 @dataclass(frozen=True)
@@ -213,13 +217,25 @@ def peak_bytes(action: Callable[[], None], device: torch.device) -> int | None:
         action()
         return torch.cuda.max_memory_allocated(device) - before
     try:
-        ctypes.CDLL(None).malloc_trim(0)  # what was freed but kept would hide what is taken
-        (PROCESS / "clear_refs").write_text("5")  # the peak starts anew from what is resident (proc(5))
-        before = _resident("VmRSS")
-        action()
-        return max(0, _resident("VmHWM") - before)
+        with _freed_at_once():
+            (PROCESS / "clear_refs").write_text("5")  # the peak starts anew from what is resident (proc(5))
+            before = _resident("VmRSS")
+            action()
+            return max(0, _resident("VmHWM") - before)
     except (OSError, AttributeError):
         return None
+
+
+@contextmanager
+def _freed_at_once() -> Iterator[None]:
+    """No freed tensor stays resident, which would count what malloc hoards (a factor of two was seen)."""
+    libc = ctypes.CDLL(None)
+    libc.mallopt(MMAP_THRESHOLD, 2**18)
+    libc.malloc_trim(0)
+    try:
+        yield
+    finally:
+        libc.mallopt(MMAP_THRESHOLD, USUAL_THRESHOLD)
 
 
 def _resident(field: str) -> int:
