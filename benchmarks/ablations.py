@@ -4,7 +4,8 @@
 
 Each run is `meshgait fit` with the experiment and an overlay of experiments/ablations; runs that are done are not
 done again, and stopped ones go on. Stage 1 (runs/pretrain) must have been run before: all variants that start from
-it share it. Figures: rank-1 per probe condition, and mean and standard deviation over seeds of their mean.
+it share it. Those that an overlay of experiments/ablations/pretrain gives a stage 1 of their own share that among
+their seeds. Figures: rank-1 per probe condition, and mean and standard deviation over seeds of their mean.
 """
 
 from __future__ import annotations
@@ -35,6 +36,12 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, help="instead of the experiment's")
+    parser.add_argument(
+        "--pretrain",
+        type=Path,
+        default=OVERLAYS.parent / "pretrain" / "walkers.yaml",
+        help="experiment of stage 1",
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="OUT")
@@ -52,20 +59,38 @@ def main() -> None:
 def one_run(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, float]:
     """Rank-1 per condition (and errors of the body) of one run, which is made if it is not there."""
     folder = arguments.runs / arguments.experiment.stem / f"{variant}-{seed}"
+    configs = [arguments.experiment] + [OVERLAYS / f"{variant}.yaml"] * (variant != WHOLE)
+    words = [f"--seed_everything={seed}", f"--data.seed={seed}", f"--model.seed={seed}"]
+    if arguments.epochs:
+        words += [f"--trainer.{key}={arguments.epochs}" for key in ("max_epochs", "check_val_every_n_epoch")]
+    own_stage1 = OVERLAYS / "pretrain" / f"{variant}.yaml"
+    if own_stage1.is_file():
+        before = arguments.runs / "pretrain" / variant
+        fit(before, [arguments.pretrain, own_stage1], arguments.threads)
+        words.append(f"--model.pretrained={before / 'checkpoints' / 'last.ckpt'}")
+    return fit(folder, configs, arguments.threads, *words)["figures"]
+
+
+def fit(folder: Path, configs: list[Path], threads: int, *words: str) -> dict:
+    """The metrics of a run in a folder, which is made, or taken up again, if they are not there."""
     file = folder / "metrics.json"
     if not file.is_file():
-        words = ["fit", "--config", str(arguments.experiment)]
-        if variant != WHOLE:
-            words += ["--config", str(OVERLAYS / f"{variant}.yaml")]
-        words += [f"--trainer.default_root_dir={folder}", "--ckpt_path=last", f"--threads={arguments.threads}"]
-        words += [f"--seed_everything={seed}", f"--data.seed={seed}", f"--model.seed={seed}"]
-        words += ["--wandb=disabled", "--pictures=0"]
-        if arguments.epochs:
-            words += [f"--trainer.{key}={arguments.epochs}" for key in ("max_epochs", "check_val_every_n_epoch")]
+        given = [f"--config={path}" for path in configs]
+        given += [f"--trainer.default_root_dir={folder}", "--ckpt_path=last", f"--threads={threads}"]
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "log.txt").open("a") as log:
-            subprocess.run([sys.executable, "-m", "meshgait.cli", *words], stdout=log, stderr=log, check=True)
-    return json.loads(file.read_text())["figures"]
+            command = [
+                sys.executable,
+                "-m",
+                "meshgait.cli",
+                "fit",
+                *given,
+                "--wandb=disabled",
+                "--pictures=0",
+                *words,
+            ]
+            subprocess.run(command, stdout=log, stderr=log, check=True)
+    return json.loads(file.read_text())
 
 
 def report(arguments: argparse.Namespace, figures: dict[str, list[dict[str, float]]]) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from meshgait.body.markers import Settings, learn
+from meshgait.body.smpl import BodyModel
 from meshgait.cli import main
 from meshgait.stages.base import read_checkpoint
 from meshgait.stages.recognise import RecogniseStage
@@ -41,16 +43,56 @@ def pretrained(tiny_store, tiny_size, tmp_path_factory):
 
 def test_the_ablations_of_the_design_are_there():
     wanted = {"2d-only", "3d-only", "concat", "detach", "no-pretraining", "no-mesh-loss", "no-markers", "smplgait"}
+    wanted |= {"markers-32", "volume-coarse", "volume-fine"}
     assert wanted <= set(ABLATIONS)
 
 
-@pytest.mark.parametrize("name", ABLATIONS)
-def test_it_changes_what_it_says_and_runs(name, tiny_store, tiny_size, pretrained, tmp_path):
+def overlay(name):
+    """What an overlay changes of the model."""
+    return yaml.safe_load((FOLDER / "ablations" / f"{name}.yaml").read_text())["model"]["init_args"]
+
+
+def change_of(name, few_markers):
+    """The words of an ablation of the small network: those of its size come last, and markers are at hand."""
+    change = overlay(name)
+    given = [f"--model.size.{key}={value}" for key, value in change.get("size", {}).items()]
+    return given + ([f"--model.markers={few_markers}"] if "markers" in change else [])
+
+
+@pytest.fixture(scope="module")
+def few_markers(tmp_path_factory):
+    """A quickly learnt set of 32."""
+    path = tmp_path_factory.mktemp("markers") / "markers-32.npz"
+    learn(BodyModel.default(), settings=Settings(k=32, meshes=20, steps=2)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("name", [path.stem for path in (FOLDER / "ablations" / "pretrain").glob("*.yaml")])
+def test_a_stage_1_of_its_own_fits_the_ablation_of_stage_2(name, tiny_store, tiny_size, few_markers, tmp_path):
     size, given = words(tiny_store, tiny_size, tmp_path)
-    change = yaml.safe_load((FOLDER / "ablations" / f"{name}.yaml").read_text())["model"]["init_args"]
-    more = ["--config", str(FOLDER / "ablations" / f"{name}.yaml")]
-    if "size" in change:
-        more += [f"--model.size.{key}={value}" for key, value in change["size"].items()]
+    more = change_of(name, few_markers)
+    stage1 = [word for word in given if not word.startswith(("--data.subjects", "--data.seq", "--data.frames"))]
+    stage1 += ["--data.batch_size=6", "--data.eval_frames=1", f"--trainer.default_root_dir={tmp_path / 'stage1'}"]
+    change = FOLDER / "ablations" / "pretrain" / f"{name}.yaml"
+    base = [str(FOLDER / "pretrain" / "walkers.yaml"), f"--model.size={size}", f"--config={change}"]
+    assert main(["fit", "--config", *base, *more, *stage1]) == 0
+    weights = tmp_path / "stage1" / "checkpoints" / "last.ckpt"
+    change = FOLDER / "ablations" / f"{name}.yaml"
+    base = [str(BASE), f"--model.size={size}", f"--config={change}", f"--model.pretrained={weights}"]
+    assert main(["fit", "--config", *base, *more, *given]) == 0
+    one, two = (yaml.safe_load((tmp_path / run / "config.yaml").read_text()) for run in ("stage1", "run"))
+    one, two = one["model"]["init_args"], two["model"]["init_args"]
+    for key in ("size", "losses", "markers"):
+        assert one[key] == two[key]
+    assert overlay(f"pretrain/{name}").items() <= overlay(name).items()
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_it_changes_what_it_says_and_runs(name, tiny_store, tiny_size, pretrained, few_markers, tmp_path):
+    size, given = words(tiny_store, tiny_size, tmp_path)
+    change = overlay(name)
+    more = ["--config", str(FOLDER / "ablations" / f"{name}.yaml"), *change_of(name, few_markers)]
+    change.pop("markers", None)  # those of the command line take their place
     if "pretrained" not in change:
         more.append(f"--model.pretrained={pretrained}")
     # the small size comes first, so that an ablation of the size is one of the small network
