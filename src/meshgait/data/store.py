@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from meshgait.data.growing import LOCK, FolderLock, GrowingArray, sha256_of, write_all, write_json, writing
+from meshgait.checksum import sha256_of
+from meshgait.data.growing import LOCK, FolderLock, GrowingArray, write_all, write_json, writing
 from meshgait.data.mapped import MappedArrays
 from meshgait.data.table import CSV_FIELDS, SequenceTable
 from meshgait.errors import StoreError

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 
+from meshgait.checksum import sha256_of
 from meshgait.inspection.findings import Findings
 from meshgait.progress import Progress
-
-CHUNK = 1 << 22
-"""Bytes read at once for a checksum."""
 
 
 def check_files(path: Path, found: Findings, checksums: bool, show: bool = True) -> None:
@@ -63,14 +60,14 @@ def _lacks(file: Path) -> int:
 
 def _check_sums(files: list[Path], listed: dict[str, str], found: Findings, show: bool) -> None:
     total = sum(file.stat().st_size for file in files)
+    done = 0
     with Progress("reading files", -(-total // 10**6), "MB", show=show) as progress:
-        done = 0
+
+        def tell(count: int) -> None:
+            nonlocal done
+            done += count
+            progress.reach(done // 10**6)
+
         for file in files:
-            digest = hashlib.sha256()
-            with file.open("rb") as stream:
-                while chunk := stream.read(CHUNK):
-                    digest.update(chunk)
-                    done += len(chunk)
-                    progress.reach(done // 10**6)
-            if digest.hexdigest() != listed[file.name]:
+            if sha256_of(file, tell) != listed[file.name]:
                 found.add("checksum", file.name)

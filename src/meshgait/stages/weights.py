@@ -22,6 +22,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from meshgait import __version__
+from meshgait.checksum import sha256_of
 from meshgait.errors import ConfigError, DataError
 from meshgait.stages.hub import download, is_repository
 
@@ -32,15 +33,6 @@ LEARNT = ("network.", "supervision.mesh.gamma")
 """What a state may hold: the network, and how much a mesh trusts its markers."""
 FILES = ("body", "markers")
 """Settings that name files of the machine the model was trained on."""
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def learnt(state: Mapping[str, Tensor], with_classifier: bool = True) -> dict[str, Tensor]:
@@ -89,9 +81,9 @@ def write_model(
         "version": __version__,
         "stage": stage,
         "settings": _plain(plain),
-        "needs": {name: {"name": path.name, "sha256": sha256(path)} for name, path in needs.items()},
+        "needs": {name: {"name": path.name, "sha256": sha256_of(path)} for name, path in needs.items()},
         "weights": {
-            "sha256": sha256(folder / WEIGHTS),
+            "sha256": sha256_of(folder / WEIGHTS),
             "tensors": len(kept),
             "values": sum(value.numel() for value in kept.values()),
         },
@@ -187,7 +179,7 @@ def given_files(source: str | Path, needs: Mapping[str, Any], given: Mapping[str
             )
         if not Path(path).is_file():
             raise ConfigError(f"there is no file {path}; give the {title} that {source} was trained with")
-        if sha256(Path(path)) != need.get("sha256"):
+        if sha256_of(Path(path)) != need.get("sha256"):
             raise ConfigError(f"{path} is not the {title} that {source} was trained with; give that one")
     return {name: path for name, path in given.items() if path}
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from meshgait import __version__
+from meshgait.checksum import sha256_of
 from meshgait.errors import ConfigError, DataError, OutputError
 from meshgait.output import whole_folder
 from meshgait.progress import Progress
@@ -17,7 +18,7 @@ from meshgait.stages.base import SETTINGS, Stage, read_checkpoint
 from meshgait.stages.onnx_file import require_onnx, write_onnx
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
-from meshgait.stages.weights import DESCRIPTION, WEIGHTS, learnt, sha256, write_description, write_model
+from meshgait.stages.weights import DESCRIPTION, WEIGHTS, learnt, write_description, write_model
 from meshgait.tools.evaluate import read_metrics
 
 STAGES: dict[str, type[Stage]] = {stage.__name__: stage for stage in (RecogniseStage, ReconstructStage)}
@@ -102,7 +103,7 @@ def write_export(
             progress.advance(1, ONNX)
             about = {"meshgait": __version__, "weights": weights["sha256"]}
             worst = write_onnx(stage.network, stage.network.size.frame, folder / ONNX, about)
-            description["onnx"] = {"sha256": sha256(folder / ONNX)}
+            description["onnx"] = {"sha256": sha256_of(folder / ONNX)}
             written[ONNX] = f"silhouettes and mask to embeddings; differs by {worst:.0e} at most in onnxruntime"
         progress.advance(1, CARD)
         write_description(folder, description)
