@@ -1,7 +1,5 @@
 """Both stages on two processes (gloo, CPU) by Lightning's own DDP: they train, and count as one process would."""
 
-import socket
-import traceback
 import warnings
 from datetime import timedelta
 from typing import NamedTuple
@@ -9,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy
@@ -26,6 +22,7 @@ from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 from meshgait.stages.supervision import BodyLossWeights
 from tests.conftest import TINY
+from tests.stages.two_processes import in_two_processes
 
 POINTS_ALONE = BodyLossWeights(vertices=0.0, edges=0.0, normals=0.0)
 CASES = {
@@ -126,28 +123,9 @@ def fit(case, paths, folder):
     return result
 
 
-def take_part(rank, port, paths, folder):
-    """What one of the two processes finds in each case, or the traceback of what went wrong."""
-    launched = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": 0, "LOCAL_RANK": rank}
-    results = {}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in launched.items():
-            patch.setenv(name, str(value))
-        try:
-            for case in CASES:
-                results[case] = fit(case, paths, folder / f"rank {rank}" / case)
-        except Exception:
-            results["error"] = traceback.format_exc()
-        finally:
-            if dist.is_initialized():
-                dist.destroy_process_group()
-    return results
-
-
-def other(queue, *arguments):
-    """The second process."""
-    torch.set_num_threads(1)
-    queue.put(take_part(1, *arguments))
+def fit_all(rank, paths, folder):
+    """What one of the two processes finds in each case."""
+    return {case: fit(case, paths, folder / f"rank {rank}" / case) for case in CASES}
 
 
 @pytest.fixture(scope="module")
@@ -175,22 +153,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def results(paths, folder):
     """Results of all cases of both processes; this one is the first of them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = mp.get_context("spawn")
-    queue = context.SimpleQueue()
-    process = context.Process(target=other, args=(queue, port, paths, folder))
-    process.start()
-    try:
-        first = take_part(0, port, paths, folder)
-        assert "error" not in first, first["error"]
-        second = queue.get()
-        assert "error" not in second, second["error"]
-    finally:
-        process.join(10)
-        process.kill()
-    return first, second
+    return in_two_processes(fit_all, paths, folder)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,15 +1,12 @@
 """Two processes (gloo, CPU) compute what one would: sums, norms, losses, gradients, whole fits of both stages."""
 
 import dataclasses
-import socket
-import traceback
 from datetime import timedelta
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from einops import rearrange
 from lightning import Callback, Trainer
 from lightning.pytorch.strategies import DDPStrategy
@@ -28,6 +25,7 @@ from meshgait.stages.reconstruct import ReconstructStage
 from meshgait.stages.supervision import BodyLossWeights, BodySupervision
 from meshgait.stages.syncing import SyncedNorms
 from tests.conftest import TINY
+from tests.stages.two_processes import in_two_processes
 
 ALL = Augmentation(flip=0.5, rotate=20, scale=0.2, shift=4, erase=0.5, coarse=0.5, thickness=0.5)
 FITS = {
@@ -180,45 +178,17 @@ def compute(rank, world, store, folder):
     return arrays | fits
 
 
-def take_part(rank, port, store, folder):
-    """What one of two processes computes, or the traceback of what went wrong."""
-    launched = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": 0, "LOCAL_RANK": rank}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in launched.items():
-            patch.setenv(name, str(value))
-        try:
-            dist.init_process_group("gloo", rank=rank, world_size=2, timeout=timedelta(seconds=120))
-            return compute(rank, 2, store, folder)
-        except Exception:
-            return {"error": traceback.format_exc()}
-        finally:
-            dist.destroy_process_group()
-
-
-def other(queue, *arguments):
-    """The second process."""
-    torch.set_num_threads(1)
-    queue.put(take_part(1, *arguments))
+def compute_together(rank, store, folder):
+    """`compute` as one of two."""
+    dist.init_process_group("gloo", rank=rank, world_size=2, timeout=timedelta(seconds=120))
+    return compute(rank, 2, store, folder)
 
 
 @pytest.fixture(scope="module")
 def results(tiny_store, tmp_path_factory):
     """Of two processes, and of one alone."""
     folder, store = tmp_path_factory.mktemp("runs"), str(tiny_store)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = mp.get_context("spawn")
-    queue = context.SimpleQueue()
-    process = context.Process(target=other, args=(queue, port, store, folder))
-    process.start()
-    try:
-        pair = [take_part(0, port, store, folder), queue.get()]
-    finally:
-        process.join(10)
-        process.kill()
-    assert [result["error"] for result in pair if "error" in result] == []
-    return *pair, compute(0, 1, store, folder)
+    return *in_two_processes(compute_together, store, folder), compute(0, 1, store, folder)
 
 
 @pytest.mark.parametrize("part", ["norms", "triplets", "bodies"])

@@ -2,17 +2,13 @@
 
 import os
 import signal
-import socket
 import time
-import traceback
 import warnings
 from datetime import timedelta
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from lightning import Callback, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 
@@ -24,6 +20,7 @@ from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.errors import MeshGaitError
 from meshgait.stages.recognise import RecogniseStage
 from tests.conftest import TINY
+from tests.stages.two_processes import in_two_processes
 
 PATIENCE = timedelta(seconds=120)
 CASES = ("whole", "signal", "gone on", "nan", "full")
@@ -73,49 +70,17 @@ def fit(case, store, folder, rank):
     }  # fmt: skip
 
 
-def take_part(rank, port, store, folder):
-    launched = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": 0, "LOCAL_RANK": rank}
-    results = {}
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+def fit_all(rank, store, folder):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name, value in launched.items():
-            patch.setenv(name, str(value))
-        try:
-            for case in CASES:
-                results[case] = fit(case, store, folder, rank)
-        except BaseException:
-            results["failure"] = traceback.format_exc()
-        finally:
-            if dist.is_initialized():
-                dist.destroy_process_group()
-    return results
-
-
-def other(queue, *arguments):
-    torch.set_num_threads(1)
-    queue.put(take_part(1, *arguments))
+        return {case: fit(case, store, folder, rank) for case in CASES}
 
 
 @pytest.fixture(scope="module")
 def results(tiny_store, tmp_path_factory):
     """Results of all cases of both processes; this one is the first of them."""
     folder = tmp_path_factory.mktemp("runs")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = mp.get_context("spawn")
-    queue = context.SimpleQueue()
-    process = context.Process(target=other, args=(queue, port, str(tiny_store), folder))
-    process.start()
-    try:
-        first = take_part(0, port, str(tiny_store), folder)
-        assert "failure" not in first, first["failure"]
-        second = queue.get()
-        assert "failure" not in second, second["failure"]
-    finally:
-        process.join(10)
-        process.kill()
-    return folder, first, second
+    return folder, *in_two_processes(fit_all, str(tiny_store), folder)
 
 
 @pytest.mark.parametrize(
