@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 
 class MeshGaitError(Exception):
     """Base of every error that the user's input or set-up caused.
@@ -44,3 +46,8 @@ class StoppedError(MeshGaitError):
     """A training was told to stop and has saved what it had learnt."""
 
     status = 143  # what a shell says of a command that ended by SIGTERM
+
+
+def python_command(code: str) -> str:
+    """A remedy to type in a shell: Python code, whatever quotes are in it; double ones read best."""
+    return f"python -c {shlex.quote(code)}"

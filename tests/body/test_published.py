@@ -2,6 +2,9 @@
 
 import pickle
 import re
+import shlex
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -111,12 +114,12 @@ def test_vertices_told_by_a_file(made, tmp_path, default_model):
     for name in ("parts.pkl", "kept.pkl"):
         np.testing.assert_array_equal(read_indices(tmp_path / name, count), kept)
     # the publication's own file holds tensors: refused, with words that make a file of arrays
-    path = tmp_path / "smpl_indices.pkl"
+    path = tmp_path / "the 'smpl' \"indices\".pkl"
     path.write_bytes(pickle.dumps({"head": torch.from_numpy(head)}))
     with pytest.raises(UnsafeFileError, match=r"nothing of it was run.*kept\.npy") as caught:
         read_indices(path, count)
-    command = re.search(r'python -c "(.*)"', str(caught.value))[1].replace("kept.npy", str(tmp_path / "kept.npy"))
-    exec(command)  # the message's own words
+    command = shlex.split(re.search(r"python -c .*", str(caught.value))[0])  # the message's own words
+    subprocess.run([sys.executable, *command[1:]], cwd=tmp_path, check=True)
     np.testing.assert_array_equal(read_indices(tmp_path / "kept.npy", count), kept)
     (tmp_path / "legs.pkl").write_bytes(pickle.dumps({"leg": kept[:9]}))
     np.save(tmp_path / "real.npy", np.zeros(3))

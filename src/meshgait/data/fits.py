@@ -21,6 +21,7 @@ objects are never unpickled: the files of ROMP hold some, see the remedy in the 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +30,7 @@ import numpy as np
 from einops import rearrange
 
 from meshgait.data.pickles import load_pickle
-from meshgait.errors import ConfigError, DataError, UnsafeFileError
+from meshgait.errors import ConfigError, DataError, UnsafeFileError, python_command
 
 PRESETS = {
     "romp": "pose=smpl_thetas,betas=smpl_betas,camera=cam",
@@ -169,13 +170,14 @@ def _to_plain(path: Path, name: str, wanted: list[str]) -> str:
 
     The object may be a dict of arrays, a list of such (the first person counts), or a dict of either by frame.
     """
-    keys = ", ".join(map(repr, wanted))
-    plain = path.with_name(f"{path.stem}_plain.npz")
-    return (
-        f"python -c \"import numpy as np; r = np.load('{path}', allow_pickle=True)['{name}'][()]; "
-        f"r = r if isinstance(r, dict) else r[0]; d = [r] if '{wanted[0]}' in r else list(r.values()); "
+    source, plain, entry, first, keys = map(
+        json.dumps, (str(path), str(path.with_name(f"{path.stem}_plain.npz")), name, wanted[0], wanted)
+    )
+    return python_command(
+        f"import numpy as np; r = np.load({source}, allow_pickle=True)[{entry}][()]; "
+        f"r = r if isinstance(r, dict) else r[0]; d = [r] if {first} in r else list(r.values()); "
         "d = [f if isinstance(f, dict) else f[0] for f in d]; n = 1 if len(d) > 1 else None; "
-        f"np.savez('{plain}', **{{k: np.concatenate([np.atleast_2d(f[k])[:n] for f in d]) for k in ({keys},)}})\""
+        f"np.savez({plain}, **{{k: np.concatenate([np.atleast_2d(f[k])[:n] for f in d]) for k in {keys}}})"
     )
 
 

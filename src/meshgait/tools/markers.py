@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from meshgait.body.markers import Markers, Settings
 from meshgait.body.published import STEPS, import_markers
 from meshgait.body.smpl import BodyModel, rest_mesh
 from meshgait.data.pickles import load_pickle
-from meshgait.errors import ConfigError, DataError, UnsafeFileError
+from meshgait.errors import ConfigError, DataError, UnsafeFileError, python_command
 from meshgait.progress import Progress
 from meshgait.tools.body import require_writable, write_picture
 from meshgait.viz.mesh import Mesh, spheres, views
@@ -99,9 +100,9 @@ def read_indices(path: Path, vertices: int) -> np.ndarray:
         DataError: the file is missing or holds something else.
         UnsafeFileError: a pickle that asks for anything but arrays.
     """
-    remedy = (
-        'tensors must be made arrays where you trust the file: python -c "import pickle, numpy as np; '
-        f"np.save('kept.npy', np.setdiff1d(np.arange({vertices}), pickle.load(open('{path}', 'rb'))['head']))\""
+    remedy = "tensors must be made arrays where you trust the file: " + python_command(
+        f'import pickle, numpy as np; content = pickle.load(open({json.dumps(str(path))}, "rb")); '
+        f'np.save("kept.npy", np.setdiff1d(np.arange({vertices}), content["head"]))'
     )
     try:
         content = load_pickle(path) if path.suffix == ".pkl" else np.load(path, allow_pickle=False)
