@@ -183,6 +183,12 @@ def test_disabled_does_not_import_wandb_and_the_folder_is_complete(words, tmp_pa
     assert read_checkpoint(folder / "checkpoints" / "last.ckpt")["wandb_id"]
 
 
+@pytest.mark.parametrize("wandb", ["offline", "disabled"])
+def test_a_trial_step_leaves_nothing(words, tmp_path, wandb):
+    assert main(words(tmp_path / "run", f"--wandb={wandb}", "--trainer.fast_dev_run=1")) == 0
+    assert [path for path in (tmp_path / "run").rglob("*") if path.is_file()] == []
+
+
 def test_what_cannot_be_written_is_said_once_and_training_goes_on(words, tmp_path, capsys):
     folder = tmp_path / "run"
     for name in ("evaluation.npz.partial", "history.jsonl", "mesh.npz.partial"):

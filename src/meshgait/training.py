@@ -139,8 +139,10 @@ class MeshGaitCLI(LightningCLI):
         given = list(settings.get("callbacks") or [])
         own = default_callbacks(root, self.datamodule, self._get(self.config, "pictures"), every)
         if fits:
-            own += [HistoryFile(), LearningRateMonitor("step"), RunIdentity(run_id), RandomState()]
+            own += [HistoryFile(), RunIdentity(run_id), RandomState()]
             own += [FiniteGuard(), CollapseAlarm(), StopOnSignal()]
+            if not settings.get("fast_dev_run"):  # which logs nothing
+                own.append(LearningRateMonitor("step"))
         kwargs["callbacks"] = given + [c for c in own if type(c) not in map(type, given)]
         plugins = list(settings.get("plugins") or [])
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):

@@ -17,7 +17,7 @@ class EvaluationFile(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replace ``evaluation.npz``."""
-        if not trainer.sanity_checking:
+        if not trainer.sanity_checking and not trainer.fast_dev_run:
             self._write(trainer, FILE)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
