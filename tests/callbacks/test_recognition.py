@@ -25,8 +25,8 @@ def evaluated(tiny_store, tmp_path_factory):
     data, evaluation = SilhouetteDataModule(str(tiny_store)), RetrievalEvaluation()
     run(evaluation, data, torch.randn(80, 2, 3, generator=torch.Generator().manual_seed(0)))
     return SimpleNamespace(
-        datamodule=data, callbacks=[evaluation], global_step=7, loggers=[], sanity_checking=False, fast_dev_run=False,
-        default_root_dir=str(tmp_path_factory.mktemp("run")),
+        datamodule=data, callbacks=[evaluation], global_step=7, loggers=[], sanity_checking=False,
+        fast_dev_run=False, default_root_dir=str(tmp_path_factory.mktemp("run")),
     )  # fmt: skip
 
 
