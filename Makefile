@@ -74,7 +74,12 @@ runs/usf/metrics.json: data/usf/meta.json runs/pretrain/metrics.json
 runs/usf-2d/metrics.json: data/usf/meta.json
 	$(BIN)/meshgait fit --config experiments/finetune/usf-2d.yaml --ckpt_path last
 
-runs/robust/metrics.json: runs/pretrain/metrics.json
+# 280 people to train on, seen from the side by a farther camera, with errors of segmentation
+data/walkers-many/meta.json: | $(STAMP)
+	$(BIN)/meshgait walkers data/walkers-many --bodies 150 --test-fraction 0.0667 --views 60,75,90,105,120 \
+		--conditions nm-01,nm-02,bg-01 --noise mild --camera-distance 12 --workers $(WORKERS)
+
+runs/robust/metrics.json: data/walkers-many/meta.json runs/pretrain/metrics.json
 	$(BIN)/meshgait fit --config experiments/finetune/walkers-robust.yaml --ckpt_path last
 
 runs/usf-zero-shot/metrics-usf.json: data/usf/meta.json runs/robust/metrics.json
