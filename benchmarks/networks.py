@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--sequences", type=int, default=2, help="of a training step")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compile", action="store_true", help="also with torch.compile in place; takes minutes")
     parser.add_argument("--json", type=Path, metavar="OUT")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -45,7 +46,7 @@ def main() -> None:
     with Progress("networks", len(arguments.backbones), "backbones") as progress:
         for name in arguments.backbones:
             progress.reach(progress.done, name)
-            rows.append(compare(name, arguments.repeats, arguments.sequences))
+            rows.append(compare(name, arguments.repeats, arguments.sequences, arguments.compile))
             progress.advance()
     show(rows, arguments)
     if arguments.json:
@@ -53,8 +54,8 @@ def main() -> None:
         arguments.json.write_text(json.dumps({"machine": machine, "backbones": rows}, indent=1) + "\n")
 
 
-def compare(name: str, repeats: int, sequences: int) -> dict[str, object]:
-    """Figures of one backbone without 3D and with it."""
+def compare(name: str, repeats: int, sequences: int, compiled: bool = False) -> dict[str, object]:
+    """Figures of one backbone without 3D and with it, as it is, checkpointed and compiled."""
     content = yaml.safe_load((SIZES / f"size-{name}.yaml").read_text())
     size = NetworkSize(**{key: tuple(v) if isinstance(v, list) else v for key, v in content.items()})
     variants = {}
@@ -62,10 +63,15 @@ def compare(name: str, repeats: int, sequences: int) -> dict[str, object]:
     for key, settings in (("off", {"use_3d": False}), ("on", {}), ("on, checkpointing", {"checkpointing": True})):
         stage = RecogniseStage(size, CLASSES, **settings)
         variants[key] = (stage, training_step(stage, batch))
+    if compiled:
+        stage = RecogniseStage(size, CLASSES)
+        stage.network.compile()
+        variants["on, compiled"] = (stage, training_step(stage, batch))
     figures: dict[str, dict[str, object]] = {}
     for key, (stage, step) in variants.items():
-        step()  # makes the optimiser's state
+        first = timed(step)  # makes the optimiser's state
         figures[key] = {
+            "first_step_seconds": first,
             "parameters": count_parameters(stage.network)["total"],
             "flops_per_sequence": count_flops(stage.network, alone)["total"],
             "step_bytes": peak_bytes(lambda stage=stage, step=step: stage.train() and step(), CPU),
@@ -114,6 +120,14 @@ def show(rows: list[dict], arguments: argparse.Namespace) -> None:
             f"| {pair('flops_per_sequence', 1e9, 1)} | {pair('forward_seconds', 1)} | {pair('step_seconds', 1)} "
             f"| {memory} |"
         )
+    for row in rows:
+        if "on, compiled" in row:
+            fast, plain = row["on, compiled"], row["on"]
+            step, forward = (fast[key] / plain[key] for key in ("step_seconds", "forward_seconds"))
+            print(
+                f"{row['name']} compiled: step x {step:.2f}, inference x {forward:.2f}, "
+                f"first step {fast['first_step_seconds']:.0f} s"
+            )
     batch = f"{arguments.sequences} sequences of {FRAMES} frames"
     print(f"\n{batch} a step, {arguments.threads} threads, processor time.")
 
