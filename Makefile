@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup data check pretrain finetune baseline evaluate report export sweep usf small notebooks bench torture \
-	overhead test lint format clean
+	ablations overhead test lint format clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -11,6 +11,7 @@ WALKERS ?= data/walkers
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 SWEEP ?= experiments/sweeps/pretrain.yaml
 SWEEP_WORKERS ?= 1
+ABLATE ?= experiments/finetune/walkers.yaml
 export WANDB_SILENT ?= true
 
 help:  ## this list
@@ -119,6 +120,9 @@ bench: $(STAMP)  ## packing, loading, scoring and networks beside plain ways: ru
 	$(BIN)/python benchmarks/loading.py --json runs/bench/loading.json
 	$(BIN)/python benchmarks/scoring.py --json runs/bench/scoring.json
 	$(BIN)/python benchmarks/networks.py --json runs/bench/networks.json
+
+ablations: runs/pretrain/metrics.json  ## what each part brings, 3 seeds: make ablations ABLATE=experiments/finetune/walkers.yaml
+	$(BIN)/python benchmarks/ablations.py $(ABLATE) --seeds 3 --json runs/ablations/$(basename $(notdir $(ABLATE))).json
 
 torture: $(STAMP)  ## kill trainings 20 times and compare with ones left alone
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torture.py
