@@ -107,7 +107,7 @@ class BodyEstimate(_Movable):
         points: (N, K, 3) soft-argmax in crop pixels (u, v, d); joints first, then markers.
         marginals: (N, K, W' + H' + D) of each volume along u, v, d, one behind the other.
         confidence: (N, K) probability of the voxel that each point lies in, without gradient.
-        volumes: (N, K, D, H', W') probabilities, each volume summing to one, or None where they were not kept.
+        volumes: (N, K, D, H', W') probabilities, each volume summing to one, or None where they are not kept.
     """
 
     points: Tensor

@@ -118,8 +118,8 @@ def test_the_larger_frame_works(tiny_size, fusion):
     output = MeshGait(size, 3, fusion=fusion)(torch.rand(2, 2, 128, 88), ALL[:, :2], with_body=True)
     assert output.embeddings.shape == (2, 16 + size.posture_parts, 8)
     assert output.logits.shape == (2, 16 + size.posture_parts, 3)
-    assert output.body.volumes.shape == (4, 88, 4, 32, 22)
-    assert output.body.points[..., 1].max() <= 128
+    assert output.body.marginals.shape == (4, 88, 22 + 32 + 4)
+    assert 64 < output.body.points[..., 1].max() <= 128
 
 
 def test_inference_builds_no_mesh(tiny_size, walks, monkeypatch):
@@ -200,9 +200,15 @@ def test_reading_the_volumes_in_blocks_changes_nothing(tiny_size, walks, blocks_
     monkeypatch.setattr(
         Lifter, "volumes", lambda self, fine, real=Lifter.volumes: seen.append(len(fine)) or real(self, fine)
     )
-    with torch.no_grad():
-        torch.testing.assert_close(network(walks, ALL).embeddings, expected)
-    assert sum(seen) == 6 and max(seen) == min(blocks_of, 6)
+    body = network(walks, ALL, with_body=True).body
+    for with_body in (False, True):
+        seen.clear()
+        with torch.no_grad():
+            output = network(walks, ALL, with_body)
+        torch.testing.assert_close(output.embeddings, expected)
+        assert sum(seen) == 6 and max(seen) == min(blocks_of, 6)
+    for name in ("points", "marginals", "confidence"):
+        torch.testing.assert_close(getattr(output.body, name), getattr(body, name), atol=1e-4, rtol=1e-4)
 
 
 def test_padding_does_not_matter_to_a_pseudo_3d_network(tiny_size, walks):

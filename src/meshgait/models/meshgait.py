@@ -83,8 +83,8 @@ class MeshGait(nn.Module):
             smpl: parameters (B, T, .) of the frames, for a network that reads them; others do without.
 
         Returns:
-            `GaitOutput`; class logits only in training mode, the body only when asked for (its volumes unless
-            checkpointing forgets them).
+            `GaitOutput`; class logits only in training mode, the body only when asked for and without its volumes
+            (`reconstructor` returns these).
 
         Raises:
             ConfigError: the network reads SMPL parameters and there are none.
@@ -120,11 +120,11 @@ class MeshGait(nn.Module):
         lifted = mask[:, :: self.size.lift_every]
         early = rearrange(early, "(b t) c h w -> b t c h w", b=mask.shape[0])[:, :: self.size.lift_every]
         early = rearrange(early, "b t c h w -> (b t) c h w")
-        whole = torch.is_grad_enabled() or with_body or torch.compiler.is_exporting()
+        whole = torch.is_grad_enabled() or torch.compiler.is_exporting()
         if whole and not forgets(self.lifter):
             volumes = self.lifter(early)
             deep = self.reader(volumes.detach() if self.detach_heatmaps else volumes)
-            read = (*self._read(volumes, with_body), volumes)
+            read = self._read(volumes, with_body)
         else:
             folded, *read = read_by_blocks(self.lifter, early, lambda x: self._fold_and_read(x, with_body))
             deep = run(self.reader, folded, step=self.reader.refined)
