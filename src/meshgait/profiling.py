@@ -7,7 +7,6 @@ at its peak, as Linux tells it (elsewhere it is not known), while malloc gives b
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import statistics
 import time
@@ -22,6 +21,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from meshgait.batch import GaitBatch, SmplTruth
+from meshgait.memory import memory_returned
 from meshgait.models.meshgait import MeshGait
 from meshgait.stages.base import Stage
 
@@ -34,10 +34,6 @@ BRANCHES = {
 """Parts of the network by branch; what is computed outside of them (pooling, soft-argmax) is "other"."""
 
 PROCESS = Path("/proc/self")
-MMAP_THRESHOLD = -3
-"""Of mallopt(3): larger blocks are given back to the system as soon as they are freed."""
-USUAL_THRESHOLD = 2**25
-"""What glibc's moving threshold comes to in a process that frees large tensors."""
 
 
 @dataclass(frozen=True)
@@ -217,25 +213,13 @@ def peak_bytes(action: Callable[[], None], device: torch.device) -> int | None:
         action()
         return torch.cuda.max_memory_allocated(device) - before
     try:
-        with _freed_at_once():
+        with memory_returned():  # what malloc hoards would count (a factor of two was seen)
             (PROCESS / "clear_refs").write_text("5")  # the peak starts anew from what is resident (proc(5))
             before = _resident("VmRSS")
             action()
             return max(0, _resident("VmHWM") - before)
-    except (OSError, AttributeError):
+    except OSError:
         return None
-
-
-@contextmanager
-def _freed_at_once() -> Iterator[None]:
-    """No freed tensor stays resident, which would count what malloc hoards (a factor of two was seen)."""
-    libc = ctypes.CDLL(None)
-    libc.mallopt(MMAP_THRESHOLD, 2**18)
-    libc.malloc_trim(0)
-    try:
-        yield
-    finally:
-        libc.mallopt(MMAP_THRESHOLD, USUAL_THRESHOLD)
 
 
 def _resident(field: str) -> int:
