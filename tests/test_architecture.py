@@ -45,7 +45,7 @@ ALLOWED = {
         "profiling", "report", "stages", "sweeps", "viz", "walkers",
     },
     "configured": {"stages"},
-    "profiling": {"memory", "models", "stages"},
+    "profiling": {"models", "stages"},
     "training": {"callbacks", "data", "stages"},
     "examine": {"body", "callbacks.panels", "data", "stages", "viz"},
     "cli": {"memory", "tools", "training"},

@@ -1,27 +1,30 @@
 """What a network costs: parameters, FLOPs, times, memory, and which branch they belong to.
 
 FLOPs count two per multiply-add, of convolutions and matrix products (as `torch.utils.flop_counter` does). Times
-are medians of repeated runs. On a GPU memory is what PyTorch allocated; on a CPU it is how much the process grew
-at its peak, as Linux tells it (elsewhere it is not known), while malloc gives back what is freed.
+are medians of repeated runs. Memory is what PyTorch allocated for tensors; a process holds more (on a CPU what
+malloc keeps for later, see `meshgait.memory`).
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity
 from torch.utils.flop_counter import FlopCounterMode
 
 from meshgait.batch import GaitBatch, SmplTruth
-from meshgait.memory import memory_returned
 from meshgait.models.meshgait import MeshGait
 from meshgait.stages.base import Stage
 
@@ -32,8 +35,6 @@ BRANCHES = {
     "heads": ("embed", "classify"),
 }
 """Parts of the network by branch; what is computed outside of them (pooling, soft-argmax) is "other"."""
-
-PROCESS = Path("/proc/self")
 
 
 @dataclass(frozen=True)
@@ -205,25 +206,20 @@ def _now(device: torch.device) -> float:
 
 
 def peak_bytes(action: Callable[[], None], device: torch.device) -> int | None:
-    """Most memory that an action held beyond what was held before; None where it cannot be known."""
+    """Most memory that PyTorch took at a time for an action; None where it cannot tell (neither CPU nor CUDA)."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         action()
         return torch.cuda.max_memory_allocated(device) - before
-    try:
-        with memory_returned():  # what malloc hoards would count (a factor of two was seen)
-            (PROCESS / "clear_refs").write_text("5")  # the peak starts anew from what is resident (proc(5))
-            before = _resident("VmRSS")
-            action()
-            return max(0, _resident("VmHWM") - before)
-    except OSError:
+    if device.type != "cpu":
         return None
-
-
-def _resident(field: str) -> int:
-    for line in (PROCESS / "status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return 1024 * int(line.split()[1])
-    raise OSError(f"no {field}")
+    with torch.profiler.profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        action()
+    with TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(trace))
+        events = json.loads(trace.read_text())["traceEvents"]
+    changes = sorted((e["ts"], e["args"]["Ev Idx"], e["args"]["Bytes"]) for e in events if e["name"] == "[memory]")
+    return max(accumulate((change for *_, change in changes), initial=0))
