@@ -5,7 +5,7 @@
 Each run is `meshgait fit` with the experiment and an overlay of experiments/ablations; runs that are done are not
 done again, and stopped ones go on. Stage 1 (runs/pretrain) must have been run before: all variants that start from
 it share it. Those that an overlay of experiments/ablations/pretrain gives a stage 1 of their own share that among
-their seeds. Figures: rank-1 per probe condition, and mean and standard deviation over seeds of their mean.
+their seeds. Figures: rank-1 per probe condition, mean over seeds; their mean, of all seeds and of each.
 """
 
 from __future__ import annotations
@@ -97,15 +97,19 @@ def report(arguments: argparse.Namespace, figures: dict[str, list[dict[str, floa
     """Print a table in Markdown and write the figures."""
     keys = [key for key in next(iter(figures.values()))[0] if key.startswith("val/rank1_")]
     names = [key.removeprefix("val/rank1_") for key in keys]
-    print(f"| {arguments.experiment.stem} | {' | '.join(names)} | mean ± sd of seeds | MPJPE mm |")
-    print("|---" * (len(names) + 3) + "|")
+    print(f"| {arguments.experiment.stem} | {' | '.join(names)} | mean ± sd | seeds | MPJPE / MPVPE mm |")
+    print("|---" * (len(names) + 4) + "|")
     for variant, runs in figures.items():
         means = [statistics.fmean(run[key] for key in keys) for run in runs]
         spread = f" ± {statistics.stdev(means):.1f}" if len(means) > 1 else ""
-        body = [run["val/mpjpe"] for run in runs if "val/mpjpe" in run]
         cells = [f"{statistics.fmean(run[key] for run in runs):.1f}" for key in keys]
-        cells += [f"{statistics.fmean(means):.1f}{spread}", f"{statistics.fmean(body):.1f}" if body else "-"]
-        print(f"| {variant} | {' | '.join(cells)} |")
+        cells += [f"{statistics.fmean(means):.1f}{spread}", ", ".join(f"{mean:.1f}" for mean in means)]
+        body = [
+            f"{statistics.fmean(run[key] for run in runs):.1f}"
+            for key in ("val/mpjpe", "val/mpvpe")
+            if all(key in run for run in runs)
+        ]
+        print(f"| {variant} | {' | '.join(cells)} | {' / '.join(body) or '-'} |")
     content = {
         "experiment": str(arguments.experiment),
         "epochs": arguments.epochs,
