@@ -33,6 +33,7 @@ import cv2
 import numpy as np
 
 from meshgait.data.packing import Options, pack_tree
+from meshgait.data.silhouettes import normalise
 from meshgait.data.trees import TREES
 
 LAYOUTS = {"frames 240 x 320": "casia-b", "frames of 128 to 240 rows": "casia-b", "OpenGait pickles": "opengait"}
@@ -149,8 +150,11 @@ def write_frames(
 
 
 def write_pickles(root: Path, sequences: int, frames: int) -> None:
-    """Tree of OpenGait's pickles."""
-    arrays = [np.stack([draw((64, 64), step + 7 * number) for step in range(frames)]) for number in range(20)]
+    """Tree of OpenGait's pickles, whose figures are in the silhouette frame."""
+    arrays = [
+        np.stack([normalise(draw((240, 320), step + 7 * number), (64, 64))[0] for step in range(frames)])
+        for number in range(20)
+    ]
     for number in range(sequences):
         folder = _folder(root, number)
         with (folder / f"{folder.name}.pkl").open("wb") as file:

@@ -4,15 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
-from meshgait.data.frames import NO_FIGURE, NO_FRAME, UNREADABLE, read_frames
+from meshgait.data.frames import NO_FIGURE, NO_FRAME, UNREADABLE, FrameOptions, read_frames
 from meshgait.data.silhouettes import normalise
 from meshgait.data.takes import BrokenSequence, Drop
-from tests.data.trees import figure, frames
+from tests.data.trees import figure, frames, silhouettes
 
 
 def test_each_frame_is_cropped(tmp_path):
     images = frames(tmp_path / "f", 4)
-    take = read_frames(tmp_path / "f", (64, 44))
+    take = read_frames(tmp_path / "f")
     assert take.drops == ()
     np.testing.assert_array_equal(take.silhouettes, [normalise(image)[0] for image in images])
 
@@ -67,14 +67,15 @@ def test_masks_of_zero_and_one(tmp_path):
 
 
 def test_published_alignment_is_kept(tmp_path):
-    image = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    image = silhouettes(1)[0]
     cv2.imwrite(str(tmp_path / "1.png"), image)
-    np.testing.assert_array_equal(read_frames(tmp_path, (64, 44), crop=False).silhouettes[0], image[:, 10:54])
+    published = FrameOptions((64, 44), crop=False)
+    np.testing.assert_array_equal(read_frames(tmp_path, published).silhouettes[0], image[:, 10:54])
     # narrower than asked for: black at both sides
     np.testing.assert_array_equal(
-        read_frames(tmp_path, (64, 71), crop=False).silhouettes[0], np.pad(image, ((0, 0), (3, 4)))
+        read_frames(tmp_path, FrameOptions((64, 71), crop=False)).silhouettes[0], np.pad(image, ((0, 0), (3, 4)))
     )
     # of another height: scaled, with the aspect kept
-    assert read_frames(tmp_path, (128, 88), crop=False).silhouettes.shape == (1, 128, 88)
-    cv2.imwrite(str(tmp_path / "1.png"), image // 4)
-    assert read_frames(tmp_path, crop=False).drops[0].reason == NO_FIGURE
+    assert read_frames(tmp_path, FrameOptions((128, 88), crop=False)).silhouettes.shape == (1, 128, 88)
+    cv2.imwrite(str(tmp_path / "1.png"), image * 0)
+    assert read_frames(tmp_path, FrameOptions(crop=False)).drops[0].reason == NO_FIGURE

@@ -75,6 +75,7 @@ def test_frames_into_a_store(pictures, tmp_path):
         "kept": 5,
         "dropped": {"sequences": {"no frame is left": 1}, "frames": {"no figure": 5, "unreadable picture": 1}},
         "strays": 0,
+        "figures": {"white on black, cropped": {"sequences": 5, "first": "001/bg-01/000"}},
     }
     assert _dropped(store)[0] == ("2", "001/nm-01/090", "002.png", "unreadable picture", "")
     assert _dropped(store)[-1][:4] == ("3", "002/a/b", "", "no frame is left")
@@ -183,7 +184,7 @@ def test_strictness(pictures, tmp_path):
     ("content", "message"),
     [
         (silhouettes(4).astype(np.float32), "float32"),
-        (silhouettes(4, (128, 128)), "pass --size 128 88"),
+        (255 - silhouettes(4), "white with a black figure"),
         (silhouettes(5), "unequal length"),
         (silhouettes(4) // 20, "labels"),
         ("text", "a str and no array"),
@@ -216,8 +217,8 @@ def test_code_is_never_tolerated(pickles, tmp_path, workers):
 
 
 def test_nothing_to_pack(pickles, tmp_path):
-    with pytest.raises(DataError, match=r"none of its 4 sequences can be packed \(broken sequence 4\).*--size"):
-        _pack(pickles, tmp_path / "s", "opengait", size=(128, 88), tolerance="sequences")
+    with pytest.raises(DataError, match=r"none of its 4 sequences can be packed \(no frame is left 4\)"):
+        _pack(pickles, tmp_path / "s", "opengait", person=7, tolerance="sequences")
     with pytest.raises(DataError, match="is no folder"):
         _pack(tmp_path / "none", tmp_path / "s")
     (tmp_path / "empty").mkdir()
@@ -292,7 +293,7 @@ def test_few_sequences_wait(pictures, tmp_path, monkeypatch):
 
 
 def test_options_are_completed_by_the_tree(tmp_path):
-    aligned = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    aligned = silhouettes(1)[0]
     (tmp_path / "g/00001train/00/v").mkdir(parents=True)
     cv2.imwrite(str(tmp_path / "g/00001train/00/v/1.png"), aligned)
     store = _pack(tmp_path / "g", tmp_path / "s", "grew")

@@ -10,8 +10,14 @@ import pytest
 from PIL import Image
 
 from meshgait.data import png
-from meshgait.data.png import decode
+from meshgait.data.pictures import decode_picture
 from tests.data.trees import figure
+
+
+def decode(content):
+    """Grey image (h, w) of a file's bytes, or None."""
+    picture = decode_picture(content)
+    return None if picture is None else picture.values
 
 
 def _images():
@@ -56,15 +62,15 @@ def test_equals_opencv(name):
     rng = np.random.default_rng(1)
     for way in (0, 1, rng.integers(0, 2, len(image))):
         content = _stored(image, way)
-        assert png._decode_plain(png._chunks(content)) is not None  # the fast way, not OpenCV
+        assert png.decode_plain(png.read_chunks(content)) is not None  # the fast way, not OpenCV
         written[str(way)] = content
     for how, content in written.items():
         np.testing.assert_array_equal(decode(content), image, err_msg=how)
 
 
 def test_the_fast_way_is_that_of_files_opencv_writes():
-    chunks = png._chunks(cv2.imencode(".png", figure(0))[1].tobytes())
-    np.testing.assert_array_equal(png._decode_plain(chunks), figure(0))
+    chunks = png.read_chunks(cv2.imencode(".png", figure(0))[1].tobytes())
+    np.testing.assert_array_equal(png.decode_plain(chunks), figure(0))
 
 
 def test_black_and_white_of_one_bit():

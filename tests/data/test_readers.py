@@ -56,8 +56,7 @@ def test_every_form_gives_the_same_frames(tmp_path, form):
     assert result.frames.shape == (6, 64, 44)
     assert result.frames.dtype == np.uint8
     assert result.kept.tolist() == list(range(6))
-    assert (result.report.total, result.report.native, result.report.warnings) == (6, (120, 160), [])
-    assert result.report.form == ("folder" if form in ("png", "jpg") else form)
+    assert (result.report.total, result.report.warnings) == (6, [])
     off = np.mean((result.frames > 127) != (expected.frames > 127))
     assert off < (0.01 if form == "jpg" else 1e-9)
     # figures fill the rows and stand in the middle
@@ -116,9 +115,9 @@ def test_empty_frames_are_named_and_left_out(tmp_path):
     frames[4, 50:53, 50:53] = 255
     result = read_silhouettes(_saved(tmp_path, "npy", frames))
     assert result.kept.tolist() == [0, 1, 3, 5]
-    assert result.report.dropped == {2: "no figure (all black)", 4: "too few white pixels (9)"}
-    assert result.report.warnings == ["2 of 6 frames hold no figure and are left out"]
-    with pytest.raises(DataError, match="none of its 6 frames"):
+    assert result.report.dropped == {"frame 2": "no figure", "frame 4": "no figure"}
+    assert result.report.warnings == ["2 of 6 frames are left out"]
+    with pytest.raises(DataError, match=r"none of its 6 frames can be used.*no figure"):
         read_silhouettes(_saved(tmp_path, "npy", np.zeros_like(WALK)))
 
 
@@ -134,7 +133,7 @@ def test_frames_in_the_silhouette_frame_are_kept_as_they_are(tmp_path, native, s
     large = read_silhouettes(_saved(tmp_path, "npy"), native).frames  # grey edges
     result = read_silhouettes(_saved(tmp_path, "pkl", large), size)
     cut = (native[1] - size[1]) // 2
-    assert not result.report.cropped
+    assert "kept as aligned" in result.report.figure
     np.testing.assert_array_equal(result.frames, large[:, :, cut : cut + size[1]])
     # read again at that size, nothing changes
     again = read_silhouettes(_saved(tmp_path, "npy", result.frames), size)
@@ -156,9 +155,7 @@ def test_keys_of_archives(tmp_path):
 
 
 def _colour():
-    colour = np.zeros((*WALK.shape, 3), np.uint8)
-    colour[..., 0], colour[..., 2] = WALK, 90
-    return colour
+    return np.random.default_rng(0).integers(60, 200, (*WALK.shape, 3)).astype(np.uint8)
 
 
 def _photo():
@@ -176,7 +173,7 @@ def _photo():
         (np.zeros((0, 64, 44), np.uint8), "of shape"),
         (np.zeros(7), "of shape"),
         (WALK.astype(np.int16) - 300, "values -300"),
-        (WALK * 100.0, "values 0.0..25500.0"),
+        (WALK * 1000.0, "values 0.0..255000.0"),
         (np.where(WALK > 0, np.nan, 0), "no brightness"),
         (np.full(WALK.shape, "x"), "no brightness"),
     ],
@@ -201,10 +198,14 @@ def test_folders_that_are_no_sequence(tmp_path):
     (empty / "walk.mp4").touch()
     with pytest.raises(DataError, match=r"found: \.mp4"):
         read_silhouettes(empty)
+
+
+def test_frames_of_several_sizes_are_read(tmp_path):
     mixed = _folder(tmp_path / "mixed")
-    Image.fromarray(WALK[0, :100]).save(mixed / "frame7.png")
-    with pytest.raises(DataError, match=r"frame7\.png is 160x100, frame0\.png is 160x120"):
-        read_silhouettes(mixed)
+    Image.fromarray(WALK[1, 5:, 9:]).save(mixed / "frame1.png")
+    expected = read_silhouettes(_saved(tmp_path, "npy")).frames > 127
+    seen = read_silhouettes(mixed).frames > 127
+    assert (seen & expected).sum() > 0.97 * (seen | expected).sum()  # widths are whole numbers of pixels
 
 
 @pytest.mark.parametrize("form", ["png", "jpg", "gif", "npy", "npz", "pkl"])
@@ -214,6 +215,11 @@ def test_truncated_files(tmp_path, form, share):
     file = path / "frame3.png" if form == "png" else path / "frame3.jpg" if form == "jpg" else path
     content = file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
+    if path.is_dir():
+        result = read_silhouettes(path)
+        assert result.kept.tolist() == [0, 1, 2, 4, 5]
+        assert result.report.dropped == {file.name: "unreadable picture"}
+        return
     with pytest.raises(DataError, match=r"truncated|damaged") as caught:
         read_silhouettes(path)
     assert str(file) in str(caught.value)

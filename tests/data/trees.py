@@ -8,8 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from meshgait.data.silhouettes import normalise
 
-def figure(step: int, shape: tuple[int, int] = (120, 160), shift: int = 0) -> np.ndarray:
+
+def figure(step: float, shape: tuple[int, int] = (120, 160), shift: int = 0) -> np.ndarray:
     """An image (h, w) uint8 of somebody who walks."""
     image = np.zeros(shape, np.uint8)
     x, y = shape[1] // 2 + shift, shape[0]
@@ -31,8 +33,8 @@ def frames(folder: Path, count: int = 3, shape: tuple[int, int] = (120, 160)) ->
 
 
 def silhouettes(count: int = 3, size: tuple[int, int] = (64, 64), seed: int = 0) -> np.ndarray:
-    """(T, H, W) uint8 with grey in it."""
-    return np.random.default_rng(seed).integers(0, 256, (count, *size), dtype=np.uint8)
+    """(T, H, W) uint8 in the silhouette frame, with grey edges; every seed and frame gives another one."""
+    return np.stack([normalise(figure(seed + 0.4 * step, (150 + seed, 170)), size)[0] for step in range(count)])
 
 
 def rows(count: int = 3, seed: int = 0) -> np.ndarray:

@@ -1,81 +1,164 @@
-"""Folders of frames (PNG or JPG) -> silhouettes, fast enough that the disk is the limit."""
+"""One sequence of pictures -> silhouettes: the one reader for packing, prediction and everything after them."""
 
 from __future__ import annotations
 
-import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from meshgait.data.png import decode
-from meshgait.data.readers import FRAME_SUFFIXES, natural
+from meshgait.data.mask_checks import MaskError
+from meshgait.data.masks import Channels, MaskRule, channels_of, choose_mask_rule
+from meshgait.data.pictures import Picture
 from meshgait.data.silhouettes import normalise
+from meshgait.data.sources import ArrayFrames, FolderFrames, FrameSource
 from meshgait.data.takes import BrokenSequence, Drop, Take, whole_drop
 
 NO_FIGURE, UNREADABLE, NO_FRAME = "no figure", "unreadable picture", "no frame is left"
-MEAN_IMAGE = "gei.png"  # lies among the frames of some copies of CASIA-B
+SAMPLED = 5
+"""Frames, spread evenly, by which it is decided what of a sequence is the figure."""
+FAINT_ROWS = 2
+"""Rows by which a figure in the silhouette frame may fall short of its height, where its edges are faint."""
 
 
-def read_frames(folder: Path, size: tuple[int, int] = (64, 44), crop: bool = True) -> Take:
-    """Read the frames of a sequence in natural order of their names.
+@dataclass(frozen=True)
+class FrameOptions:
+    """How frames become silhouettes.
 
-    JPG frames are made black and white first, for around a figure their compression leaves grey that would pass
-    for a part of it; they are read only where a folder has no PNG (some data sets keep photographs beside).
-    Else the frames are as OpenGait makes them (see `meshgait.data.silhouettes`); its script for CCPG alone resizes
-    by area instead of cubically, which differs in the grey of the edges.
-
-    Args:
-        folder: of the frames.
+    Attributes:
         size: (H, W) of the silhouettes.
-        crop: put each frame through the crop rule; False scales whole frames and cuts the sides.
+        crop: put frames through the crop rule, unless they are in the silhouette frame already; False scales whole
+            frames to the height and cuts or fills them at both sides.
+        person: class number that is the person, where masks hold such.
+    """
+
+    size: tuple[int, int] = (64, 44)
+    crop: bool = True
+    person: int | None = None
+
+
+def read_frames(folder: Path | str, options: FrameOptions | None = None) -> Take:
+    """Read a sequence from a folder of frames.
 
     Raises:
-        BrokenSequence: the folder cannot be read or holds no frame.
+        BrokenSequence: the folder cannot be read, holds no frames, or these are no silhouettes.
     """
+    return read_sequence(FolderFrames(folder), options)
+
+
+def read_sequence(source: FrameSource, options: FrameOptions | None = None) -> Take:
+    """Read all frames of a sequence.
+
+    What of the pictures is the figure is decided by their content, once for all of them (`meshgait.data.masks`).
+    Frames are black and white when they are cropped, so that neither soft edges nor a codec's noise move the crop.
+    Frames in the silhouette frame already, as OpenGait makes them, are kept as they are, with their grey edges.
+
+    Args:
+        source: of the frames.
+        options: how they become silhouettes.
+
+    Returns:
+        The silhouettes, what was left out and why, and in words what was taken for the figure.
+
+    Raises:
+        BrokenSequence: the pictures are no silhouettes.
+    """
+    options = options or FrameOptions()
+    aligned = (options.size, (options.size[0], options.size[0]))
+    if isinstance(source, ArrayFrames) and source.array.shape[1:] not in aligned:
+        source = source.with_time_first()
+    numbers = np.unique(np.linspace(0, len(source) - 1, SAMPLED).round().astype(int))
+    samples, known, lossy = _look(source, numbers)
     try:
-        names = [name for name in os.listdir(folder) if name.lower().endswith(FRAME_SUFFIXES)]
-    except OSError as error:
-        raise BrokenSequence(f"cannot be read ({error.strerror}); check its rights") from None
-    pngs = [name for name in names if name.lower().endswith(".png") and not name.lower().endswith(MEAN_IMAGE)]
-    names = sorted(pngs or [name for name in names if not name.lower().endswith(".png")], key=natural)
-    if not names:
-        raise BrokenSequence("has no PNG or JPG frames; give --layout, --pattern or another folder")
-    silhouettes, drops = np.empty((len(names), *size), np.uint8), []
-    kept = np.zeros(len(names), bool)
-    prefix = f"{folder}{os.sep}"
-    for number, name in enumerate(names):
-        image = _image(prefix + name, lossy=not pngs)
-        if image is None:
-            drops.append(Drop(name, UNREADABLE))
+        rule = choose_mask_rule(samples, lossy, options.person)
+        if rule is None:  # nobody is there in these frames
+            samples, known, lossy = _look(source, np.arange(len(source)))
+            rule = choose_mask_rule(samples, lossy, options.person)
+    except MaskError as error:
+        raise BrokenSequence(str(error)) from None
+    if rule is None:
+        return _nobody(source, known)
+    crop = options.crop and not _is_normalised(samples, rule, options.size)
+    if crop and isinstance(source, ArrayFrames) and (turned := source.with_time_first()) is not source:
+        return read_sequence(turned, options)
+    if not crop and isinstance(source, ArrayFrames) and source.array.ndim == 3:
+        take = _keep_array(source, rule, options.size)
+    else:
+        take = _read_all(source, known, rule, options, crop)
+    return take._replace(figure=f"{rule.text}, {'cropped' if crop else 'kept as aligned'}{source.note}")
+
+
+def _look(source: FrameSource, numbers: np.ndarray) -> tuple[list[Channels], dict[int, Picture | None], bool]:
+    """Channels of some frames, the frames themselves by their numbers, and whether any of them is lossy."""
+    if isinstance(source, ArrayFrames) and source.array.ndim == 3:
+        return [{"grey": source.array[numbers]}], {}, False
+    known = {number: source.read(number) for number in numbers.tolist()}
+    seen = [picture for picture in known.values() if picture is not None]
+    return [channels_of(picture) for picture in seen], known, any(picture.lossy for picture in seen)
+
+
+def _nobody(source: FrameSource, known: dict[int, Picture | None]) -> Take:
+    drops = []
+    for number in range(len(source)):
+        damaged = number in known and known[number] is None
+        drops.append(Drop(source.name(number), UNREADABLE if damaged else NO_FIGURE))
+    return whole_drop(NO_FRAME, f"{len(drops)} frames, the first: {drops[0].reason}", tuple(drops))
+
+
+def _read_all(
+    source: FrameSource, known: dict[int, Picture | None], rule: MaskRule, options: FrameOptions, crop: bool
+) -> Take:
+    count = len(source)
+    silhouettes, kept = np.empty((count, *options.size), np.uint8), np.zeros(count, bool)
+    drops = []
+    for number in range(count):
+        picture = known[number] if number in known else source.read(number)
+        if picture is None:
+            drops.append(Drop(source.name(number), UNREADABLE))
             continue
-        silhouette = normalise(image, size)[0] if crop else _whole(image, size)
+        try:
+            if crop:
+                silhouette = normalise(rule.mask(picture), options.size)[0]
+            else:
+                silhouette = whole_frame(rule.grey(picture), options.size)
+        except MaskError as error:
+            raise BrokenSequence(f"has {source.name(number)}, which {error}") from None
         if silhouette is None:
-            drops.append(Drop(name, NO_FIGURE))
+            drops.append(Drop(source.name(number), NO_FIGURE))
             continue
         silhouettes[number], kept[number] = silhouette, True
+    return _take(silhouettes, kept, drops)
+
+
+def _take(silhouettes: np.ndarray, kept: np.ndarray, drops: list[Drop]) -> Take:
     if not kept.any():
-        return whole_drop(NO_FRAME, f"{len(names)} frames, the first: {drops[0].reason}", tuple(drops))
+        return whole_drop(NO_FRAME, f"{len(kept)} frames, the first: {drops[0].reason}", tuple(drops))
     return Take(silhouettes[kept] if drops else silhouettes, tuple(drops), kept=kept)
 
 
-def _image(path: str, lossy: bool) -> np.ndarray | None:
-    """Grey image (h, w) uint8 0..255, or None if it is damaged."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            image = decode(file.read())
-    except OSError:
-        return None
-    if image is None:
-        return None
-    if lossy:
-        return cv2.threshold(image, 127, 255, cv2.THRESH_BINARY)[1]
-    # a mask of 0 and 1; few silhouettes are so dark that one has to look
-    return image * np.uint8(255) if image[image.shape[0] // 2].max() <= 1 and image.max() == 1 else image
+def _keep_array(source: ArrayFrames, rule: MaskRule, size: tuple[int, int]) -> Take:
+    """All frames of an array (T, h, w) at once, without the crop rule."""
+    frames = source.array
+    if frames.shape[1] == size[0] and frames.shape[2] >= size[1]:
+        spare = (frames.shape[2] - size[1]) // 2
+        silhouettes = rule.grey_of(np.ascontiguousarray(frames[:, :, spare : spare + size[1]]))
+        kept = silhouettes.max(axis=(1, 2)) > 127
+    else:
+        whole = [whole_frame(frame, size) for frame in rule.grey_of(frames)]
+        kept = np.array([frame is not None for frame in whole])
+        silhouettes = np.stack([np.zeros(size, np.uint8) if frame is None else frame for frame in whole])
+    drops = [Drop(source.name(number), NO_FIGURE) for number in np.flatnonzero(~kept)]
+    return _take(silhouettes, kept, drops)
 
 
-def _whole(image: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
-    """The frame scaled to the height, cut or filled at both sides to the width; None if nobody is on it."""
+def whole_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
+    """A frame scaled to the height, cut or filled at both sides to the width; None if nobody is on it.
+
+    Args:
+        image: (h, w) uint8.
+        size: (H, W) of the silhouette.
+    """
     height, width = size
     if image.shape[0] != height:
         scaled = max(image.shape[1] * height // image.shape[0], 1)
@@ -86,3 +169,16 @@ def _whole(image: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
     elif spare < 0:
         image = np.pad(image, ((0, 0), (-spare // 2, -spare - -spare // 2)))
     return image if image.max() > 127 else None
+
+
+def _is_normalised(samples: list[Channels], rule: MaskRule, size: tuple[int, int]) -> bool:
+    """Whether frames are in the silhouette frame: its height, its width or square, figures of full height."""
+    height, width = size
+    bands = [channels.get(rule.channel) for channels in samples]
+    bands = [band for band in bands if band is not None]
+    if any(band.shape[1] != height or band.shape[2] not in (height, width) for band in bands):
+        return False
+    rows = np.concatenate([rule.mask_of(band).any(axis=2) for band in bands])
+    rows = rows[rows.any(axis=1)]
+    reach = FAINT_ROWS + 1
+    return bool(len(rows)) and bool((rows[:, :reach].any(axis=1) & rows[:, -reach:].any(axis=1)).all())

@@ -7,22 +7,22 @@ Parsing maps have the shape of silhouettes; their numbers of body parts tell the
 
 from __future__ import annotations
 
-import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from meshgait.data.folders import list_folder
+from meshgait.data.frames import FrameOptions, read_sequence
+from meshgait.data.mask_checks import LARGEST_LABEL
 from meshgait.data.pickles import load_pickle
+from meshgait.data.sources import ArrayFrames
 from meshgait.data.store import SMPL_WIDTHS
-from meshgait.data.takes import Align, BrokenSequence, Drop, Take, whole_drop
+from meshgait.data.takes import Align, BrokenSequence, Take
 from meshgait.errors import DataError, UnsafeFileError
 
 ROW = sum(SMPL_WIDTHS.values())
-LARGEST_LABEL = 31
-"""Greatest value of parsing maps; no silhouette is as dark."""
-NO_FIGURE, NO_FRAME = "no figure", "no frame is left"
 
 
 class AsWritten(NamedTuple):
@@ -41,13 +41,13 @@ def as_written(rows: np.ndarray, silhouettes: np.ndarray) -> AsWritten:
 
 
 def read_pickles(
-    folder: Path, size: tuple[int, int] = (64, 44), files: str = "*.pkl", align: Align | None = None
+    folder: Path, options: FrameOptions | None = None, files: str = "*.pkl", align: Align | None = None
 ) -> Take:
-    """Read the modalities of a sequence; square silhouettes are cut at both sides to the width.
+    """Read the modalities of a sequence.
 
     Args:
         folder: of the pickles.
-        size: (H, W) of the silhouettes; the files must be of this height.
+        options: how frames become silhouettes; those in the silhouette frame already are kept as they are.
         files: which files are read.
         align: brings SMPL rows into the silhouette frame; None leaves them as they are.
 
@@ -55,6 +55,7 @@ def read_pickles(
         BrokenSequence: wrong types or shapes, modalities of unequal length, a damaged file.
         UnsafeFileError: a file asks for code to be run.
     """
+    options = options or FrameOptions()
     arrays = {name: _read(folder / name) for name in _names(folder, files)}
     if not arrays:
         raise BrokenSequence(f"has no file that fits {files}; give --files, or remove the folder")
@@ -64,22 +65,24 @@ def read_pickles(
         raise BrokenSequence(
             f"has modalities of unequal length ({found}); make them anew, or leave some out by --files"
         )
-    silhouettes = _cut(*_silhouettes(arrays, size), size)
+    name, silhouettes = _silhouettes(arrays, options.size)
     rows = _rows(arrays)
-    # brighter than grey somewhere, or nobody is there
-    seen = silhouettes.max(axis=(1, 2), initial=0) > 127
-    drops = tuple(Drop(f"frame {index}", NO_FIGURE) for index in np.flatnonzero(~seen))
-    if not seen.any():
-        return whole_drop(NO_FRAME, f"{len(seen)} frames", drops)
-    if drops:
-        silhouettes, rows = silhouettes[seen], None if rows is None else rows[seen]
-    fits = align(rows, silhouettes) if align is not None and rows is not None else None
-    return Take(silhouettes, drops, rows, fits, seen)
+    try:
+        take = read_sequence(ArrayFrames(silhouettes), options)
+    except BrokenSequence as error:
+        raise BrokenSequence(f"has {name}, which {error}") from None
+    if silhouettes.shape[1] != options.size[0]:
+        take = take._replace(figure=f"{take.figure} from {silhouettes.shape[1]} x {silhouettes.shape[2]} pixels")
+    if take.silhouettes is None or rows is None:
+        return take
+    rows = rows[take.kept]
+    fits = align(rows, take.silhouettes) if align is not None else None
+    return take._replace(rows=rows, fits=fits)
 
 
 def _names(folder: Path, files: str) -> list[str]:
     try:
-        return sorted(name for name in os.listdir(folder) if fnmatchcase(name, files) and name[0] != ".")
+        return [name for name in list_folder(folder).files if fnmatchcase(name, files)]
     except OSError as error:
         raise BrokenSequence(f"cannot be read ({error.strerror}); check its rights") from None
 
@@ -118,26 +121,6 @@ def _silhouettes(arrays: dict[str, np.ndarray], size: tuple[int, int]) -> tuple[
     raise BrokenSequence(
         f"has no silhouettes: they are uint8 (T, h, w), found {seen}; convert it, or give --files"
     )
-
-
-def _cut(name: str, array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(T, H, W) uint8 0..255, cut at both sides by the same."""
-    height, width = array.shape[1:]
-    spare = width - size[1]
-    if height != size[0] or spare < 0:
-        remedy = f"--size {height} {width * 11 // 16 if width == height else width}"
-        raise BrokenSequence(
-            f"has {name} of {height} x {width} pixels, asked for is {size[0]} x {size[1]}; pass {remedy}"
-        )
-    cut = np.ascontiguousarray(array[:, :, spare // 2 : spare // 2 + size[1]])
-    brightest = int(cut.max(initial=0))
-    if brightest <= 1:
-        return cut.astype(np.uint8) * np.uint8(255)
-    if brightest <= LARGEST_LABEL:
-        raise BrokenSequence(
-            f"has {name} with values 0..{brightest}, which are no silhouettes but labels; give --files"
-        )
-    return cut
 
 
 def _rows(arrays: dict[str, np.ndarray]) -> np.ndarray | None:

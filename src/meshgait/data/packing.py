@@ -32,8 +32,9 @@ from typing import Any, Literal
 import numpy as np
 
 from meshgait.data.drops import DropTable
+from meshgait.data.figures import FigureTable
 from meshgait.data.fitfiles import FitFiles
-from meshgait.data.frames import read_frames
+from meshgait.data.frames import FrameOptions, read_frames
 from meshgait.data.opengait import read_pickles
 from meshgait.data.partitions import Partition, read_json
 from meshgait.data.protocols import get_protocol
@@ -44,7 +45,7 @@ from meshgait.errors import ConfigError, DataError, StoreError
 from meshgait.parallel import check_workers, ordered
 from meshgait.progress import Progress
 
-VERSION = 1
+VERSION = 2
 """Raised when the same settings no longer give the same bytes."""
 BROKEN = "broken sequence"
 TWICE = (
@@ -72,6 +73,7 @@ class Options:
         partition: JSON of training and test subjects to copy into the store.
         protocol: name of the evaluation protocol to note in the store; None: the tree's.
         tolerance: what is left out instead of being an error; see the module.
+        person: class number that is the person, where masks hold such.
     """
 
     size: tuple[int, int] = (64, 44)
@@ -84,6 +86,7 @@ class Options:
     partition: Path | None = None
     protocol: str | None = None
     tolerance: Tolerance = "frames"
+    person: int | None = None
 
 
 def pack_tree(
@@ -136,19 +139,21 @@ def pack_tree(
     settings = _settings(tree, options, found, partition)
     with StoreWriter(dest, options.size, options.bits, options.aligner is not None, settings) as writer:
         begin = _behind(listing, writer.last)
-        drops = DropTable(writer.partial, begin)
+        drops, figures = DropTable(writer.partial, begin), FigureTable(writer.partial, begin)
         try:
-            _write(writer, drops, listing, read, begin, found, options, workers, progress)
+            _write(writer, drops, figures, listing, read, begin, found, options, workers, progress)
             if not writer.done:
                 raise DataError(f"{source}: {_nothing_left(drops)}; check --layout, or give --files or --size")
             drops.close()
-            writer.finish(partition, _notes(writer, drops, found, options, has_rows))
+            figures.close()
+            writer.finish(partition, _notes(writer, drops, figures, found, options, has_rows))
         except DataError:
             if not writer.done:  # nothing worth going on with
                 writer.discard()
             raise
         finally:
             drops.close()
+            figures.close()
     return Store(dest)
 
 
@@ -182,6 +187,7 @@ def _settings(tree: Tree, options: Options, found: Survey, partition: dict[str, 
         "rules": [vars(rule) for rule in tree.rules],
         "kind": tree.kind,
         "crop": options.crop,
+        "person": options.person,
         "files": options.files,
         "fits": options.fits | (options.fit_files.settings if options.fit_files else {}),
         "protocol": options.protocol,
@@ -194,13 +200,15 @@ def _settings(tree: Tree, options: Options, found: Survey, partition: dict[str, 
 def _reader(source: Path, tree: Tree, options: Options) -> Callable[[Job], Take]:
     """What reads a job; made once in each process."""
     align, files = options.aligner() if options.aligner else None, options.fit_files
+    # pickles in the silhouette frame are told by their content; a tree of frames may say how its frames lie
+    frames = FrameOptions(options.size, options.crop is not False, options.person)
 
     def read(job: Job) -> Take:
         try:
             if tree.kind == "frames":
-                take = read_frames(source / job.folder, options.size, options.crop)
+                take = read_frames(source / job.folder, frames)
             else:
-                take = read_pickles(source / job.folder, options.size, options.files, None if files else align)
+                take = read_pickles(source / job.folder, frames, options.files, None if files else align)
             if files is None:
                 return take
             if take.rows is not None:
@@ -230,6 +238,7 @@ def _behind(listing: Listing, last: tuple[str, str, str] | None) -> int:
 def _write(
     writer: StoreWriter,
     drops: DropTable,
+    figures: FigureTable,
     listing: Listing,
     read: Callable[[], Callable[[Job], Take]],
     begin: int,
@@ -248,8 +257,9 @@ def _write(
         # the folders are gone through twice at once, for the readers and for the names
         for number, (job, take) in enumerate(zip(rest(), takes, strict=True), begin):
             _check_drops(listing.source / job.folder, take, options.tolerance)
-            drops.add(number, job.folder, take.drops)
+            drops.add_drops(number, job.folder, take.drops)
             if take.silhouettes is not None:
+                figures.add(number, [(job.folder, take.figure)])
                 writer.add(*job[:3], take.silhouettes, **(_fits(take) if writer.smpl else {}))
             report.advance()
 
@@ -281,11 +291,17 @@ def _nothing_left(drops: DropTable) -> str:
 
 
 def _notes(
-    writer: StoreWriter, drops: DropTable, found: Survey, options: Options, has_rows: bool
+    writer: StoreWriter,
+    drops: DropTable,
+    figures: FigureTable,
+    found: Survey,
+    options: Options,
+    has_rows: bool,
 ) -> dict[str, Any]:
     """What meta.json says of the packing."""
     counted = {what: dict(sorted(reasons.items())) for what, reasons in drops.counts().items()}
     summary = {"found": found.sequences, "kept": writer.done, "dropped": counted, "strays": found.strays}
+    summary["figures"] = figures.counts()
     if found.stray:
         summary["stray"] = found.stray
     if has_rows and not writer.smpl:

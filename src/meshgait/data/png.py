@@ -3,7 +3,7 @@
 Most of a silhouette image is black, and many encoders (OpenCV's among them) store each pixel as its difference to
 the left one, so nearly all stored bytes are zero. Undoing the differences in the rectangle around the others
 alone, instead of everywhere as a general decoder must, and unpacking by libdeflate where there is one, takes a
-fifth of the time. Files of another make are left to OpenCV.
+fifth of the time. Files of another make are left to Pillow (`meshgait.data.pictures`).
 """
 
 from __future__ import annotations
@@ -24,25 +24,7 @@ _CHANGING = (b"acTL", b"tRNS")  # pictures that move, transparent ones
 _LARGEST = 1 << 23  # pixels, whose sum is within 32 bits
 
 
-def decode(content: bytes) -> np.ndarray | None:
-    """Grey image (h, w) uint8 of the bytes of a PNG or JPG file; None if they are damaged or no image."""
-    if content.startswith(SIGNATURE):
-        chunks = _chunks(content)
-        if chunks is None:
-            return None
-        image = _decode_plain(chunks)
-        if image is not None:
-            return image
-    # half of a JPG would be taken for a figure without legs: it must come to its end
-    elif not content.startswith(JPG) or content.rfind(JPG_END) < len(content) // 2:
-        return None
-    try:
-        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except cv2.error:
-        return None
-
-
-def _chunks(content: bytes) -> list[tuple[bytes, bytes]] | None:
+def read_chunks(content: bytes) -> list[tuple[bytes, bytes]] | None:
     """(kind, data) of the parts of a PNG file, or None if it is damaged."""
     chunks, place = [], len(SIGNATURE)
     while place + 12 <= len(content):
@@ -56,8 +38,8 @@ def _chunks(content: bytes) -> list[tuple[bytes, bytes]] | None:
     return None
 
 
-def _decode_plain(chunks: list[tuple[bytes, bytes]]) -> np.ndarray | None:
-    """8 bit grey image whose rows are stored as they are or as differences to the left; None if it is not one."""
+def decode_plain(chunks: list[tuple[bytes, bytes]]) -> np.ndarray | None:
+    """(h, w) uint8 of an 8 bit grey image, rows stored as they are or as differences to the left; else None."""
     kind, head = chunks[0]
     if kind != b"IHDR" or len(head) != _HEAD.size or any(kind in _CHANGING for kind, _ in chunks):
         return None

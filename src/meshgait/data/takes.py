@@ -43,6 +43,7 @@ class Take(NamedTuple):
         rows: (T, 85) SMPL rows as published, or None.
         fits: SMPL parameters in the silhouette frame, or None.
         kept: (N,) bool, which of the N frames of the source the silhouettes are; None if nothing is left.
+        figure: what of the pictures was taken for the figure, in words.
     """
 
     silhouettes: np.ndarray | None
@@ -50,6 +51,7 @@ class Take(NamedTuple):
     rows: np.ndarray | None = None
     fits: Fits | None = None
     kept: np.ndarray | None = None
+    figure: str = ""
 
 
 class BrokenSequence(DataError):

@@ -8,7 +8,6 @@ al., CVPR 2022), CCPG (Li et al., CVPR 2023), SUSTech1K (Shen et al., CVPR 2023)
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from meshgait.data.folders import list_folder
 from meshgait.errors import ConfigError, DataError
 
 DEFAULTS = {"subject": "000", "condition": "00", "view": "000"}
@@ -275,16 +275,8 @@ def _folders(path: Path) -> list[str]:
 
 def _content(path: Path, files: str) -> tuple[list[str], bool]:
     """Sorted names of the folders in a folder, and whether it has a file that fits ``files``."""
-    inner, has_files = [], False
     try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") or entry.name == "__MACOSX":
-                    continue
-                if entry.is_dir():
-                    inner.append(entry.name)
-                elif files and not has_files:
-                    has_files = fnmatchcase(entry.name, files)
+        content = list_folder(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the path and its rights") from None
-    return sorted(inner), has_files
+    return content.folders, bool(files) and any(fnmatchcase(name, files) for name in content.files)

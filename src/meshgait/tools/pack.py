@@ -20,6 +20,8 @@ from meshgait.data.usf import pack_usf
 from meshgait.errors import ConfigError, StoreError
 from meshgait.progress import track
 
+MOST_KINDS = 10
+"""Kinds of figures that are told after packing."""
 LAYOUTS = ("auto", *TREES, "usf")
 EPILOG = """layouts: opengait = subject/condition/view/*.pkl of any depth (Gait3D's merged modalities too);
 casia-b, gait3d, ccpg, grew (as OpenGait rearranges it), frames = subject/condition/view/*.png; oumvlp =
@@ -59,6 +61,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default=8,
         help="8 keeps grey edges, 1 is black and white in an eighth of the room (%(default)s)",
     )
+    add("--person", type=int, metavar="ID", help="class number of the person, if masks hold several")
     add("--no-crop", action="store_true", help="keep the published alignment of the figures")
     add("--files", default="*.pkl", metavar="GLOB", help="which pickles of a folder are read (%(default)s)")
     add("--partition", type=Path, metavar="JSON", help="training and test subjects, to copy into the store")
@@ -107,6 +110,7 @@ def run(args: argparse.Namespace) -> None:
         files=args.files,
         partition=args.partition,
         protocol=args.protocol,
+        person=args.person,
         tolerance="none" if args.strict else "sequences" if args.lenient else "frames",
         fit_files=_fit_files(args.fits, args.fits_keys, args.aligned_fits),
         **_fits(args.body, args.iou, args.aligned_fits, tuple(args.size)),
@@ -222,6 +226,11 @@ def _summarise(dest: Path) -> None:
         f"{megabytes:.1f} MB; protocol: {store.meta.get('protocol', '(none)')}"
     )
     packing = store.meta.get("packing", {})
+    kinds = list(packing.get("figures", {}).items())
+    for kind, seen in kinds[:MOST_KINDS]:
+        _say(f"figure: {kind}: {seen['sequences']} sequences, the first: {seen['first']}")
+    if len(kinds) > MOST_KINDS:
+        _say(f"figure: {len(kinds) - MOST_KINDS} more kinds; all of them: {dest / 'meta.json'}")
     for what, reasons in packing.get("dropped", {}).items():
         if what == "fits":
             count = sum(reasons.values())

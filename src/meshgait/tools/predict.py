@@ -47,6 +47,9 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--body", help="body file of a model that was trained with another than the default one")
     parser.add_argument("--markers", help="marker file of that body")
+    parser.add_argument(
+        "--person", type=int, metavar="ID", help="class number of the person, if masks hold several"
+    )
     parser.add_argument("--out", type=Path, help="folder to make (default: predictions/NAME)")
     parser.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
     parser.add_argument(
@@ -67,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     if out.exists() and not (out / EMBEDDING).is_file():
         raise OutputError(f"{out} is no earlier prediction, so it is not replaced; give another --out")
     stage = RecogniseStage.load(arguments.checkpoint, arguments.body, arguments.markers)
-    walker = read_silhouettes(arguments.path, stage.network.size.frame)
+    walker = read_silhouettes(arguments.path, stage.network.size.frame, arguments.person)
     for line in report_lines(walker):
         print(line)
     chosen = choose_frame(walker, arguments.frame)
@@ -80,8 +83,8 @@ def run(arguments: argparse.Namespace) -> None:
 def report_lines(walker: Silhouettes) -> list[str]:
     """What was read and what was left out, in words."""
     report = walker.report
-    lines = [f"{report.source}: {len(walker.frames)} of {report.total} frames hold a figure"]
-    lines += [f"  frame {index}: left out, {reason}" for index, reason in list(report.dropped.items())[:10]]
+    lines = [f"{report.source}: {len(walker.frames)} of {report.total} frames hold a figure ({report.figure})"]
+    lines += [f"  {name}: left out, {reason}" for name, reason in list(report.dropped.items())[:10]]
     if len(report.dropped) > 10:
         lines.append(f"  and {len(report.dropped) - 10} more")
     return lines + [f"  note: {text}" for text in report.warnings]
