@@ -65,9 +65,6 @@ def read_sequence(source: FrameSource, options: FrameOptions | None = None) -> T
         BrokenSequence: the pictures are no silhouettes.
     """
     options = options or FrameOptions()
-    aligned = (options.size, (options.size[0], options.size[0]))
-    if isinstance(source, ArrayFrames) and source.array.shape[1:] not in aligned:
-        source = source.with_time_first()
     numbers = np.unique(np.linspace(0, len(source) - 1, SAMPLED).round().astype(int))
     samples, known, lossy = _look(source, numbers)
     try:
@@ -76,17 +73,23 @@ def read_sequence(source: FrameSource, options: FrameOptions | None = None) -> T
             samples, known, lossy = _look(source, np.arange(len(source)))
             rule = choose_mask_rule(samples, lossy, options.person)
     except MaskError as error:
+        if (turned := _with_time_first(source)) is not source:
+            return read_sequence(turned, options)
         raise BrokenSequence(str(error)) from None
     if rule is None:
         return _nobody(source, known)
     crop = options.crop and not _is_normalised(samples, rule, options.size)
-    if crop and isinstance(source, ArrayFrames) and (turned := source.with_time_first()) is not source:
+    if crop and (turned := _with_time_first(source)) is not source:
         return read_sequence(turned, options)
     if not crop and isinstance(source, ArrayFrames) and source.array.ndim == 3:
         take = _keep_array(source, rule, options.size)
     else:
         take = _read_all(source, known, rule, options, crop)
     return take._replace(figure=f"{rule.text}, {'cropped' if crop else 'kept as aligned'}{source.note}")
+
+
+def _with_time_first(source: FrameSource) -> FrameSource:
+    return source.with_time_first() if isinstance(source, ArrayFrames) else source
 
 
 def _look(source: FrameSource, numbers: np.ndarray) -> tuple[list[Channels], dict[int, Picture | None], bool]:

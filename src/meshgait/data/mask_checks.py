@@ -21,8 +21,8 @@ BACKGROUND_NEAR, BACKGROUND_SHARE = 1 / 8, 0.8
 """Of a mask's darker pixels, this share lies within this part of its contrast from the background's level."""
 SPECKS = 1e-4
 """Share of the pixels that may be brighter than the figure or darker than the background."""
-FIGURE_NEAR, FIGURE_SHARE = 1 / 4, 0.6
-"""The same of the brighter pixels and the figure's level."""
+FIGURE_NEAR, SHADES_SHARE = 1 / 4, 0.4
+"""Figures lie within this part of the contrast from their level; fewer pixels beside them are shades."""
 NOISE_SHARE, NOISE_DISTANCE = 0.005, 2
 """A codec left noise where so much of all pixels is faint and farther than this from the figure, in pixels."""
 AREA_SHARE = 0.05
@@ -117,12 +117,12 @@ def check_shades(sample: Sample, low: int, high: int) -> None:
     """Refuse grey photographs and mean images: their values do not gather at two levels."""
     contrast, middle = high - low, (low + high) // 2
     first, last = span(sample)
-    darker, brighter = sample.counts[: middle + 1].sum(), sample.counts[middle + 1 :].sum()
-    near_low = sample.counts[: low + int(BACKGROUND_NEAR * contrast) + 1].sum()
-    near_high = sample.counts[high - int(FIGURE_NEAR * contrast) :].sum()
-    gathered = near_low >= BACKGROUND_SHARE * darker and near_high >= FIGURE_SHARE * brighter
-    if not gathered or 2 * contrast < last - first:
-        shades = 100 * (darker + brighter - near_low - near_high) / (darker + brighter)
+    near_low, near_high = low + int(BACKGROUND_NEAR * contrast), high - int(FIGURE_NEAR * contrast)
+    background, darker = sample.counts[: near_low + 1].sum(), sample.counts[: middle + 1].sum()
+    figure, between = sample.counts[near_high:].sum(), sample.counts[near_low + 1 : near_high].sum()
+    textured = background < BACKGROUND_SHARE * darker or between > SHADES_SHARE * (figure + between)
+    if textured or 2 * contrast < last - first:
+        shades = 100 * between / sample.counts.sum()
         raise MaskError(
             f"looks like grey pictures ({shades:.0f} % of the pixels are shades between background and figure); "
             f"{SEGMENT}"

@@ -187,7 +187,7 @@ def _alpha_rule(samples: Sequence[Channels], channel: Channel, lossy: bool) -> M
     if other is not None:
         pairs = [(rule.mask_of(bands["alpha"]) > 0, other.mask_of(bands[channel]) > 0) for bands in samples]
         common, either = (sum(int(join(a, b).sum()) for a, b in pairs) for join in (np.logical_and, np.logical_or))
-        if 0 < common < 0.9 * either:
+        if common < 0.9 * either:
             raise MaskError(
                 "has a mask in its colours and another one in its transparency; save one of them, black and white"
             )
@@ -246,8 +246,8 @@ def _grey_rule(bands: list[np.ndarray], channel: Channel, lossy: bool) -> MaskRu
     if highest <= LARGEST_LABEL:
         raise MaskError(classes_text("values", used.tolist()))
     low, high = levels(sample)
-    check_shades(sample, low, high)
     check_areas(sample, low, high)
+    check_shades(sample, low, high)
     noisy = lossy or is_noisy(sample, low, high)
     usual = low <= LARGEST_LABEL and BRIGHT <= high <= 255  # a codec's levels are no kind of their own
     text = name if usual else f"value {high} (background {low})"
