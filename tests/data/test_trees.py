@@ -148,3 +148,47 @@ def test_order_and_digest_depend_on_names_alone(tmp_path):
     assert same[0] == same[1]
     (two / "c/x/y").mkdir(parents=True)
     assert survey(Listing(two, TREES["frames"])).digest != same[0]
+
+
+def _framed(root, *paths):
+    for path in paths:
+        (root / path).mkdir(parents=True, exist_ok=True)
+        (root / path / "001.png").touch()
+    return root
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern"),
+    [
+        ("anna", "{subject}"),
+        ("anna/left", "{subject}/{view}"),
+        ("silhouettes/001/nm-01/090", "*/{subject}/{condition}/{view}"),
+        ("a/b/001/nm-01/090", "*/*/{subject}/{condition}/{view}"),
+    ],
+)
+def test_the_pattern_that_fits_is_named(tmp_path, path, pattern):
+    """And it does fit."""
+    root = _framed(tmp_path, path)
+    with pytest.raises(DataError) as caught:
+        guess(root)
+    assert f"--pattern '{pattern}'" in str(caught.value)
+    assert [job.folder for job in _jobs(root, _own(pattern))] == [path]
+
+
+def test_frames_without_folders(tmp_path):
+    for name in ("001-nm-01-090-001.png", "001-nm-01-090-002.png"):
+        (tmp_path / name).touch()
+    for find in (guess, lambda root: survey(Listing(root, TREES["casia-b"]))):
+        with pytest.raises(DataError, match=r"001-nm-01-090-001\.png, \.\.\.\) lie in it directly; move"):
+            find(tmp_path)
+
+
+def test_what_systems_leave_is_no_data(tmp_path):
+    root = _framed(tmp_path, "001/nm-01/090")
+    for folder in ("__MACOSX/001/nm-01/090", "@eaDir/001/nm-01/090", "001/.Trash/090", "001/nm-01/@eaDir"):
+        _framed(tmp_path, folder)
+    for place in (root, root / "001", root / "001/nm-01/090"):
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._001.png"):
+            (place / name).touch()
+    assert guess(root) == "casia-b"
+    assert survey(Listing(root, TREES["casia-b"]))[::2] == (1, 0)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from meshgait.data.folders import list_folder
+from meshgait.data.sources import FRAME_SUFFIXES
 from meshgait.errors import ConfigError, DataError
 
 DEFAULTS = {"subject": "000", "condition": "00", "view": "000"}
@@ -233,7 +234,23 @@ def _nothing_fits(listing: Listing) -> str:
         example = f"{example}/{folders[0]}" if example else folders[0]
     wanted = " or ".join(rule.pattern for rule in listing.tree.rules) or "subject/condition/view/*.pkl"
     found = f"{example} does not fit" if example else "it has no folders to fit"
-    return f"{listing.source} has no sequence: {found} {wanted}; choose another --layout or give a --pattern"
+    return f"{listing.source} has no sequence: {found} {wanted}; {_remedy(listing.source, example)}"
+
+
+def _remedy(source: Path, example: str) -> str:
+    """What fits a tree whose first end is the folder ``example``."""
+    depth = len(Path(example).parts)
+    frames = [name for name in list_folder(source / example).files if name.lower().endswith(FRAME_SUFFIXES)]
+    if not depth and frames:
+        return (
+            f"its frames ({frames[0]}, ...) lie in it directly; move those of each sequence into a folder of its "
+            "own, as subject/condition/view, or give the folder that holds this one with --pattern {subject}"
+        )
+    if not depth or not frames:
+        return "choose another --layout or give a --pattern like {subject}/{condition}/{view}"
+    usual = "*/" * (depth - 3) + "{subject}/{condition}/{view}"
+    pattern = {1: "{subject}", 2: "{subject}/{view}"}.get(depth, usual)
+    return f"its frames lie {depth} folders deep, which --pattern '{pattern}' fits; or choose another --layout"
 
 
 def guess(source: Path) -> str:
@@ -265,7 +282,7 @@ def guess(source: Path) -> str:
         return "gait3d" if re.fullmatch(r"camid\d+_videoid\d+", first[1]) else "frames"
     raise DataError(
         f"{source} looks like no known tree (its first end is {'/'.join(first) or 'itself'}); "
-        "choose a --layout or give a --pattern like {subject}/{condition}/{view}"
+        f"{_remedy(source, '/'.join(first))}"
     )
 
 
