@@ -1,5 +1,6 @@
 """Measures of a block of frames against plain loops."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -71,6 +72,25 @@ def test_each_frame_is_wrong_in_one_way(frame, code, bits):
 def test_grey_values_that_never_reach_the_figure(top):
     seen = measure(body()[None] // 255 * np.uint8(top), 8, (HEIGHT, WIDTH))
     assert [name for name, flag in zip(CODES, seen.wrong[0], strict=True) if flag] == ["dim"]
+
+
+def _flagged(frames):
+    seen = measure(frames, 8, (HEIGHT, WIDTH))
+    return [[name for name, flag in zip(CODES, row, strict=True) if flag] for row in seen.wrong]
+
+
+def test_photographs_noise_and_company():
+    """As earlier versions packed them."""
+    rng = np.random.default_rng(0)
+    clothes = np.where(body() > 0, rng.integers(70, 190, (HEIGHT, WIDTH)), 0).astype(np.uint8)
+    noisy = np.maximum(body(), rng.integers(0, 40, (HEIGHT, WIDTH), dtype=np.uint8))
+    two, pieces = np.maximum(body(12, 20), body(24, 32)), np.maximum(body(), 0)
+    pieces[30:34] = 0  # above each other: a belt that was lost
+    bag = np.maximum(body(), 0)
+    bag[40:56, 36:42] = 255
+    soft = cv2.GaussianBlur(body(), (7, 7), 0)
+    codes = _flagged(np.stack([clothes, noisy, two, pieces, bag, soft]))
+    assert codes == [["grey"], ["noise"], ["several"], [], [], []]
 
 
 def test_a_figure_low_and_off_the_centre_is_both():

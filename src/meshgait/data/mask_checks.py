@@ -170,7 +170,7 @@ def check_figures(masks: Sequence[np.ndarray]) -> None:
         shapes.append(_span(columns[seen]) / _span(rows[seen]))
         # figures side by side leave a gap; only then a closer look is worth its time
         gaps = (np.diff(columns.astype(np.int8), axis=1, prepend=0) > 0).sum(axis=1) > 1
-        several += sum(_has_second(frame) for frame in stack[gaps])
+        several += sum(has_second_figure(frame) for frame in stack[gaps])
     shapes = np.concatenate(shapes)
     if 2 * several > len(shapes):
         raise MaskError(
@@ -186,7 +186,7 @@ def _span(filled: np.ndarray) -> np.ndarray:
     return filled.shape[1] - filled.argmax(axis=1) - filled[:, ::-1].argmax(axis=1)
 
 
-def _has_second(mask: np.ndarray) -> bool:
+def has_second_figure(mask: np.ndarray) -> bool:
     """Whether beside the largest connected part of a mask (h, w) there is another figure."""
     parts = cv2.connectedComponentsWithStats(mask)[2][1:]
     left, _, width, height, area = parts[parts[:, cv2.CC_STAT_AREA].argsort()[::-1]].T

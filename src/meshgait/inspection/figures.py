@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from meshgait.data.mask_checks import has_second_figure
+
 TINY = 0.05
 """Share of the crop below which a figure is a speck, or what is no figure is; real ones fill a fifth to a half."""
 
@@ -18,8 +20,11 @@ OFF = 0.1
 EDGE = 0.75
 """Share of both outermost columns that is white where the surroundings are; an arm or a blot covers less."""
 
-CODES = ("empty", "full", "dim", "polarity", "tiny", "height", "centre")
-"""What a frame can be; of the first five one at most, the last two only of a figure that is none of those."""
+SHADES, FAINT = 0.5, 0.5
+"""Share of shades among a figure's pixels; faint pixels per pixel of the figure, a third with soft edges."""
+
+CODES = ("empty", "full", "dim", "polarity", "tiny", "height", "centre", "grey", "noise", "several")
+"""What a frame can be; of the first five one at most, the others only of a figure that is none of those."""
 
 
 class Measures(NamedTuple):
@@ -50,9 +55,11 @@ def measure(rows: np.ndarray, bits: int, size: tuple[int, int]) -> Measures:
     """
     height, width = size
     if bits == 1:
-        pixels, dark = np.unpackbits(rows, axis=-1, count=width), np.zeros(len(rows), bool)
+        pixels = np.unpackbits(rows, axis=-1, count=width)
+        dark = grey = noise = np.zeros(len(rows), bool)
     else:
         pixels, dark = (rows > 127).astype(np.uint8), rows.any(axis=(1, 2))
+        grey, noise = _shades(rows)
     # sums of bytes are ten times as fast by einsum, as long as a byte holds them
     kind = np.uint8 if max(size) < 256 else np.uint16
     columns = np.einsum("thw->tw", pixels, dtype=kind).astype(np.int32)
@@ -75,8 +82,28 @@ def measure(rows: np.ndarray, bits: int, size: tuple[int, int]) -> Measures:
         tiny & ~nobody,
         sound & (tall < FILL * height),
         sound & (np.abs(middle - width // 2) > max(1, OFF * width)),
+        sound & grey,
+        sound & noise,
+        sound & _several(pixels, columns > 0),
     ]
     return Measures(np.stack(wrong, axis=1), sound, tall, wide, mass)
+
+
+def _shades(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(T,) bool of grey frames (T, H, W): whose figure is of shades; around whose figure a codec left noise."""
+    counts = [np.count_nonzero(rows >= level, axis=(1, 2)) for level in (1, 64, 128, 192)]
+    faint, shades, figure = counts[0] - counts[1], counts[1] - counts[3], counts[2]
+    return shades > SHADES * counts[1], faint > FAINT * figure
+
+
+def _several(pixels: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(T,) bool, whether figures stand side by side on (T, H, W) 0 or 1; ``columns`` (T, W) tells filled ones."""
+    several = np.zeros(len(pixels), bool)
+    # figures side by side leave a gap; only then a closer look is worth its time
+    gaps = (np.diff(columns.astype(np.int8), axis=1, prepend=0) > 0).sum(axis=1) > 1
+    for frame in np.flatnonzero(gaps):
+        several[frame] = has_second_figure(pixels[frame])
+    return several
 
 
 def _span(filled: np.ndarray) -> np.ndarray:

@@ -71,6 +71,18 @@ KINDS: dict[str, Kind] = {
         "if they are many, pack again with the crop (without --no-crop), which centres by mass; if few, the "
         "segmentation failed there",
     ),
+    "grey": Kind(
+        "error", "frames", "of shades: photographs or mean images, no silhouettes",
+        "segment the walkers first, and pack black and white silhouettes",
+    ),
+    "noise": Kind(
+        "warning", "frames", "with faint pixels around the figure, as a codec leaves them",
+        "they move the crop; pack again from the source with this version, which takes them away",
+    ),
+    "several": Kind(
+        "error", "frames", "that show several figures side by side",
+        "leave these frames out of the source, or give each walker a sequence of its own",
+    ),
     "frozen": Kind(
         "warning", "sequences", "of one frame repeated",
         "look at the source: a video that stood still, or one image copied; leave them out",
