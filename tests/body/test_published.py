@@ -123,7 +123,7 @@ def test_vertices_told_by_a_file(made, tmp_path, default_model):
     np.testing.assert_array_equal(read_indices(tmp_path / "kept.npy", count), kept)
     (tmp_path / "legs.pkl").write_bytes(pickle.dumps({"leg": kept[:9]}))
     np.save(tmp_path / "real.npy", np.zeros(3))
-    for name, text in (("legs.pkl", "no head"), ("real.npy", "whole numbers"), ("absent.npy", "cannot be read")):
+    for name, text in (("legs.pkl", "no head"), ("real.npy", "whole numbers"), ("absent.npy", "does not exist")):
         with pytest.raises(DataError, match=text):
             read_indices(tmp_path / name, count)
 

@@ -8,10 +8,10 @@ import pytest
 from meshgait.data.export import export_opengait
 from meshgait.data.opengait import as_written
 from meshgait.data.packing import Options, pack_tree
-from meshgait.data.pickles import load_pickle
 from meshgait.data.store import Store, StoreWriter
 from meshgait.data.trees import TREES
 from meshgait.errors import DataError, StoreError
+from meshgait.pickles import load_pickle
 from tests.data.trees import content, dump, rows, silhouettes
 
 

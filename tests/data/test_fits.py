@@ -89,8 +89,35 @@ def test_bodies_with_fingers_keep_their_body(tmp_path, truth, joints):
     _, pose, betas = truth
     whole = np.concatenate([pose[:, :66], np.full((T, 3 * (joints - 22)), 0.7)], axis=1)
     np.savez(tmp_path / "a.npz", poses=whole, betas=np.concatenate([betas[0], np.ones(6)]))
-    rows = read_fits(tmp_path / "a.npz", "smpl")
+    rows = read_fits(tmp_path / "a.npz", "pose=poses,betas=betas,shape=smpl")
     expect(rows, (np.zeros((T, 3)), pose, np.tile(betas[0], (T, 1))), joints=22)
+    if joints == 52:  # SMPL-H has SMPL's shapes
+        np.testing.assert_array_equal(read_fits(tmp_path / "a.npz", "smpl"), rows)
+
+
+@pytest.mark.parametrize("change", ["55 joints", "body of 21", "expression", "nested"])
+def test_betas_of_another_shape_space_are_not_taken_for_smpls(tmp_path, truth, change):
+    _, pose, betas = truth
+    arrays, keys = {"poses": pose, "betas": betas}, "pose=poses,betas=betas"
+    if change == "55 joints":
+        arrays["poses"] = np.concatenate([pose[:, :66], np.zeros((T, 99))], axis=1)
+    elif change == "body of 21":
+        arrays = {"root": pose[:, :3], "body": pose[:, 3:66], "betas": betas}
+        keys = "pose=root+body,betas=betas"
+    else:
+        arrays["expression"] = np.zeros((T, 10))
+    path = tmp_path / "a.npz"
+    if change == "nested":
+        path, keys = tmp_path / "a.pkl", "pose=p/poses,betas=p/betas"
+        path.write_bytes(pickle.dumps({"p": arrays}))
+    else:
+        np.savez(path, **arrays)
+    with pytest.raises(DataError, match=r"SMPL-X; its betas are of another shape space: add shape=mean"):
+        read_fits(path, keys)
+    rows = read_fits(path, f"{keys},shape=mean")
+    assert not rows[:, 75:].any()
+    np.testing.assert_allclose(read_fits(path, f"{keys},shape=smpl")[:, 75:], betas, atol=1e-6)
+    np.testing.assert_allclose(rows[:, 3:69], pose[:, :66], atol=1e-6)
 
 
 def test_a_folder_of_frames(tmp_path, truth):

@@ -362,6 +362,6 @@ def test_bad_options_are_refused_in_one_line(refuse, tmp_path):
     assert "--submission is for" in refuse(BASE, "--protocol", "casia-b", "--submission", tmp_path / "x.csv")
     assert "--held-out is 1.0" in refuse(BASE, "--protocol", "casia-b", "--open-set", "--held-out", 1)
     (tmp_path / "given.npz").write_bytes(b"no archive")
-    assert "cannot be read as .npz" in refuse(None, "--protocol", "casia-b")
+    assert "cannot be read: truncated or no .npz" in refuse(None, "--protocol", "casia-b")
     (tmp_path / "given.npz").unlink()
     assert "does not exist" in refuse(None, "--protocol", "casia-b")

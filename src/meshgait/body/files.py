@@ -4,100 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 import zipfile
-from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from meshgait.arrays import ObjectArrayError, read_npz
 from meshgait.body.skeleton import NUM_JOINTS, PARENTS
-from meshgait.errors import BodyModelError, OutputError, UnsafeFileError
+from meshgait.body.sparse import dense_matrix
+from meshgait.errors import BodyModelError, DataError, OutputError, UnsafeFileError
+from meshgait.pickles import SPARSE, Inert, load_pickle
 
 REMEDY = "register at smpl.is.tue.mpg.de, download SMPL for Python and pass the path of its .pkl or .npz"
 NUM_BETAS = 10
 REQUIRED = ("v_template", "shapedirs", "J_regressor", "weights", "kintree_table", "f")
 OPTIONAL = ("posedirs", "vert_sym_idxs", "meta")
-_MAX_SIZE = 50_000_000  # elements of a dense array; SMPL's largest has 4.3 million
-
-
-class _Inert:
-    """Keeps the state of a pickled object (a chumpy array, a sparse matrix) and computes nothing."""
-
-    def __init__(self, *args: object) -> None:
-        self.state: dict[str, object] = {}
-
-    def __setstate__(self, state: object) -> None:
-        self.state = state if isinstance(state, dict) else {}
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    """What `_codecs.encode` is used for in pickles of protocol 2: bytes written as Latin-1 text."""
-    if encoding != "latin1":
-        raise UnsafeFileError(f"body model file asks for the codec {encoding!r}; nothing was run; {REMEDY}")
-    return text.encode("latin1")
-
-
-def _reconstruct_inert(cls: type, base: type, state: object) -> object:
-    """`copyreg._reconstructor`, for the inert stand-ins only."""
-    if not (isinstance(cls, type) and issubclass(cls, _Inert)):
-        raise UnsafeFileError(f"body model file wants to build a {cls!r}; nothing was run; {REMEDY}")
-    return cls()
-
-
-_FROM_BUFFER: Callable = np.empty(1).__reduce_ex__(5)[0]
-_NUMPY: dict[str, Callable | type] = {
-    "_reconstruct": np.empty(0).__reduce__()[0],
-    "scalar": np.float64(0).__reduce__()[0],
-    "ndarray": np.ndarray,
-    "dtype": np.dtype,
-}
-_PLAIN: dict[tuple[str, str], Callable | type] = {
-    ("_codecs", "encode"): _latin1,
-    ("collections", "OrderedDict"): OrderedDict,
-    **{(module, "_reconstructor"): _reconstruct_inert for module in ("copy_reg", "copyreg")},
-    **{(module, kind.__name__): kind for module in ("__builtin__", "builtins") for kind in (object, bytes, set)},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): _FROM_BUFFER for core in ("core", "_core")},
-    **{(f"numpy{core}", name): value for core in ("", ".core.multiarray", "._core.multiarray")
-       for name, value in _NUMPY.items()},
-}  # fmt: skip
-_SPARSE = ("csc_matrix", "csr_matrix", "coo_matrix")
-
-
-class _Unpickler(pickle.Unpickler):
-    """Admits numpy arrays; SciPy's sparse matrices and chumpy's arrays become inert; all else is refused."""
-
-    def find_class(self, module: str, name: str) -> object:
-        """Called for every name a pickle mentions, before anything of it is built."""
-        if (module, name) in _PLAIN:
-            return _PLAIN[module, name]
-        if module.split(".")[0] == "chumpy" or (module.startswith("scipy.sparse") and name in _SPARSE):
-            return type(name, (_Inert,), {})
-        raise UnsafeFileError(
-            f"body model file asks for {module}.{name}, which no SMPL file needs; nothing was run; {REMEDY}"
-        )
-
-
-def _dense(state: dict[str, object], shape: tuple[int, int], by_row: bool) -> np.ndarray:
-    """A sparse matrix's state as a dense array; numpy checks the bounds of every index."""
-    dense = np.zeros(shape)
-    if "indptr" in state:
-        minor = np.asarray(state["indices"])
-        major = np.repeat(np.arange(len(np.asarray(state["indptr"])) - 1), np.diff(state["indptr"]))
-        index = (major, minor) if by_row else (minor, major)
-    else:
-        rows, columns = state["coords"] if "coords" in state else (state["row"], state["col"])
-        index = (np.asarray(rows), np.asarray(columns))
-    np.add.at(dense, index, np.asarray(state["data"]))
-    return dense
 
 
 def _array(key: str, value: object) -> np.ndarray:
     """An array out of an array or an inert stand-in."""
-    if not isinstance(value, _Inert):
+    if not isinstance(value, Inert):
         return np.asarray(value)
-    state, kind = value.state, type(value).__name__
+    state, kind = value.state, value.kind
     if "x" in state:  # chumpy.Ch keeps its value in x
         return _array(key, state["x"])
     if kind == "Select" and {"a", "idxs"} <= state.keys():  # chumpy's view of some elements of an array
@@ -108,9 +36,9 @@ def _array(key: str, value: object) -> np.ndarray:
         return np.reshape(_array(key, state["a"]), state["newshape"])
     if kind == "transpose" and "a" in state:
         return np.transpose(_array(key, state["a"]), state.get("axes"))
-    shape = tuple(int(n) for n in state.get("_shape", state.get("shape", ())))
-    if kind in _SPARSE and len(shape) == 2 and shape[0] * shape[1] < _MAX_SIZE:
-        return _dense(state, shape, by_row=kind == "csr_matrix")
+    sparse = kind.partition("_")[0]
+    if sparse in SPARSE:
+        return dense_matrix(sparse, state, tuple(int(n) for n in state.get("_shape", state.get("shape", ()))))
     raise BodyModelError(f"{key} is a {kind} of unknown make-up ({', '.join(map(str, state))}); {REMEDY}")
 
 
@@ -130,38 +58,30 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise BodyModelError(f"no body model at {path}; {REMEDY}, or leave it out to use the default body")
     wanted = (*REQUIRED, *OPTIONAL)
+    if zipfile.is_zipfile(path):
+        try:
+            return read_npz(path, wanted, REMEDY, BodyModelError)
+        except ObjectArrayError as error:
+            raise UnsafeFileError(
+                f"{path}: {error.name} is a pickled Python object, perhaps a sparse matrix, which is never "
+                "loaded; import the official .pkl that it was made of, or save it as a plain array (.toarray())"
+            ) from None
     try:
-        if zipfile.is_zipfile(path):
-            return _read_npz(path, wanted)
-        with path.open("rb") as file:
-            content = _Unpickler(file, encoding="latin1").load()
-        if not isinstance(content, dict):
-            raise BodyModelError(f"{path} holds a {type(content).__name__}, not a body model; {REMEDY}")
+        content = load_pickle(path, inert=True)
+    except UnsafeFileError as error:
+        raise UnsafeFileError(f"{error}; {REMEDY}") from None
+    except DataError as error:
+        raise BodyModelError(f"{error}; {REMEDY}") from None
+    if not isinstance(content, dict):
+        raise BodyModelError(f"{path} holds a {type(content).__name__}, not a body model; {REMEDY}")
+    try:
         return {key: _array(key, content[key]) for key in wanted if key in content}
-    except (BodyModelError, UnsafeFileError) as error:
-        raise type(error)(str(error) if str(path) in str(error) else f"{path}: {error}") from error
-    except Exception as error:  # whatever a damaged file makes pickle, zip and numpy raise
+    except BodyModelError as error:
+        raise BodyModelError(f"{path}: {error}") from None
+    except Exception as error:  # whatever strange states make numpy and SciPy raise
         raise BodyModelError(
             f"{path} cannot be read as a body model ({type(error).__name__}: {error}); {REMEDY}"
         ) from error
-
-
-def _read_npz(path: Path, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Arrays of an .npz file; what numpy saved as a pickled object is named."""
-    arrays = {}
-    with np.load(path, allow_pickle=False) as archive:
-        for key in wanted:
-            try:
-                if key in archive.files:
-                    arrays[key] = archive[key]
-            except ValueError as error:
-                if "allow_pickle" not in str(error):
-                    raise
-                raise UnsafeFileError(
-                    f"{path}: {key} is a pickled Python object, perhaps a sparse matrix, which is never loaded; "
-                    "import the official .pkl that the file was made of, or save it as a plain array (.toarray())"
-                ) from None
-    return arrays
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

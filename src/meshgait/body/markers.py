@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -17,6 +16,7 @@ import torch
 from einops import einsum
 from torch import Tensor
 
+from meshgait.arrays import Expected, read_npz
 from meshgait.body import archetypes
 from meshgait.body.archetypes import MILLIMETRES, Symmetry, mesh_error
 from meshgait.body.poses import sample_meshes
@@ -147,10 +147,11 @@ class Markers:
         remedy = "write one by `meshgait markers --out FILE`"
         if not Path(path).is_file():
             raise BodyModelError(f"no marker file {path}; {remedy}")
+        expected = {name: Expected("iu", (1,)) for name in ("indices", "flip")}
+        expected |= {name: Expected("iuf", (2,)) for name in ("simplex", "ridge")}
+        arrays = read_npz(path, expected | {"meta": Expected("U", (0,))}, remedy, BodyModelError)
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                meta = json.loads(str(archive["meta"]))
-                arrays = {name: archive[name] for name in ("indices", "flip", "simplex", "ridge")}
+            meta = json.loads(str(arrays["meta"]))
             if meta["version"] != VERSION:
                 raise BodyModelError(
                     f"{path} is a marker file of version {meta['version']}, not {VERSION}; {remedy}"
@@ -161,7 +162,7 @@ class Markers:
             if not simplex.shape == ridge.shape == (len(flip), simplex.shape[1]) or len(indices) != len(flip):
                 raise ValueError("shapes do not fit")
             return cls(indices, simplex, ridge, flip, meta["body"], settings, meta["errors"])
-        except (ValueError, KeyError, TypeError, IndexError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
             raise BodyModelError(f"{path} cannot be read as a marker file ({error}); {remedy}") from error
 
     def save(self, path: str | Path) -> None:

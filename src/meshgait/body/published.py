@@ -18,14 +18,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from scipy import sparse
 
+from meshgait.arrays import Expected, read_npz
 from meshgait.body import archetypes
 from meshgait.body.archetypes import MILLIMETRES, Symmetry
 from meshgait.body.markers import HELD_OUT, Markers, Settings, assemble
 from meshgait.body.poses import sample_meshes
 from meshgait.body.skeleton import JOINT_NAMES
 from meshgait.body.smpl import BodyModel
+from meshgait.body.sparse import dense_matrix
 from meshgait.errors import BodyModelError
 
 STEPS = 3
@@ -102,24 +103,20 @@ def import_markers(
 
 def _matrix(path: Path) -> np.ndarray:
     """A SciPy sparse matrix as a dense array; SciPy reads these files without pickle."""
+    expected = {"shape": Expected("iu", (1,)), "format": Expected("US", (0,)), "data": Expected("fiub", (1,))}
+    expected |= {name: Expected("iu", (1,)) for name in ("indices", "indptr")}
+    arrays = read_npz(path, expected, _REMEDY, BodyModelError)
     try:
-        return sparse.load_npz(path).toarray().astype(np.float64)
-    except FileNotFoundError:
-        raise BodyModelError(f"{path} is missing; {_REMEDY}") from None
-    # a damaged file may fail in zip, numpy and SciPy, with any exception
-    except Exception as error:
+        return dense_matrix(arrays["format"].astype(str).item(), arrays, tuple(arrays["shape"].tolist()))
+    except (ValueError, KeyError, TypeError) as error:
         raise BodyModelError(f"{path} cannot be read as a sparse matrix ({error}); {_REMEDY}") from None
 
 
 def _pairs(path: Path, k: int) -> np.ndarray:
     """Left-right pairs (P, 2) of markers."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            count, pairs = int(archive["vm_K"]), archive["vm_flip_pairs"].astype(np.int64)
-    except FileNotFoundError:
-        raise BodyModelError(f"{path} is missing; {_REMEDY}") from None
-    except Exception as error:
-        raise BodyModelError(f"{path} cannot be read ({error}); {_REMEDY}") from None
+    expected = {"vm_K": Expected("iu", (0,)), "vm_flip_pairs": Expected("iu", (2,))}
+    arrays = read_npz(path, expected, _REMEDY, BodyModelError)
+    count, pairs = int(arrays["vm_K"]), arrays["vm_flip_pairs"].astype(np.int64)
     if count != k:
         raise BodyModelError(f"{path} is of {count} markers, vm_A_sym.npz of {k}; {_REMEDY}")
     once = pairs.ndim == 2 and pairs.shape[1] == 2 and len(np.unique(pairs)) == pairs.size

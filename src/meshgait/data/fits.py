@@ -9,6 +9,9 @@ Every estimator has its own names for the same arrays, so a **mapping** says whe
   (`pose=global_orient+body_pose`). Axis-angle, rotation matrices or six numbers a rotation are told apart by their
   shape; 24 joints of SMPL, or the 22 of the body of SMPL-H and SMPL-X (its hands are then left straight).
 - `betas` (needed): (T, 10 or more), or one set for all frames.
+- `shape`: whose shape space the betas are of, needed where the arrays look like SMPL-X's (55 joints, 21 of a body
+  without its root, or arrays such as `expression`), whose betas mean other bodies: `shape=smpl` takes them, for
+  SMPL-H or betas fitted to SMPL; `shape=mean` takes poses alone, on the mean body.
 - `camera`: (T, 3) weak perspective scale, right, down in the image; zeros if left out.
 - `six`: how six numbers make a rotation (Zhou et al., CVPR 2019), needed with them alone, because programs differ:
   `columns` (first column, then second: 4D-Humans), `interleaved` (rows of the first two columns: SPIN) or `rows`
@@ -22,15 +25,16 @@ objects are never unpickled: the files of ROMP hold some, see the remedy in the 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from einops import rearrange
 
-from meshgait.data.pickles import load_pickle
+from meshgait.arrays import ObjectArrayError, npz_names, read_npz
+from meshgait.data.folders import list_folder, natural_key
 from meshgait.errors import ConfigError, DataError, UnsafeFileError, python_command
+from meshgait.pickles import load_pickle
 
 PRESETS = {
     "romp": "pose=smpl_thetas,betas=smpl_betas,camera=cam",
@@ -51,11 +55,19 @@ NUMBERS = {"axis-angle": 3, "six": 6, "matrix": 9}
 FLAT = {width * joints: kind for kind, width in NUMBERS.items() for joints in (*WHOLE, *PARTS)}
 """Kind of rotations by the numbers a frame of a flat array; all differ."""
 
-SIX = ("columns", "interleaved", "rows")
+SIX, SHAPES = ("columns", "interleaved", "rows"), ("smpl", "mean")
+SMPLX_JOINTS = (BODY_JOINTS, 55)
+"""Joints of SMPL-X, or of its body or that of SMPL-H alone."""
+SMPLX_NAMES = frozenset({"expression", "expr", "jaw_pose", "leye_pose", "reye_pose", "surface_model_type"})
+"""Arrays that files of SMPL-X have and those of SMPL have not, in lower case."""
 TOLERANCE = 0.05
 """By how much a product of a matrix and its transpose may differ from the identity: half precision and more."""
 
 _FILES = (".npz", ".pkl")
+_OTHER_SHAPES = (
+    "its betas are of another shape space: add shape=mean to the mapping, which takes the poses alone, or "
+    "shape=smpl if they are SMPL's or SMPL-H's"
+)
 _REMEDY = "name arrays of the file by pose=...,betas=...,camera=..."
 
 
@@ -67,7 +79,7 @@ def parse_mapping(text: str) -> dict[str, str]:
     """
     parts = [part.partition("=") for part in PRESETS.get(text, text).split(",")]
     mapping = {what.strip(): key.strip() for what, _, key in parts}
-    known = ("pose", "betas", "camera", "six")
+    known = ("pose", "betas", "camera", "six", "shape")
     if (
         len(mapping) < len(parts)
         or not all(mapping.values())
@@ -75,12 +87,14 @@ def parse_mapping(text: str) -> dict[str, str]:
     ):
         raise ConfigError(
             f"the mapping of fits {text!r} is none of {', '.join(PRESETS)} and not of the form "
-            "pose=KEY[+KEY],betas=KEY[,camera=KEY][,six=columns|interleaved|rows]; name each once"
+            "pose=KEY[+KEY],betas=KEY[,camera=KEY][,six=columns|interleaved|rows][,shape=smpl|mean]; name each "
+            "once"
         )
-    if mapping.get("six", "columns") not in SIX:
-        raise ConfigError(
-            f"six={mapping['six']} in the mapping of fits is unknown; choose one of {', '.join(SIX)}"
-        )
+    for what, choices in (("six", SIX), ("shape", SHAPES)):
+        if mapping.get(what, choices[0]) not in choices:
+            raise ConfigError(
+                f"{what}={mapping[what]} in the mapping of fits is unknown; choose one of {', '.join(choices)}"
+            )
     return mapping
 
 
@@ -105,19 +119,15 @@ def read_fits(path: Path | str, mapping: str | Mapping[str, str]) -> np.ndarray:
     if not path.is_dir():
         return _rows(_arrays(path, mapping), mapping, path)
     try:
-        files = sorted((file for file in path.iterdir() if file.suffix in _FILES), key=_natural)
+        names = [name for name in list_folder(path).files if name.endswith(_FILES)]
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check its rights") from None
+    files = [path / name for name in sorted(names, key=natural_key)]
     if not files:
         raise DataError(f"{path} has no .npz or .pkl files; give a file of SMPL fits, or a folder of one a frame")
     frames = [_rows(_arrays(file, mapping), mapping, file)[:1] for file in files]
     empty = np.full((1, 3 + 3 * JOINTS + BETAS), np.nan, np.float32)
     return np.concatenate([frame if len(frame) else empty for frame in frames])
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sort key: frame2 before frame10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.findall(r"\d+|\D+", path.name)]
 
 
 def _arrays(path: Path, mapping: Mapping[str, str]) -> dict[str, np.ndarray]:
@@ -126,43 +136,31 @@ def _arrays(path: Path, mapping: Mapping[str, str]) -> dict[str, np.ndarray]:
     if path.suffix == ".pkl":
         content = load_pickle(path)
         there = _flat(content) if isinstance(content, dict) else {}
-        found = {key: np.asarray(there[key]) for key in wanted if key in there}
-        names = list(there)
-    else:
+        names = list(map(str, there))
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                names = archive.files
-                _refuse_objects(path, archive, wanted)
-                found = {key: archive[key] for key in wanted if key in names}
-        except (DataError, UnsafeFileError):
-            raise
-        except FileNotFoundError:
-            raise DataError(f"{path} does not exist; give a .npz or .pkl file of SMPL fits") from None
-        # a zip file can be damaged in more ways than numpy knows of (zlib.error, zipfile.BadZipFile, ...)
-        except Exception as error:
-            raise DataError(f"{path} is truncated or no .npz file ({error}); copy or write it again") from None
+            found = {key: np.asarray(there[key]) for key in wanted if key in there}
+        except ValueError as error:
+            raise DataError(f"{path} holds lists of unequal length ({error}); {_REMEDY}") from None
+    else:
+        remedy = "give a .npz or .pkl file of SMPL fits, or copy it again"
+        names = npz_names(path, remedy)
+        try:
+            # ROMP puts a dict of arrays into one array of objects, called results
+            found = read_npz(path, [*wanted, "results"], remedy)
+        except ObjectArrayError as error:
+            raise UnsafeFileError(
+                f"{path}: {error.name} is a pickled Python object, which may run code and is never loaded; if you "
+                f"made the file yourself, write plain arrays: {_to_plain(path, error.name, wanted)}"
+            ) from None
+        found = {key: found[key] for key in wanted if key in found}
+    marks = sorted(name for name in names if name.rpartition("/")[2].lower() in SMPLX_NAMES)
+    if marks and "shape" not in mapping:
+        raise DataError(f"{path} has {marks[0]}, so it is of SMPL-X; {_OTHER_SHAPES}")
     if missing := [key for key in wanted if key not in found]:
         raise DataError(
             f"{path} has the arrays {', '.join(names) or '(none)'}, not {', '.join(missing)}; {_REMEDY}"
         )
     return found
-
-
-def _refuse_objects(path: Path, archive: np.lib.npyio.NpzFile, wanted: list[str]) -> None:
-    """Python objects are named, with the way to plain arrays, before numpy refuses them."""
-    # ROMP puts a dict of arrays into one array of objects, called results
-    for name in [key for key in (*wanted, "results") if key in archive.files]:
-        with archive.zip.open(f"{name}.npy") as file:
-            version = np.lib.format.read_magic(file)
-            reader = (
-                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            )
-            if not reader(file)[2].hasobject:
-                continue
-        raise UnsafeFileError(
-            f"{path}: {name} is a pickled Python object, which may run code and is never loaded; if you made the "
-            f"file yourself, write plain arrays: {_to_plain(path, name, wanted)}"
-        )
 
 
 def _to_plain(path: Path, name: str, wanted: list[str]) -> str:
@@ -203,6 +201,8 @@ def _rows(arrays: Mapping[str, np.ndarray], mapping: Mapping[str, str], path: Pa
             f"{path}: {mapping['pose']} are {pose.shape[1]} rotations a frame, not the {JOINTS} of SMPL (or the "
             f"{BODY_JOINTS} of SMPL-H and SMPL-X and more); join root and body by pose=ROOT+BODY"
         )
+    if pose.shape[1] in SMPLX_JOINTS and "shape" not in mapping:
+        raise DataError(f"{path}: {mapping['pose']} are {pose.shape[1]} joints, as of SMPL-X; {_OTHER_SHAPES}")
     if pose.shape[1] != JOINTS:
         pose = np.concatenate([pose[:, :BODY_JOINTS], np.zeros((len(pose), JOINTS - BODY_JOINTS, 3))], axis=1)
     count = len(pose)
@@ -219,7 +219,7 @@ def _rows(arrays: Mapping[str, np.ndarray], mapping: Mapping[str, str], path: Pa
                 f"{path}: {mapping['camera']} is {arrays[mapping['camera']].shape}, not ({count}, 3); {_REMEDY}, "
                 "or leave the camera out"
             )
-    betas = np.broadcast_to(betas[:, :BETAS], (count, BETAS))
+    betas = np.broadcast_to(betas[:, :BETAS] * (mapping.get("shape") != "mean"), (count, BETAS))
     return np.concatenate([camera, rearrange(pose, "t j c -> t (j c)"), betas], axis=1).astype(np.float32)
 
 

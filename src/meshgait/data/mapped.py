@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from meshgait.arrays import map_npy
+
 AROUND = 1 << 17  # bytes that the system maps at most around a place that is read
 KEEP_BYTES = 1 << 28  # of the files that stay mapped; the page cache holds what was read anyhow
 
@@ -29,7 +31,7 @@ class MappedArrays:
         self._arrays: dict[str, np.ndarray] = {}
         self._mapped = 0
         for name in names:
-            array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            array = map_npy(folder / f"{name}.npy")
             if len(array) != length:
                 raise ValueError(f"{name}.npy holds {len(array)} frames, meta.json says {length}")
             self._arrays[name] = array

@@ -16,11 +16,11 @@ import numpy as np
 from meshgait.data.folders import list_folder
 from meshgait.data.frames import FrameOptions, read_sequence
 from meshgait.data.mask_checks import LARGEST_LABEL
-from meshgait.data.pickles import load_pickle
 from meshgait.data.sources import ArrayFrames
 from meshgait.data.store import SMPL_WIDTHS
 from meshgait.data.takes import Align, BrokenSequence, Take
 from meshgait.errors import DataError, UnsafeFileError
+from meshgait.pickles import load_pickle
 
 ROW = sum(SMPL_WIDTHS.values())
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from meshgait.arrays import npz_names, read_npy, read_npz
 from meshgait.data.frames import FrameOptions, read_sequence
-from meshgait.data.pickles import load_pickle
 from meshgait.data.sources import ArrayFrames, FolderFrames, FrameSource, GifFrames
 from meshgait.data.takes import BrokenSequence
 from meshgait.errors import DataError
+from meshgait.pickles import load_pickle
 
 KEYS = ("silhouettes", "sil")
 FORMS = ".gif, .npy, .npz or .pkl"
@@ -56,7 +57,7 @@ def read_silhouettes(path: Path | str, size: tuple[int, int] = (64, 44), person:
 
     Raises:
         DataError: what is wrong, where, and the remedy.
-        UnsafeFileError: a pickle that asks for anything but arrays.
+        UnsafeFileError: a pickle that asks for anything but arrays, or an array of Python objects.
     """
     path = Path(path)
     try:
@@ -102,35 +103,15 @@ def open_source(path: Path) -> FrameSource:
     )
 
 
-def _read_npy(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise _array_error(path, error) from None
-
-
 def _read_npz(path: Path) -> np.ndarray:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = archive.files
-            chosen = names[:1] if len(names) == 1 else [key for key in KEYS if key in names]
-            if not chosen:
-                raise DataError(
-                    f"{path} has the keys {', '.join(names) or '(none)'}; name the array 'silhouettes', "
-                    "or keep it alone in the file"
-                )
-            return archive[chosen[0]]
-    except DataError:
-        raise
-    # a zip file can be damaged in more ways than numpy knows of (zlib.error, zipfile.BadZipFile, ...)
-    except Exception as error:
-        raise _array_error(path, error) from None
-
-
-def _array_error(path: Path, error: Exception) -> DataError:
-    if "allow_pickle" in str(error) or "Object arrays" in str(error):
-        return DataError(f"{path} holds Python objects, which are never loaded; save one uint8 array (T, h, w)")
-    return DataError(f"{path} is truncated or no numpy file ({error}); copy or save it again")
+    names = npz_names(path)
+    chosen = names[:1] if len(names) == 1 else [key for key in KEYS if key in names]
+    if not chosen:
+        raise DataError(
+            f"{path} has the keys {', '.join(names) or '(none)'}; name the array 'silhouettes', or keep it alone "
+            "in the file"
+        )
+    return read_npz(path, chosen[:1])[chosen[0]]
 
 
 def _read_pickle(path: Path) -> np.ndarray:
@@ -149,4 +130,4 @@ def _read_pickle(path: Path) -> np.ndarray:
     return content
 
 
-_READERS = {".npy": _read_npy, ".npz": _read_npz, ".pkl": _read_pickle}
+_READERS = {".npy": read_npy, ".npz": _read_npz, ".pkl": _read_pickle}

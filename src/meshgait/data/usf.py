@@ -24,6 +24,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from meshgait.arrays import Expected, read_npz
 from meshgait.data.silhouettes import normalise
 from meshgait.data.store import StoreWriter
 from meshgait.errors import DataError
@@ -64,15 +65,9 @@ def read_usf(source: Path | str) -> list[Sample]:
 
 def _read(file: Path) -> tuple[np.ndarray, np.ndarray]:
     """Silhouettes (N, T, h, w) uint8 0 or 1 and labels (N,) of one file."""
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            silhouettes, labels = archive["sil"], archive["label"]
-    except KeyError as error:
-        raise DataError(f"{file} lacks a key ({error.args[0]}); it must have 'sil' and 'label'") from None
-    # a zip file can be damaged in more ways than numpy knows of
-    except Exception as error:
-        raise DataError(f"{file} is truncated or no .npz file ({error}); copy it again") from None
-    if silhouettes.ndim != 4 or labels.shape != silhouettes.shape[:1] or labels.dtype.kind not in "iu":
+    arrays = read_npz(file, {"sil": Expected("u", (4,)), "label": Expected("iu", (1,))}, "copy it again")
+    silhouettes, labels = arrays["sil"], arrays["label"]
+    if labels.shape != silhouettes.shape[:1]:
         raise DataError(
             f"{file} has sil {silhouettes.shape} and label {labels.dtype} {labels.shape}; "
             "expected (N, T, h, w) and N whole numbers"

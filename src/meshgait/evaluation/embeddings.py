@@ -12,7 +12,6 @@ An .npz, or a folder of .npy files of the same names (whose embeddings are memor
 from __future__ import annotations
 
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from meshgait.arrays import map_npy, npz_names, read_npz
 from meshgait.errors import DataError
 from meshgait.output import whole_file
 
@@ -124,20 +124,16 @@ class Embeddings:
 def _arrays(path: Path) -> Mapping[str, np.ndarray]:
     """Content of the file or folder."""
     known = ("embeddings", *COLUMNS, *EXTRA)
-    try:
-        if path.is_dir():
-            files = [path / f"{name}.npy" for name in known if (path / f"{name}.npy").is_file()]
-            return {file.stem: np.load(file, mmap_mode="r", allow_pickle=False) for file in files}
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("a single array")
-            return {name: file[name] if name in known else np.zeros(0) for name in file.files}
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; give an .npz with {FORM}") from None
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        remedy = "save strings as a string array, not as objects" if "allow_pickle" in reason else "write it anew"
-        raise DataError(f"{path} cannot be read as .npz ({reason}); {remedy}") from None
+    remedy = f"give an .npz with {FORM}, strings as a string array, not as objects"
+    if path.is_dir():
+        files = [path / f"{name}.npy" for name in known if (path / f"{name}.npy").is_file()]
+        try:
+            return {file.stem: map_npy(file) for file in files}
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} cannot be read ({error}); {remedy}") from None
+    names = npz_names(path, remedy)
+    arrays = read_npz(path, known, remedy)
+    return {name: arrays.get(name, np.zeros(0)) for name in names}
 
 
 def _words(column: np.ndarray, where: str) -> np.ndarray:

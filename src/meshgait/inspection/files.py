@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
-
+from meshgait.arrays import missing_bytes
 from meshgait.checksum import sha256_of
 from meshgait.inspection.findings import Findings
 from meshgait.progress import Progress
@@ -26,9 +25,9 @@ def check_files(path: Path, found: Findings, checksums: bool, show: bool = True)
         if not (path / name).is_file():
             found.add("missing-file", name)
     there = [path / name for name in sorted(listed) if (path / name).is_file()]
-    short = [file for file in there if file.suffix == ".npy" and _lacks(file) > 0]
+    short = [file for file in there if file.suffix == ".npy" and missing_bytes(file) > 0]
     for file in short:
-        found.add("truncated", f"{file.name} ({_lacks(file)} bytes are missing)")
+        found.add("truncated", f"{file.name} ({missing_bytes(file)} bytes are missing)")
     if checksums:
         # what is truncated differs, too, but needs no reading to know
         _check_sums([file for file in there if file not in short], listed, found, show)
@@ -41,21 +40,6 @@ def _listed(path: Path) -> dict[str, str]:
         return {str(name): str(digest) for name, digest in listed.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-
-
-def _lacks(file: Path) -> int:
-    """Bytes that an .npy file is too short by; all of its size if it has no header."""
-    with file.open("rb") as stream:
-        try:
-            version = np.lib.format.read_magic(stream)
-            read = (
-                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            )
-            shape, _, dtype = read(stream)
-        except (ValueError, KeyError):
-            return max(1, file.stat().st_size)
-        needed = stream.tell() + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    return max(0, needed - file.stat().st_size)
 
 
 def _check_sums(files: list[Path], listed: dict[str, str], found: Findings, show: bool) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from meshgait.arrays import map_npy
 from meshgait.data.store import Store
 
 BLOCK = 2048
@@ -99,7 +100,7 @@ def stored(store: Store, name: str, start: int, stop: int) -> np.ndarray:
         start: first row.
         stop: row behind the last.
     """
-    return np.array(np.load(store.path / f"{name}.npy", mmap_mode="r", allow_pickle=False)[start:stop])
+    return np.array(map_npy(store.path / f"{name}.npy")[start:stop])
 
 
 def _block(start: int, stop: int, pieces: list[tuple[int, int, bool]]) -> Block:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
+from meshgait.arrays import Expected, read_npz
 from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.record import EvaluationRecord
 
@@ -210,19 +210,22 @@ def _read_history(path: Path) -> dict[str, Curve]:
 
 
 def _read_meshes(path: Path) -> Meshes:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        true = arrays.get("true_vertices")
-        meshes = Meshes(
-            arrays["vertices"].astype(np.float32),
-            None if true is None else true.astype(np.float32),
-            arrays["faces"].astype(np.int32),
-            tuple(map(str, arrays["names"])),
-            arrays["silhouettes"].astype(np.uint8),
-        )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as meshes ({_short(error)}); remove it or train anew") from error
+    expected = {
+        "vertices": Expected("f", (3,)),
+        "true_vertices": Expected("f", (3,), optional=True),
+        "faces": Expected("iu", (2,)),
+        "names": Expected("US", (1,)),
+        "silhouettes": Expected("u", (3,)),
+    }
+    arrays = read_npz(path, expected, "remove it or train anew")
+    true = arrays.get("true_vertices")
+    meshes = Meshes(
+        arrays["vertices"].astype(np.float32),
+        None if true is None else true.astype(np.float32),
+        arrays["faces"].astype(np.int32),
+        tuple(map(str, arrays["names"])),
+        arrays["silhouettes"].astype(np.uint8),
+    )
     count, shape = len(meshes.names), meshes.vertices.shape
     fits = len(shape) == 3 and shape[0] == count > 0 and shape[2] == 3 and meshes.silhouettes.shape[:1] == (count,)
     fits = fits and meshes.silhouettes.ndim == 3 and (true is None or true.shape == shape)

@@ -10,12 +10,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from meshgait.arrays import read_npy
 from meshgait.body.cache import markers_for
 from meshgait.body.markers import Markers, Settings
 from meshgait.body.published import STEPS, import_markers
 from meshgait.body.smpl import BodyModel, rest_mesh
-from meshgait.data.pickles import load_pickle
 from meshgait.errors import ConfigError, DataError, UnsafeFileError, python_command
+from meshgait.pickles import load_pickle
 from meshgait.progress import Progress
 from meshgait.tools.body import require_writable, write_picture
 from meshgait.viz.mesh import Mesh, spheres, views
@@ -105,11 +106,9 @@ def read_indices(path: Path, vertices: int) -> np.ndarray:
         f'np.save("kept.npy", np.setdiff1d(np.arange({vertices}), content["head"]))'
     )
     try:
-        content = load_pickle(path) if path.suffix == ".pkl" else np.load(path, allow_pickle=False)
+        content = load_pickle(path) if path.suffix == ".pkl" else read_npy(path, "give vertex indices as .npy")
     except UnsafeFileError as error:
         raise UnsafeFileError(f"{error}; {remedy}") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} cannot be read as an array ({error}); give vertex indices as .npy") from None
     if isinstance(content, dict):
         if "head" not in content:
             raise DataError(f"{path} has the parts {', '.join(map(str, content))}, no head; give indices as .npy")

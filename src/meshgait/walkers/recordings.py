@@ -15,7 +15,8 @@ import numpy as np
 from einops import rearrange
 from scipy.ndimage import uniform_filter1d
 
-from meshgait.errors import DataError, UnsafeFileError
+from meshgait.arrays import read_npz
+from meshgait.errors import DataError
 from meshgait.walkers.rotations import about, from_axis_angle, to_axis_angle, turn
 
 BODY = 22
@@ -69,23 +70,11 @@ def read_recording(path: Path) -> Recording:
         DataError: no such file, or it is no recording.
         UnsafeFileError: a needed array is a Python object; it was not loaded.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in ("trans", *RATES) if key in archive.files}
-            if {"root_orient", "pose_body"} <= set(archive.files):
-                arrays["poses"] = np.concatenate([archive["root_orient"], archive["pose_body"]], axis=1)
-            elif "poses" in archive.files:
-                arrays["poses"] = archive["poses"]
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; give .npz files of AMASS or a folder of them") from None
-    # a zip file can be damaged in more ways than numpy knows of (zlib.error, zipfile.BadZipFile, ...)
-    except Exception as error:
-        if "allow_pickle" in str(error):
-            raise UnsafeFileError(
-                f"{path} holds Python objects, which are never loaded; write its poses, trans and frame rate as "
-                "plain arrays"
-            ) from None
-        raise DataError(f"{path} is truncated or no .npz file ({error}); copy it again") from None
+    names = ("trans", "poses", "root_orient", "pose_body", *RATES)
+    arrays = read_npz(path, names, "give .npz files of AMASS or a folder of them, as plain arrays")
+    parts = [arrays[name] for name in ("root_orient", "pose_body") if name in arrays]
+    if len(parts) == 2 and {part.ndim for part in parts} == {2} and len({len(part) for part in parts}) == 1:
+        arrays["poses"] = np.concatenate(parts, axis=1)
     rate = next((arrays[key] for key in RATES if key in arrays), None)
     if not {"poses", "trans"} <= arrays.keys() or rate is None:
         raise DataError(f"{path} is no recording of AMASS: it lacks poses, trans or mocap_framerate; leave it out")

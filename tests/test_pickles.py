@@ -9,8 +9,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from meshgait.data.pickles import load_pickle
 from meshgait.errors import DataError, UnsafeFileError
+from meshgait.pickles import load_pickle
 
 SILHOUETTES = np.random.default_rng(0).integers(0, 256, (5, 64, 44), dtype=np.uint8)
 

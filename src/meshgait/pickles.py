@@ -4,8 +4,9 @@ A pickle is a program: by its own rules it may call any function. Here the few n
 answered by stand-ins of ours, and every other name is refused before it is looked up. numpy's own unpickling
 code never sees the file either: arrays are built from their plain description (dtype, shape, bytes).
 
-Admitted: lists, tuples and dicts of arrays of booleans, integers or floats, plain values and None. Pickle
-protocols 2 to 5, as numpy 1 and 2 write them, and Python 2's.
+Admitted: lists, tuples and dicts of arrays of booleans, integers or floats, plain values and None; where asked
+for, chumpy's arrays and SciPy's sparse matrices as `Inert` objects, which keep their state and compute nothing.
+Pickle protocols 2 to 5, as numpy 1 and 2 write them, and Python 2's.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class _Array:
 
     __slots__ = ("loader", "value")
 
-    def __init__(self, loader: _Unpickler) -> None:
+    def __init__(self, loader: _Rules) -> None:
         self.loader, self.value = loader, None
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -82,10 +83,40 @@ class _Array:
         self.value = self.loader.array(data, dtype, shape, "F" if by_columns else "C").value
 
 
-class _Unpickler(pickle.Unpickler):
-    """Unpickler whose every name is one of ours; ``size`` (bytes of the file) bounds the arrays."""
+class Inert:
+    """Stand-in of an object of chumpy or of a sparse matrix of SciPy.
 
-    def __init__(self, file: io.BytesIO, size: int) -> None:
+    Attributes:
+        kind: name of its class.
+        state: its attributes as they were pickled.
+    """
+
+    kind = ""
+
+    def __init__(self, *_: object) -> None:
+        self.state: dict[str, Any] = {}
+
+    def __setstate__(self, state: object) -> None:
+        self.state = state if isinstance(state, dict) else {}
+
+
+SPARSE = ("csc", "csr", "coo")
+"""Kinds of sparse matrices that are admitted, as SciPy's older ``..._matrix`` and its newer ``..._array``."""
+
+
+def _inert(module: str, name: str) -> type[Inert] | None:
+    """Class of stand-ins for a name of chumpy or of SciPy's sparse matrices."""
+    kind, _, form = name.partition("_")
+    sparse = module.split(".")[:2] == ["scipy", "sparse"] and kind in SPARSE and form in ("matrix", "array")
+    if sparse or module.split(".")[0] == "chumpy":
+        return type(name, (Inert,), {"kind": name})
+    return None
+
+
+class _Rules:
+    """Of an unpickler whose every name is one of ours; ``size`` (bytes of the file) bounds the arrays."""
+
+    def __init__(self, file: io.BytesIO, size: int, inert: bool = False) -> None:
         # latin1: Python 2 wrote the bytes of arrays as text
         super().__init__(file, encoding="latin1")
         self.room = size
@@ -97,12 +128,28 @@ class _Unpickler(pickle.Unpickler):
         admitted["_codecs.encode"] = self._encode
         # how protocol 2 writes no bytes at all; with an argument it would make as many as it is told
         admitted |= dict.fromkeys(("__builtin__.bytes", "builtins.bytes"), self._no_bytes)
+        if inert:  # what their state is made of besides arrays
+            for copyreg in ("copy_reg", "copyreg"):
+                admitted[f"{copyreg}._reconstructor"] = self._reconstruct
+            for builtins in ("__builtin__", "builtins"):
+                admitted[f"{builtins}.object"] = lambda *_: self._refuse("object as a function")
+                admitted[f"{builtins}.set"] = lambda items=(): list(items)
+            admitted["collections.OrderedDict"] = lambda items=(): dict(items)
+        self.inert = inert
         self._admitted = {name: _Admitted(function) for name, function in admitted.items()}
 
-    def find_class(self, module: str, name: str) -> _Admitted:
+    def find_class(self, module: str, name: str) -> _Admitted | type[Inert]:
         """Stand-in of a name, or refusal; called before anything could be run by that name."""
         found = self._admitted.get(f"{module}.{name}")
+        if found is None and self.inert:
+            found = _inert(module, name)
         return found if found is not None else self._refuse(f"{module}.{name}")
+
+    def _reconstruct(self, kind: object, *_: object) -> Inert:
+        # how Python 2 writes objects
+        if not (isinstance(kind, type) and issubclass(kind, Inert)):
+            self._refuse("an object of an unknown class")
+        return kind()
 
     def persistent_load(self, pid: object) -> None:
         """References to outside the file are refused."""
@@ -144,8 +191,20 @@ class _Unpickler(pickle.Unpickler):
         raise UnsafeFileError(f"it asks for {name}")
 
 
-def load_pickle(path: Path | str) -> Any:  # noqa: ANN401
+class _Unpickler(_Rules, pickle.Unpickler):
+    """The fast unpickler."""
+
+
+class _PlainUnpickler(_Rules, pickle._Unpickler):
+    """Python's own, whose memo is no table that a file could make large."""
+
+
+def load_pickle(path: Path | str, inert: bool = False) -> Any:  # noqa: ANN401
     """Read a pickle of numpy arrays; arrays are read-only.
+
+    Args:
+        path: of the file.
+        inert: admit objects of chumpy and SciPy's sparse matrices, as `Inert`.
 
     Raises:
         UnsafeFileError: the file asks for anything but arrays and plain containers; nothing of it was run.
@@ -157,8 +216,12 @@ def load_pickle(path: Path | str) -> Any:  # noqa: ANN401
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the path and its rights") from None
     try:
-        _check_form(content)
-        loaded = _Unpickler(io.BytesIO(content), len(content)).load()
+        try:
+            _check_form(content)
+            unpickler = _Unpickler
+        except UnicodeDecodeError:  # text of Python 2 (protocols 0 and 1), which cannot be walked through
+            unpickler = _PlainUnpickler
+        loaded = unpickler(io.BytesIO(content), len(content), inert).load()
         return _resolve(loaded, {})
     except UnsafeFileError as error:
         raise UnsafeFileError(f"{path} is refused: {error}; nothing of it was run; {_REMEDY}") from None
@@ -197,6 +260,12 @@ def _resolve(loaded: Any, done: dict[int, Any]) -> Any:  # noqa: ANN401
         result = type(loaded)(_resolve(item, done) for item in loaded)
     elif type(loaded) is dict:
         result = {_resolve(key, done): _resolve(value, done) for key, value in loaded.items()}
+    elif isinstance(loaded, Inert):
+        result = loaded
+        done[id(loaded)] = loaded  # it may hold itself
+        # what is read of its state are arrays; sets say how chumpy would compute it
+        kept = {key: value for key, value in loaded.state.items() if not isinstance(value, set | frozenset)}
+        loaded.state = {key: _resolve(value, done) for key, value in kept.items()}
     else:
         raise UnsafeFileError(f"it holds a {type(loaded).__name__}")
     done[id(loaded)] = result
