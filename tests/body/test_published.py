@@ -168,7 +168,7 @@ def test_what_does_not_fit_is_named(made, tmp_path, default_model):
         with pytest.raises(BodyModelError, match=text):
             import_markers(broken, default_model)
         (broken / name).unlink()
-        with pytest.raises(BodyModelError, match=f"{name} is missing"):
+        with pytest.raises(BodyModelError, match=f"{name} does not exist"):
             import_markers(broken, default_model)
         (broken / name).write_bytes(whole)
     np.savez(broken / "vm_info.npz", vm_K=np.int64(7), vm_flip_pairs=np.array(pairs))
