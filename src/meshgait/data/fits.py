@@ -220,7 +220,8 @@ def _rows(arrays: Mapping[str, np.ndarray], mapping: Mapping[str, str], path: Pa
                 "or leave the camera out"
             )
     betas = np.broadcast_to(betas[:, :BETAS] * (mapping.get("shape") != "mean"), (count, BETAS))
-    return np.concatenate([camera, rearrange(pose, "t j c -> t (j c)"), betas], axis=1).astype(np.float32)
+    with np.errstate(over="ignore"):  # too large numbers become not finite, and their frames not valid
+        return np.concatenate([camera, rearrange(pose, "t j c -> t (j c)"), betas], axis=1).astype(np.float32)
 
 
 def _rotations(array: np.ndarray, key: str, mapping: Mapping[str, str], path: Path) -> np.ndarray:
