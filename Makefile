@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup data check pretrain finetune baseline evaluate report export sweep usf small notebooks bench torture \
-	ablations overhead test lint format clean
+	ablations overhead fuzz test lint format clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -123,6 +123,9 @@ bench: $(STAMP)  ## packing, loading, scoring and networks beside plain ways: ru
 
 ablations: runs/pretrain/metrics.json  ## what each part brings, 3 seeds: make ablations ABLATE=experiments/finetune/walkers.yaml
 	$(BIN)/python benchmarks/ablations.py $(ABLATE) --seeds 3 --json runs/ablations/$(basename $(notdir $(ABLATE))).json
+
+fuzz: $(STAMP)  ## read a thousand changed files of every format
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/fuzz.py
 
 torture: $(STAMP)  ## kill trainings 20 times and compare with ones left alone
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torture.py

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from meshgait.data.store import Store, StoreWriter
 from meshgait.progress import track
-from meshgait.walkers.cast import Settings
-from meshgait.walkers.generate import generate
+from meshgait.synthetic.cast import Settings
+from meshgait.synthetic.generate import generate
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 PEOPLE = 3000

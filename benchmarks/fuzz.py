@@ -249,12 +249,12 @@ def _run(file: str, text: bool = False) -> Format:
     def make(folder: Path) -> Path:
         run = folder / "run"
         run.mkdir()
+        figures = {"val/rank1_nm": 50.0, "val/rank1": 50.0, "val/map": 40.0, "val/minp": 3.0, "val/mpjpe": 33.0}
+        cells = {"nm": {"probe_views": ["0"], "gallery_views": ["0", "9"], "rank1": [[1.0, 2.5]]}}
         metrics = {
-            "figures": {"val/rank1_nm": 50.0, "val/rank1": 50.0, "val/map": 40.0, "val/minp": 3.0, "val/mpjpe": 33.0},
-            "stage": "RecogniseStage", "uses_3d": True, "protocol": "walkers", "seed": 0, "step": 5, "seconds": 9.5,
-            "data": {"path": "d", "hash": "a"}, "machine": "a machine", "errors": {}, "precision": "32-true",
-            "version": "0.1.0", "git": None, "devices": 1,
-            "cells": {"nm": {"probe_views": ["0"], "gallery_views": ["0", "9"], "rank1": [[1.0, 2.5]]}},
+            "figures": figures, "cells": cells, "stage": "RecogniseStage", "uses_3d": True, "protocol": "walkers",
+            "seed": 0, "step": 5, "seconds": 9.5, "data": {"path": "d", "hash": "a"}, "machine": "a machine",
+            "errors": {}, "precision": "32-true", "version": "0.1.0", "git": None, "devices": 1,
         }  # fmt: skip
         (run / "metrics.json").write_text(json.dumps(metrics, indent=1))
         rows = [{"step": step, "train/loss": 1 / (step + 1), "val/rank1": 9.0 * step} for step in range(4)]
@@ -390,7 +390,7 @@ def _recording() -> dict[str, np.ndarray]:
 
 
 def _read_recording(path: Path) -> object:
-    from meshgait.walkers.recordings import read_recording
+    from meshgait.synthetic.recordings import read_recording
 
     return read_recording(path)
 

@@ -10,10 +10,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from meshgait.cli import main
+from meshgait.data.pack import pack
 from meshgait.data.packing import Options
 from meshgait.data.store import Store
 from meshgait.errors import ConfigError, DataError, StoreError
-from meshgait.tools.pack import pack
 from tests.data.trees import content, dump, figure, frames, rows, silhouettes
 
 
@@ -41,7 +41,7 @@ def _main(*words):
 
 
 def test_packs_usf_and_says_what(usf, tmp_path, capsys):
-    pack(usf, tmp_path / "store", options=Options(bits=1))
+    assert _main(usf, tmp_path / "store", "--bits", 1) == 0
     assert Store(tmp_path / "store").bits == 1
     assert "looks like usf" in (said := capsys.readouterr().out)
     assert "2 subjects, 4 sequences, 40 frames" in said

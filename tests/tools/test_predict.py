@@ -12,10 +12,12 @@ import torch
 import trimesh
 from PIL import Image
 
+from meshgait import recogniser
 from meshgait.cli import main
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.data.store import Store
 from meshgait.progress import Progress
+from meshgait.recogniser import Recogniser
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 from meshgait.tools import predict
@@ -140,9 +142,9 @@ def test_without_a_3d_branch_there_is_the_embedding(tmp_path, checkpoints, walke
 def test_long_walks_are_lifted_in_blocks(checkpoints, frames, monkeypatch):
     stage = RecogniseStage.load(checkpoints["full"])
     with torch.no_grad():
-        whole = predict.read_body(stage, frames, {0, 5}, Progress("", 6))
-        monkeypatch.setattr(predict, "BLOCK", 4)
-        parts = predict.read_body(stage, frames, {0, 5}, Progress("", 6))
+        whole = predict.read_body(Recogniser(stage), frames, {0, 5}, Progress("", 6))
+        monkeypatch.setattr(recogniser, "BLOCK", 4)
+        parts = predict.read_body(Recogniser(stage), frames, {0, 5}, Progress("", 6))
     assert parts.points.shape == (6, 88, 3) and set(parts.rows) == {0, 5}
     np.testing.assert_allclose(parts.points, whole.points, atol=1e-3)
     np.testing.assert_allclose(parts.heights, whole.heights, atol=1e-3)
@@ -153,8 +155,9 @@ def test_long_walks_are_lifted_in_blocks(checkpoints, frames, monkeypatch):
 def test_a_walk_however_long_takes_bounded_memory(tmp_path, checkpoints, frames, monkeypatch, capsys):
     """60 frames: no more than 20 at once in the network, and no volumes but those of the block at work."""
     stage = RecogniseStage.load(checkpoints["full"])
-    monkeypatch.setattr(predict, "FRAMES", 20)
-    monkeypatch.setattr(predict, "BLOCK", 4)
+    monkeypatch.setattr(predict, "MAX_FRAMES", 20)
+    monkeypatch.setattr(recogniser, "MAX_FRAMES", 20)
+    monkeypatch.setattr(recogniser, "BLOCK", 4)
     sizes, volumes, alive = [], [], []
 
     def watch(lifter, inputs, output):
@@ -182,7 +185,7 @@ def test_a_walk_however_long_takes_bounded_memory(tmp_path, checkpoints, frames,
 
 def test_the_cap_is_that_of_evaluation_and_is_stated(capsys):
     cap = inspect.signature(SilhouetteDataModule).parameters["eval_frames"].default
-    assert cap == predict.FRAMES
+    assert cap == recogniser.MAX_FRAMES
     with pytest.raises(SystemExit):
         run("--help")
     assert f"{cap} frames at most" in " ".join(capsys.readouterr().out.split())

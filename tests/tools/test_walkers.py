@@ -8,9 +8,9 @@ from PIL import Image
 
 from meshgait.data.store import Store
 from meshgait.errors import ConfigError, DataError, OutputError
+from meshgait.synthetic.rig import Rig
 from meshgait.tools.walkers import add_parser, run
-from meshgait.walkers.rig import Rig
-from tests.walkers.amass import save, walk
+from tests.synthetic.amass import save, walk
 
 
 def call(*words: str) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from meshgait.arrays import npz_names, read_npy, read_npz
 from meshgait.data.frames import FrameOptions, read_sequence
 from meshgait.data.sources import ArrayFrames, FolderFrames, FrameSource, GifFrames
-from meshgait.data.takes import BrokenSequence
+from meshgait.data.takes import BrokenSequence, Take
 from meshgait.errors import DataError
 from meshgait.pickles import load_pickle
 
@@ -45,6 +45,28 @@ class Silhouettes:
     kept: np.ndarray
     report: Report
 
+    @classmethod
+    def of(cls, take: Take, source: str, total: int) -> Silhouettes:
+        """What was read of a source of ``total`` frames.
+
+        Raises:
+            DataError: no frame is left.
+        """
+        if take.silhouettes is None:
+            raise DataError(
+                f"{source}: none of its {total} frames can be used ({take.drops[-1].detail}); check the "
+                "segmentation, and that the walker is brighter than the background"
+            )
+        dropped = {drop.file: drop.reason for drop in take.drops if drop.file}
+        report = Report(source, total, take.figure, dropped)
+        if dropped:
+            report.warnings.append(f"{len(dropped)} of {total} frames are left out")
+        if len(take.silhouettes) == 1:
+            report.warnings.append(
+                "one frame alone: gait is motion, give at least half a step (10 frames at 25 a second)"
+            )
+        return cls(take.silhouettes, np.flatnonzero(take.kept), report)
+
 
 def read_silhouettes(path: Path | str, size: tuple[int, int] = (64, 44), person: int | None = None) -> Silhouettes:
     """Read one silhouette sequence.
@@ -65,21 +87,7 @@ def read_silhouettes(path: Path | str, size: tuple[int, int] = (64, 44), person:
         take = read_sequence(source, FrameOptions(size, person=person))
     except BrokenSequence as error:
         raise DataError(f"{path} {error}") from None
-    dropped = {drop.file: drop.reason for drop in take.drops if drop.file}
-    total = len(source)
-    if take.silhouettes is None:
-        raise DataError(
-            f"{path}: none of its {total} frames can be used ({take.drops[-1].detail}); check the segmentation, "
-            "and that the walker is brighter than the background"
-        )
-    report = Report(str(path), total, take.figure, dropped)
-    if dropped:
-        report.warnings.append(f"{len(dropped)} of {total} frames are left out")
-    if len(take.silhouettes) == 1:
-        report.warnings.append(
-            "one frame alone: gait is motion, give at least half a step (10 frames at 25 a second)"
-        )
-    return Silhouettes(take.silhouettes, np.flatnonzero(take.kept), report)
+    return Silhouettes.of(take, str(path), len(source))
 
 
 def open_source(path: Path) -> FrameSource:

@@ -12,17 +12,15 @@ from rich.console import Console
 from meshgait.data.export import export_opengait
 from meshgait.data.fitfiles import FitFiles
 from meshgait.data.opengait import as_written
-from meshgait.data.packing import Options, pack_tree
+from meshgait.data.pack import LAYOUTS, pack
+from meshgait.data.packing import Options
 from meshgait.data.store import Store
 from meshgait.data.takes import Align
-from meshgait.data.trees import TREES, Tree, guess, own_rule
-from meshgait.data.usf import pack_usf
-from meshgait.errors import ConfigError, StoreError
-from meshgait.progress import track
+from meshgait.data.trees import guess
+from meshgait.errors import ConfigError
 
 MOST_KINDS = 10
 """Kinds of figures that are told after packing."""
-LAYOUTS = ("auto", *TREES, "usf")
 EPILOG = """layouts: opengait = subject/condition/view/*.pkl of any depth (Gait3D's merged modalities too);
 casia-b, gait3d, ccpg, grew (as OpenGait rearranges it), frames = subject/condition/view/*.png; oumvlp =
 Silhouette_VIEW-CONDITION/SUBJECT/*.png; grew-raw = as its archives unpack; sustech1k = .../Sils_aligned/*.png;
@@ -115,63 +113,12 @@ def run(args: argparse.Namespace) -> None:
         fit_files=_fit_files(args.fits, args.fits_keys, args.aligned_fits),
         **_fits(args.body, args.iou, args.aligned_fits, tuple(args.size)),
     )
-    pack(args.source, args.dest, args.layout, args.pattern, options, args.workers)
-
-
-def pack(
-    source: Path | str,
-    dest: Path | str,
-    layout: str = "auto",
-    pattern: str | None = None,
-    options: Options | None = None,
-    workers: int = 1,
-) -> None:
-    """Pack a data set into a store and say what was kept; a stopped run is taken up by the same call.
-
-    Args:
-        source: its folder.
-        dest: folder of the store to make; must not exist.
-        layout: how the data set lies on disk, one of `LAYOUTS`.
-        pattern: of an own tree of folders; with layout "opengait" the folders hold pickles.
-        options: size, bits, and what else defines the store.
-        workers: processes.
-    """
-    source, dest, options = Path(source), Path(dest), options or Options()
-    if layout not in LAYOUTS:
-        raise ConfigError(f"layout {layout!r} is unknown; there are {', '.join(LAYOUTS)}")
-    if min(options.size) < 1:
-        raise ConfigError(f"size is {tuple(options.size)}; height and width must be at least 1 pixel")
-    if dest.exists():  # before anything is read
-        raise StoreError(f"{dest} already exists; choose another folder or remove it")
-    if pattern is None and layout == "auto":
-        layout = guess(source)
-        _say(f"{source} looks like {layout}")
-    if layout == "usf":
-        if options.aligner is not None or options.fit_files is not None:
-            raise ConfigError("the USF files have no SMPL fits; leave --body, --fits and --aligned-fits away")
-        _pack_usf(source, dest, options)
-    else:
-        pack_tree(source, dest, _tree(layout, pattern), options, workers)
-    _summarise(dest)
-
-
-def _tree(layout: str, pattern: str | None) -> Tree:
-    if pattern is None:
-        return TREES[layout]
-    if layout not in ("auto", "frames", "opengait"):
-        raise ConfigError(f"--layout {layout} has its own pattern; give --pattern with frames or opengait alone")
-    return Tree((own_rule(pattern),), "pickles" if layout == "opengait" else "frames")
-
-
-def _pack_usf(source: Path, dest: Path, options: Options) -> None:
-    pack_usf(
-        source,
-        dest,
-        size=options.size,
-        bits=options.bits,
-        crop=options.crop is None or options.crop,
-        track=lambda items: track(items, "packing usf", len(items), "sequences"),
-    )
+    layout = args.layout
+    if layout == "auto" and args.pattern is None and not args.dest.exists():
+        layout = guess(args.source)
+        _say(f"{args.source} looks like {layout}")
+    store = pack(args.source, args.dest, layout, args.pattern, options, args.workers)
+    _summarise(store)
 
 
 def _fits(body: str | None, iou: float, aligned: bool, size: tuple[int, int]) -> dict[str, object]:
@@ -216,9 +163,9 @@ def _aligner(body: str, size: tuple[int, int], iou: float) -> Align:
     return Aligner(BodyModel.load(body), size, iou)
 
 
-def _summarise(dest: Path) -> None:
+def _summarise(store: Store) -> None:
     """Say what is in a new store and what is not, and why."""
-    store = Store(dest)
+    dest = store.path
     people = len({sequence.subject for sequence in store.sequences})
     megabytes = (dest / "silhouettes.npy").stat().st_size / 1e6
     _say(

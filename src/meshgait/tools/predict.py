@@ -8,26 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from einops import rearrange
 from PIL import Image
 
-from meshgait.batch import BodyEstimate
 from meshgait.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from meshgait.body.targets import to_metres
-from meshgait.data.choice import choose_frames
-from meshgait.data.readers import Silhouettes, read_silhouettes
+from meshgait.data.readers import Silhouettes
 from meshgait.errors import ConfigError, OutputError
 from meshgait.output import whole_folder
 from meshgait.progress import Progress
-from meshgait.stages.recognise import RecogniseStage
+from meshgait.recogniser import MAX_FRAMES, Recogniser, pixels_per_metre
 from meshgait.viz.mesh import Mesh, skeleton, turntable, write_obj
 from meshgait.viz.panels import PanelRow, heatmap_panel
 
 CHECKPOINT = Path("runs/finetune/checkpoints/last.ckpt")
 EMBEDDING = "walker.npz"
 PANEL_ROWS = 6
-FRAMES = 720  # of a walk at most that make its embedding: as many as evaluation takes (data.eval_frames)
-BLOCK = 64  # frames lifted at once, so that memory does not grow with the walk
 
 
 def add_parser(verbs: argparse._SubParsersAction) -> None:
@@ -36,7 +31,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         "predict",
         help="embedding, heatmaps, skeleton and mesh of one walker",
         description="Embedding, joints, markers, heatmaps, skeleton and mesh of one walker. The embedding is made "
-        f"of {FRAMES} frames at most, spread evenly over a longer walk; joints and markers are read from all.",
+        f"of {MAX_FRAMES} frames at most, spread evenly over a longer walk; joints and markers are read from all.",
     )
     parser.add_argument("path", type=Path, help="folder of frames, .gif, .npy, .npz or .pkl of silhouettes")
     parser.add_argument(
@@ -69,13 +64,13 @@ def run(arguments: argparse.Namespace) -> None:
         raise OutputError(f"{out} exists; give another --out, or --overwrite")
     if out.exists() and not (out / EMBEDDING).is_file():
         raise OutputError(f"{out} is no earlier prediction, so it is not replaced; give another --out")
-    stage = RecogniseStage.load(arguments.checkpoint, arguments.body, arguments.markers)
-    walker = read_silhouettes(arguments.path, stage.network.size.frame, arguments.person)
+    recogniser = Recogniser.load(arguments.checkpoint, arguments.body, arguments.markers)
+    walker = recogniser.read(arguments.path, arguments.person)
     for line in report_lines(walker):
         print(line)
     chosen = choose_frame(walker, arguments.frame)
     with whole_folder(out) as partial:
-        written = write_prediction(stage, walker, chosen, arguments.stature, partial)
+        written = write_prediction(recogniser, walker, chosen, arguments.stature, partial)
     for name, text in written.items():
         print(f"{out / name}: {text}")
 
@@ -116,61 +111,50 @@ class Body:
     heights: np.ndarray
     rows: dict[int, PanelRow]
 
-    def pixels_per_metre(self, stature: float) -> float:
-        """Scale at which the tallest mesh (90th percentile over frames) is ``stature`` high."""
-        return float(np.percentile(self.heights, 90) / stature)
 
-
-@torch.no_grad()
 def write_prediction(
-    stage: RecogniseStage, walker: Silhouettes, chosen: int, stature: float, folder: Path
+    recogniser: Recogniser, walker: Silhouettes, chosen: int, stature: float, folder: Path
 ) -> dict[str, str]:
     """Write all files to ``folder``; returns what each one is."""
-    total = len(walker.frames)
-    used = choose_frames(total, FRAMES, "spread")
+    total, supervision = len(walker.frames), recogniser.stage.supervision
+    used = min(total, MAX_FRAMES)
     shown = np.unique(np.linspace(0, total - 1, PANEL_ROWS).round().astype(int)).tolist()
     body = None
-    with Progress("predicting", len(used) + total * (stage.supervision is not None), "frames") as progress:
+    with Progress("predicting", used + total * (supervision is not None), "frames") as progress:
         progress.reach(0, "embedding")
-        embedding = embed(stage, walker.frames[used])
-        progress.reach(len(used), "3D" if stage.supervision else "")
-        if stage.supervision is not None:
-            body = read_body(stage, walker.frames, {*shown, chosen}, progress)
-    some = f"{len(used)} of {total} frames, spread evenly" if len(used) < total else f"{total} frames"
+        embedding = recogniser.embed(walker)[0]
+        progress.reach(used, "3D" if supervision else "")
+        if supervision is not None:
+            body = read_body(recogniser, walker.frames, {*shown, chosen}, progress)
+    some = f"{used} of {total} frames, spread evenly" if used < total else f"{total} frames"
     arrays = {"embedding": embedding, "frames": walker.kept}
     written = {EMBEDDING: f"embedding {embedding.shape} (strips, channels) of {some}"}
     if body is not None:
-        scale = body.pixels_per_metre(stature)
+        scale = pixels_per_metre(body.heights, stature)
         points = to_metres(torch.from_numpy(body.points), torch.full((total,), scale)).numpy()
         points -= points[:, :1].copy()
         arrays |= {"joints": points[:, :NUM_JOINTS], "markers": points[:, NUM_JOINTS:]}
         arrays["joint_names"] = np.array(JOINT_NAMES)
         written[EMBEDDING] += f"; joints and markers of {total} frames in metres, pelvis at the origin"
-        faces = stage.supervision.faces.numpy()
+        faces = supervision.faces.numpy()
         written |= _write_body([body.rows[i] for i in shown], body.rows[chosen], faces, scale, folder)
     np.savez_compressed(folder / EMBEDDING, **arrays)
     return written
 
 
-def embed(stage: RecogniseStage, frames: np.ndarray) -> np.ndarray:
-    """Embedding (S, C) of frames (T, H, W) uint8."""
-    silhouettes = rearrange(torch.from_numpy(frames).float() / 255, "t h w -> 1 t h w")
-    return stage(silhouettes, torch.ones(1, len(frames), dtype=torch.bool)).embeddings[0].numpy()
-
-
-def read_body(stage: RecogniseStage, frames: np.ndarray, wanted: set[int], progress: Progress) -> Body:
+def read_body(recogniser: Recogniser, frames: np.ndarray, wanted: set[int], progress: Progress) -> Body:
     """What the 3D branch says of frames (T, H, W) uint8, block by block; volumes are kept of ``wanted`` alone."""
-    network, points, heights, rows = stage.network.reconstructor().eval(), [], [], {}
-    for start in range(0, len(frames), BLOCK):
-        block = torch.from_numpy(frames[start : start + BLOCK]).float() / 255
-        estimate: BodyEstimate = network(block)
-        vertices = stage.supervision.decode_mesh(estimate)
+    points, heights, rows, start = [], [], {}, 0
+    for estimate, vertices in recogniser.estimate(frames, progress):
+        count = len(estimate.points)
         points.append(estimate.points.numpy())
-        heights.append(np.ptp(vertices[..., 1].numpy(), axis=1))
-        parts = (block, estimate.volumes, estimate.points, vertices)
-        for place in wanted.intersection(range(start, start + len(block))):
-            rows[place] = PanelRow(*(part[place - start].numpy().copy() for part in parts))  # the block may go
-        progress.advance(len(block))
+        heights.append(np.ptp(vertices[..., 1], axis=1))
+        block = frames[start : start + count].astype(np.float32) / 255
+        for place in wanted.intersection(range(start, start + count)):
+            row = place - start  # the block may go, so what is kept is copied
+            volume, point = estimate.volumes[row].numpy().copy(), points[-1][row].copy()
+            rows[place] = PanelRow(block[row], volume, point, vertices[row].copy())
+        start += count
     return Body(np.concatenate(points), np.concatenate(heights), rows)
 
 

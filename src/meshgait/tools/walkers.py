@@ -11,10 +11,10 @@ import numpy as np
 from meshgait.body.smpl import BodyModel
 from meshgait.data.store import Store
 from meshgait.errors import ConfigError
+from meshgait.synthetic.cast import NOISES, Settings
+from meshgait.synthetic.generate import generate
+from meshgait.synthetic.motions import Motions
 from meshgait.viz.silhouettes import montage, save_gif, save_png
-from meshgait.walkers.cast import NOISES, Settings
-from meshgait.walkers.generate import generate
-from meshgait.walkers.motions import Motions
 
 HELP = "make synthetic walkers (silhouettes with exact SMPL truth) as a packed store"
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from meshgait.walkers.camera import film
-from meshgait.walkers.dress import Dressed, Outfit, Top
-from meshgait.walkers.gait import Gait
-from meshgait.walkers.parts import BAGS, sample_bag
-from meshgait.walkers.sequence import shoot
-from meshgait.walkers.style import Style
+from meshgait.synthetic.camera import film
+from meshgait.synthetic.dress import Dressed, Outfit, Top
+from meshgait.synthetic.gait import Gait
+from meshgait.synthetic.parts import BAGS, sample_bag
+from meshgait.synthetic.sequence import shoot
+from meshgait.synthetic.style import Style
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from meshgait.walkers.gait import Gait
-from meshgait.walkers.rotations import to_axis_angle
-from meshgait.walkers.style import Style
-from tests.walkers.conftest import draw_betas
+from meshgait.synthetic.gait import Gait
+from meshgait.synthetic.rotations import to_axis_angle
+from meshgait.synthetic.style import Style
+from tests.synthetic.conftest import draw_betas
 
 CYCLE = np.arange(100) / 100
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from meshgait.walkers.camera import film
-from meshgait.walkers.dress import Dressed
-from meshgait.walkers.gait import Gait
-from meshgait.walkers.sequence import Job, Studio, record
-from meshgait.walkers.style import Style
+from meshgait.synthetic.camera import film
+from meshgait.synthetic.dress import Dressed
+from meshgait.synthetic.gait import Gait
+from meshgait.synthetic.sequence import Job, Studio, record
+from meshgait.synthetic.style import Style
 from tests.body.test_raster import plain
 
 

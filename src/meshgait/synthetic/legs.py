@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meshgait.walkers.rotations import about, inverse, turn
+from meshgait.synthetic.rotations import about, inverse, turn
 
 
 @dataclass(frozen=True)

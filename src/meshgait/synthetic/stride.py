@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meshgait.walkers.curves import HIP, KNEE, PELVIC_TILT, TOE_OFF, ramp, smooth
-from meshgait.walkers.feet import Foot, schedule
-from meshgait.walkers.legs import Leg
-from meshgait.walkers.rig import Figure
-from meshgait.walkers.rotations import about, turn
-from meshgait.walkers.style import HARMONICS, Style
+from meshgait.synthetic.curves import HIP, KNEE, PELVIC_TILT, TOE_OFF, ramp, smooth
+from meshgait.synthetic.feet import Foot, schedule
+from meshgait.synthetic.legs import Leg
+from meshgait.synthetic.rig import Figure
+from meshgait.synthetic.rotations import about, turn
+from meshgait.synthetic.style import HARMONICS, Style
 
 GRID = 256
 """Samples of the cycle."""

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from meshgait.errors import ConfigError
-from meshgait.walkers.cast import Settings
+from meshgait.synthetic.cast import Settings
 
 
 @pytest.mark.parametrize(("bodies", "fraction"), [(30, 1 / 3), (4, 0.5), (7, 0.4), (2, 0.0), (3, 1.0), (5, 0.01)])

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from meshgait.walkers.style import Style
+from meshgait.synthetic.style import Style
 
 
 def test_samples_stay_in_range_and_spread_as_told():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from meshgait.walkers.camera import film
+from meshgait.synthetic.camera import film
 
 PATH = np.stack([np.zeros(11), np.full(11, 0.9), np.linspace(0, 1.2, 11)], axis=-1)
 

@@ -17,7 +17,7 @@ from scipy.ndimage import uniform_filter1d
 
 from meshgait.arrays import read_npz
 from meshgait.errors import DataError
-from meshgait.walkers.rotations import about, from_axis_angle, to_axis_angle, turn
+from meshgait.synthetic.rotations import about, from_axis_angle, to_axis_angle, turn
 
 BODY = 22
 """Joints of the body: the same in SMPL-H, SMPL-X and SMPL, whose last two are hands."""

@@ -10,17 +10,17 @@ from einops import rearrange, repeat
 
 from meshgait.body.raster import fill, hulls, outlines
 from meshgait.data.silhouettes import normalise
-from meshgait.walkers.camera import Shot, film
-from meshgait.walkers.cast import KINDS, Settings, Subject
-from meshgait.walkers.dress import Dressed, Outfit, Top
-from meshgait.walkers.gait import Gait, Motion
-from meshgait.walkers.motions import Motions
-from meshgait.walkers.noise import roughen
-from meshgait.walkers.parts import sample_bag, vary_bag
-from meshgait.walkers.rig import Rig
-from meshgait.walkers.rotations import to_axis_angle
-from meshgait.walkers.style import Style
-from meshgait.walkers.surface import Skin, Surface
+from meshgait.synthetic.camera import Shot, film
+from meshgait.synthetic.cast import KINDS, Settings, Subject
+from meshgait.synthetic.dress import Dressed, Outfit, Top
+from meshgait.synthetic.gait import Gait, Motion
+from meshgait.synthetic.motions import Motions
+from meshgait.synthetic.noise import roughen
+from meshgait.synthetic.parts import sample_bag, vary_bag
+from meshgait.synthetic.rig import Rig
+from meshgait.synthetic.rotations import to_axis_angle
+from meshgait.synthetic.style import Style
+from meshgait.synthetic.surface import Skin, Surface
 
 SIZE = (64, 44)
 

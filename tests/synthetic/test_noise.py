@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from meshgait.walkers.noise import roughen
+from meshgait.synthetic.noise import roughen
 
 
 def figures(count: int) -> np.ndarray:

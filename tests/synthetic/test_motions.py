@@ -8,16 +8,16 @@ from scipy.spatial.transform import Rotation
 
 from meshgait.data.store import Store
 from meshgait.errors import DataError, OutputError
-from meshgait.walkers.camera import film
-from meshgait.walkers.cast import Settings
-from meshgait.walkers.dress import Dressed, Outfit
-from meshgait.walkers.feet import slip, sole
-from meshgait.walkers.gait import Gait
-from meshgait.walkers.generate import generate
-from meshgait.walkers.motions import Motions, perform
-from meshgait.walkers.recordings import read_recording
-from meshgait.walkers.sequence import record
-from tests.walkers.amass import save, walk
+from meshgait.synthetic.camera import film
+from meshgait.synthetic.cast import Settings
+from meshgait.synthetic.dress import Dressed, Outfit
+from meshgait.synthetic.feet import slip, sole
+from meshgait.synthetic.gait import Gait
+from meshgait.synthetic.generate import generate
+from meshgait.synthetic.motions import Motions, perform
+from meshgait.synthetic.recordings import read_recording
+from meshgait.synthetic.sequence import record
+from tests.synthetic.amass import save, walk
 
 TIMES = np.arange(20) / 25
 

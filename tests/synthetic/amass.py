@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from meshgait.walkers.gait import Gait
-from meshgait.walkers.rig import Figure
-from meshgait.walkers.style import Style
+from meshgait.synthetic.gait import Gait
+from meshgait.synthetic.rig import Figure
+from meshgait.synthetic.style import Style
 
 TO_Z_UP = Rotation.from_euler("x", 90, degrees=True)
 RATE = 120.0

@@ -15,10 +15,10 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from meshgait.errors import DataError, MeshGaitError
 from meshgait.progress import Progress
-from meshgait.walkers.gait import Motion
-from meshgait.walkers.recordings import BODY, SPEEDS, Recording, find_walks, read_recording
-from meshgait.walkers.rig import JOINTS, Figure
-from meshgait.walkers.rotations import about, turn
+from meshgait.synthetic.gait import Motion
+from meshgait.synthetic.recordings import BODY, SPEEDS, Recording, find_walks, read_recording
+from meshgait.synthetic.rig import JOINTS, Figure
+from meshgait.synthetic.rotations import about, turn
 
 MOST = 8
 """Stretches of one person that are used."""

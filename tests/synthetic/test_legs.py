@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from meshgait.walkers.legs import Leg
+from meshgait.synthetic.legs import Leg
 
 LEG = Leg(np.array([0.012, -0.386, 0.0]), np.array([-0.005, -0.434, -0.024]))
 

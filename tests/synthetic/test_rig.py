@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from meshgait.walkers.rotations import from_axis_angle
-from tests.walkers.conftest import draw_betas
+from meshgait.synthetic.rotations import from_axis_angle
+from tests.synthetic.conftest import draw_betas
 
 
 def test_skinning_equals_smplx(body, rig):
@@ -24,7 +24,7 @@ def test_skinning_equals_smplx(body, rig):
 def test_pose_dependent_offsets_equal_smplx(body):
     """The default body has none; with invented ones the formula must still be SMPL's."""
     from meshgait.body.smpl import BodyModel
-    from meshgait.walkers.rig import Rig
+    from meshgait.synthetic.rig import Rig
 
     rng = np.random.default_rng(0)
     posedirs = 0.01 * rng.standard_normal((body.num_vertices, 3, 207)).astype(np.float32)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from meshgait.body.raster import Topology
-from meshgait.walkers.gait import Motion
-from meshgait.walkers.parts import Part, bag_parts, hair_parts, hood_part, shape
-from meshgait.walkers.surface import Skin
+from meshgait.synthetic.gait import Motion
+from meshgait.synthetic.parts import Part, bag_parts, hair_parts, hood_part, shape
+from meshgait.synthetic.surface import Skin
 
 MM = 1e-3
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meshgait.walkers.feet import schedule
-from meshgait.walkers.rig import JOINTS, Figure
-from meshgait.walkers.rotations import about, inverse
-from meshgait.walkers.stride import GRID, SIDES, Stride, leg_phase, pelvis_rotation, plan
-from meshgait.walkers.style import Style
+from meshgait.synthetic.feet import schedule
+from meshgait.synthetic.rig import JOINTS, Figure
+from meshgait.synthetic.rotations import about, inverse
+from meshgait.synthetic.stride import GRID, SIDES, Stride, leg_phase, pelvis_rotation, plan
+from meshgait.synthetic.style import Style
 
 SPINE = ((3, 0.4), (6, 0.3), (9, 0.3))
 """Spine joints and their share of the trunk's turns."""

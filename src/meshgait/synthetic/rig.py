@@ -13,7 +13,7 @@ import numpy as np
 from einops import rearrange
 from scipy import sparse
 
-from meshgait.walkers.rotations import turn
+from meshgait.synthetic.rotations import turn
 
 JOINTS = 24
 

@@ -5,8 +5,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from meshgait.errors import DataError, UnsafeFileError
-from meshgait.walkers.recordings import find_walks, read_recording
-from tests.walkers.amass import RATE, save, walk
+from meshgait.synthetic.recordings import find_walks, read_recording
+from tests.synthetic.amass import RATE, save, walk
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from meshgait.body.smpl import BodyModel
-from meshgait.walkers.cast import Settings
-from meshgait.walkers.dress import Outfit, Top
-from meshgait.walkers.rig import Rig
-from meshgait.walkers.sequence import Studio
+from meshgait.synthetic.cast import Settings
+from meshgait.synthetic.dress import Outfit, Top
+from meshgait.synthetic.rig import Rig
+from meshgait.synthetic.sequence import Studio
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from meshgait.walkers.feet import Foot, schedule, slip, sole
-from meshgait.walkers.gait import Gait
-from meshgait.walkers.style import Style
-from tests.walkers.conftest import draw_betas
+from meshgait.synthetic.feet import Foot, schedule, slip, sole
+from meshgait.synthetic.gait import Gait
+from meshgait.synthetic.style import Style
+from tests.synthetic.conftest import draw_betas
 
 
 def walk(rig, seed: int, rate: float, seconds: float = 2.2):

@@ -8,9 +8,9 @@ import pytest
 
 from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import ConfigError, OutputError, StoreError
-from meshgait.walkers import generate as module
-from meshgait.walkers.cast import Settings
-from meshgait.walkers.generate import generate
+from meshgait.synthetic import generate as module
+from meshgait.synthetic.cast import Settings
+from meshgait.synthetic.generate import generate
 
 SETTINGS = Settings(bodies=4, styles=4, views=(0, 90), conditions=("nm-01", "bg-01"), frames=3)
 

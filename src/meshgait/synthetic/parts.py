@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from einops import rearrange
 
-from meshgait.walkers.gait import Motion
-from meshgait.walkers.rotations import about, turn
-from meshgait.walkers.surface import Skin
+from meshgait.synthetic.gait import Motion
+from meshgait.synthetic.rotations import about, turn
+from meshgait.synthetic.surface import Skin
 
 PELVIS, SPINE3, HEAD = 0, 9, 15
 WRISTS = {1: 22, -1: 23}

@@ -15,10 +15,10 @@ from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import OutputError, StoreError
 from meshgait.parallel import check_workers, ordered
 from meshgait.progress import Progress
-from meshgait.walkers.cast import Settings
-from meshgait.walkers.motions import Motions
-from meshgait.walkers.rig import Rig
-from meshgait.walkers.sequence import SIZE, Job, Studio, Take
+from meshgait.synthetic.cast import Settings
+from meshgait.synthetic.motions import Motions
+from meshgait.synthetic.rig import Rig
+from meshgait.synthetic.sequence import SIZE, Job, Studio, Take
 
 VERSION = 1
 """Raised when the same settings no longer give the same bytes."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meshgait.walkers.curves import PITCH, TOE_OFF, exact, ramp
-from meshgait.walkers.rig import Figure
-from meshgait.walkers.rotations import about, inverse, turn
+from meshgait.synthetic.curves import PITCH, TOE_OFF, exact, ramp
+from meshgait.synthetic.rig import Figure
+from meshgait.synthetic.rotations import about, inverse, turn
 
 CONTACT = 0.002
 """Scale [m] of height over which a sole point stops bearing."""

@@ -11,8 +11,8 @@ from einops import rearrange
 from scipy import sparse
 
 from meshgait.body.raster import Topology
-from meshgait.walkers.rig import Figure, Rig
-from meshgait.walkers.rotations import turn
+from meshgait.synthetic.rig import Figure, Rig
+from meshgait.synthetic.rotations import turn
 
 MAX_EDGE = 0.07
 """Longest edge [m] of a clothed surface: about two pixels and a half of a silhouette of 64 rows."""
