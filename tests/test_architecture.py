@@ -15,12 +15,15 @@ MODULES = {
 TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 MOST_LINES = 320
 
-EVERYWHERE = {"arrays", "batch", "checksum", "errors", "output", "parallel", "pickles", "progress", "ranks", ""}
+EVERYWHERE = {
+    "arrays", "batch", "checksum", "errors", "messages", "output", "parallel", "pickles", "progress", "ranks", "",
+}  # fmt: skip
 """What all may import; "" is the package itself."""
 
 ALLOWED = {
     "arrays": set(),
     "errors": set(),
+    "messages": set(),
     "pickles": set(),
     "checksum": set(),
     "output": set(),
@@ -28,6 +31,7 @@ ALLOWED = {
     "parallel": set(),
     "ranks": set(),
     "batch": set(),
+    "lock": set(),
     "memory": set(),
     "data": set(),
     "body": set(),
@@ -44,21 +48,22 @@ ALLOWED = {
     "sweeps": {"viz"},
     "report": {"evaluation", "progress", "viz"},
     "tools": {
-        "body", "configured", "data", "evaluation", "inspection", "memory", "models",
+        "admission", "body", "configured", "data", "evaluation", "inspection", "memory", "models",
         "profiling", "recogniser", "report", "stages", "sweeps", "synthetic", "viz",
     },
-    "configured": {"stages"},
+    "admission": set(),
+    "configured": {"admission", "stages"},
     "profiling": {"models", "stages"},
-    "training": {"callbacks", "data", "stages"},
+    "training": {"admission", "callbacks", "data", "lock", "stages"},
     "examine": {"body", "callbacks.panels", "data", "stages", "viz"},
     "cli": {"memory", "tools", "training"},
 }  # fmt: skip
 """What the modules of a part may import besides those of their own part."""
 
 FOREIGN = {
-    "lightning": {"callbacks", "data.datamodule", "stages", "training"},
-    "jsonargparse": {"configured", "training"},
-    "omegaconf": {"training"},
+    "lightning": {"admission", "callbacks", "data.datamodule", "stages", "training"},
+    "jsonargparse": {"admission", "configured", "training"},
+    "omegaconf": {"admission"},
     "wandb": {"callbacks.recognition", "callbacks.tracking", "sweeps.online"},
     "sklearn": {"evaluation.project"},
     "optuna": {"sweeps"},

@@ -16,6 +16,7 @@ from rich.console import Console
 from meshgait import __version__
 from meshgait.errors import ConfigError, MeshGaitError
 from meshgait.memory import keep_memory
+from meshgait.messages import say
 
 TRAINING = {
     "fit": "train a stage: meshgait fit --config experiments/pretrain/walkers.yaml",
@@ -47,12 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _train(argv)
         return _tool(argv)
     except MeshGaitError as error:
-        print(f"meshgait: {' '.join(str(error).split())}", file=sys.stderr)
+        say(error)
         return error.status
     except KeyboardInterrupt:
-        print(
-            "meshgait: interrupted; what was written so far is whole, repeat the command to go on", file=sys.stderr
-        )
+        say("interrupted; what was written so far is whole, repeat the command to go on")
         return 130
 
 

@@ -9,21 +9,26 @@ from pathlib import Path
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+from meshgait.admission import UNREADABLE, admit, refusal
 from meshgait.errors import ConfigError, MeshGaitError
 from meshgait.stages.base import Stage
 
 
-def build_stage(configs: Sequence[Path], words: Sequence[str], num_subjects: int) -> Stage:
+def build_stage(
+    configs: Sequence[Path], words: Sequence[str], num_subjects: int, trusted: Sequence[str] = ()
+) -> Stage:
     """Build the ``model`` of experiment files, untrained.
 
     Args:
         configs: experiment YAMLs, later ones over earlier ones.
         words: further settings of the command line, such as ``--model.use_3d=false``.
         num_subjects: classes of the classifier, which in a training the data tell.
+        trusted: packages whose classes the files may name besides those of every experiment.
 
     Raises:
         ConfigError: a file cannot be read, or a setting is unknown or out of range.
     """
+    admit(trusted)
     parser = ArgumentParser(parser_mode="omegaconf+", exit_on_error=False)
     parser.add_argument("--config", action="config")
     parser.add_subclass_arguments(Stage, "model", required=True)
@@ -38,10 +43,12 @@ def build_stage(configs: Sequence[Path], words: Sequence[str], num_subjects: int
             return parser.instantiate_classes(parser.parse_args([*given, *words])).model
     except MeshGaitError:
         raise
-    except (ArgumentError, ValueError, TypeError) as error:
+    except (ArgumentError, ValueError, TypeError, *UNREADABLE) as error:
         own = error.__cause__ or error.__context__
         if isinstance(own, MeshGaitError):
             raise own from error
+        if denied := refusal(error):
+            raise denied from error
         raise ConfigError(f"{' '.join(str(error).split())[:300]}; correct the configuration") from error
 
 

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from meshgait.messages import printable
+
 T = TypeVar("T")
 PATIENCE = 2.0
 """Seconds between two lines in a log file; what takes less is not reported there."""
@@ -73,7 +75,7 @@ class Progress:
         self._said = now
         left = (now - self._begun) * (self.total - self.done) / max(1, self.done - self.first)
         rest = f", {duration(left)} left" if self.done < self.total else f" in {duration(now - self._begun)}"
-        print(f"{text}: {self.done} of {self.total} {self.unit}{rest}", flush=True)
+        print(f"{printable(text)}: {self.done} of {self.total} {self.unit}{rest}", flush=True)
 
 
 def track(items: Iterable[T], task: str, total: int, unit: str = "steps", done: int = 0) -> Iterator[T]:

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from jsonargparse import ArgumentError
-from lightning import Callback, LightningDataModule, LightningModule, Trainer
+from lightning import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins.io import CheckpointIO
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from meshgait.admission import UNREADABLE, admit, refusal, with_paths, without_flag
 from meshgait.callbacks.checkpoints import LastCheckpoint, WholeCheckpoints, last_path, previous_path, put_aside
 from meshgait.callbacks.collapse import CollapseAlarm
 from meshgait.callbacks.embeddings_file import EmbeddingsFile
@@ -26,18 +27,19 @@ from meshgait.callbacks.evaluate import RetrievalEvaluation
 from meshgait.callbacks.evaluation_file import EvaluationFile
 from meshgait.callbacks.guard import FiniteGuard
 from meshgait.callbacks.history import HistoryFile
-from meshgait.callbacks.metrics_file import MetricsFile, provenance
-from meshgait.callbacks.output import warn
+from meshgait.callbacks.metrics_file import MetricsFile
 from meshgait.callbacks.panels import HeatmapPanels
 from meshgait.callbacks.progress import progress_callback
 from meshgait.callbacks.random_state import RandomState
 from meshgait.callbacks.recognition import RecognitionPictures
+from meshgait.callbacks.settings import SaveConfig
 from meshgait.callbacks.stopping import StopOnSignal
 from meshgait.callbacks.tracking import RunIdentity, WandbRun, run_id_of
 from meshgait.callbacks.walk import WalkAnimation
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.errors import ConfigError, DataError, MeshGaitError, OutputError
-from meshgait.output import whole_file
+from meshgait.lock import held, hold
+from meshgait.messages import warn
 from meshgait.stages.base import read_checkpoint
 from meshgait.stages.syncing import SyncedNorms
 
@@ -57,26 +59,14 @@ QUIET = (
 """Warnings of libraries that tell a user nothing to act on."""
 
 
+LOCKS: list[int] = []
+"""Handles of the run folder that this process trains in."""
+
 SCAFFOLDING = re.compile(
     r"Does not validate against|Subtypes:|^Errors:|NoneType|Given value|Problem with given class_path"
     r'|Parser key "(model|data|trainer)":'
 )
 """Lines of jsonargparse's reports that surround the one that says what is wrong."""
-
-
-class SaveConfig(SaveConfigCallback):
-    """The resolved configuration as ``config.yaml`` in the run folder; with what the run is of, in the loggers."""
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Stamp loggers; write the file, by rank 0, for runs that train."""
-        if trainer.fast_dev_run or not trainer.is_global_zero:
-            return
-        text = self.parser.dump(self.config, skip_none=False)
-        if stage == "fit":
-            with whole_file(Path(trainer.default_root_dir) / "config.yaml") as file:
-                file.write_text(text)
-        for logger in trainer.loggers:
-            logger.log_hyperparams({**yaml.safe_load(text), "run": provenance(trainer, pl_module)})
 
 
 class MeshGaitCLI(LightningCLI):
@@ -100,11 +90,16 @@ class MeshGaitCLI(LightningCLI):
         super().parse_arguments(*args, **kwargs)
         verb = self.config.subcommand
         path = self.config[verb].get("ckpt_path")
+        if self.config[verb].get("weights_only") is False:
+            raise ConfigError("weights_only is false, which would let a checkpoint run code; leave it out")
         self._resumed: dict[str, Any] | None = None
         if not path and verb != "fit":
             raise ConfigError(f"{verb} without weights says nothing; give --ckpt_path RUN/checkpoints/last.ckpt")
         if path and path not in ("best", "last", "hpc"):  # words that Lightning looks up itself
             self._resumed = read_checkpoint(path)
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: Lightning would let a checkpoint's own settings name classes, and ours hold none."""
 
     def before_instantiate_classes(self) -> None:
         """Threads, before anything computes."""
@@ -129,6 +124,8 @@ class MeshGaitCLI(LightningCLI):
             raise OutputError(
                 f"{root} cannot be made ({error.strerror}); set trainer.default_root_dir to a folder you own"
             ) from error
+        if self.subcommand == "fit" and rank_zero_only.rank == 0:
+            LOCKS.extend(hold(root))
         kwargs.setdefault("default_root_dir", str(root))
         fits, run_id = self.subcommand == "fit", run_id_of(self._resumed_from(root))
         every = self._get(self.config, "checkpoint_every")
@@ -232,31 +229,34 @@ def run(argv: Sequence[str]) -> int:
     """Run one of fit, validate, test, predict.
 
     Raises:
-        ConfigError: the configuration has an unknown key or a value of the wrong type.
+        ConfigError: the configuration has an unknown key or a value of the wrong type, or names a foreign class.
     """
+    words, trusted = without_flag(with_paths(argv))
+    admit(trusted)
     for part in ("pytorch", "fabric"):
         logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
     for text in QUIET:
         warnings.filterwarnings("ignore", message=text)
     try:
-        MeshGaitCLI(
-            args=list(argv),
-            save_config_callback=SaveConfig,
-            seed_everything_default=0,
-            parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False},
-            trainer_defaults={
-                "enable_progress_bar": sys.stdout.isatty(),
-                "enable_model_summary": False,
-                "use_distributed_sampler": False,
-                "num_sanity_val_steps": 0,
-                "accelerator": "auto",
-                "sync_batchnorm": True,
-            },
-        )
+        with held(LOCKS):
+            MeshGaitCLI(
+                args=words,
+                save_config_callback=SaveConfig,
+                seed_everything_default=0,
+                parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False},
+                trainer_defaults={
+                    "enable_progress_bar": sys.stdout.isatty(),
+                    "enable_model_summary": False,
+                    "use_distributed_sampler": False,
+                    "num_sanity_val_steps": 0,
+                    "accelerator": "auto",
+                    "sync_batchnorm": True,
+                },
+            )
     except MisconfigurationException as error:
         raise ConfigError(f"{error}; change the trainer's settings") from error
-    except (ArgumentError, ValueError) as error:
-        own = _own_error(error)
+    except (ArgumentError, ValueError, *UNREADABLE) as error:
+        own = _own_error(error) or refusal(error)
         if own is None and not isinstance(error, ArgumentError):
             raise
         raise own or _plain(error) from error

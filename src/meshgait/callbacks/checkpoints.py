@@ -35,6 +35,12 @@ class WholeCheckpoints(TorchCheckpointIO):
         self.failure: OutputError | None = None
         self.anew = False
 
+    def load_checkpoint(
+        self, path: str, map_location: object = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Read it; nothing but tensors and plain data is admitted, whatever is asked for."""
+        return super().load_checkpoint(path, map_location, weights_only=True)
+
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str, storage_options: object = None) -> None:
         """Write it; the ``last.ckpt`` that was there becomes ``previous.ckpt``.
 

@@ -8,8 +8,8 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from meshgait.callbacks.evaluate import RetrievalEvaluation
-from meshgait.callbacks.output import warn
 from meshgait.evaluation.distances import pairwise
+from meshgait.messages import warn
 
 MOST = 256
 """Sequences of a validation that are compared with each other."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from meshgait.errors import MeshGaitError
 from meshgait.evaluation.embeddings import Embeddings
+from meshgait.messages import warn
 
 
 class EmbeddingsFile(BasePredictionWriter):
@@ -50,6 +51,8 @@ class EmbeddingsFile(BasePredictionWriter):
         training, listed = _roles(data, indices.numpy(), columns)
         path = Path(trainer.default_root_dir) / "embeddings.npz"
         Embeddings(embeddings[order].float(), *columns, probe_set=listed, training=training).write(path)
+        if absent := len(data.store.sequences) - len(indices):
+            warn(f"{path} lacks {absent} sequences of {data.path}; leave limit_predict_batches out to have all")
         strips = tuple(embeddings.shape)
         print(f"{path}: {strips[0]} sequences, {strips[1]} strips of {strips[2]} channels")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from meshgait.evaluation.ranking import error_breakdown
 from meshgait.evaluation.record import EvaluationRecord
 from meshgait.evaluation.retrieval import RetrievalMetrics
 from meshgait.evaluation.scoring import Scores
+from meshgait.messages import warn
 
 SHOWN = ("rank1", "rank5", "mean_ap", "mean_inp")
 
@@ -23,6 +25,8 @@ class RetrievalEvaluation(Callback):
 
     Logs ``val/rank1_nm`` and so on per probe condition, their mean as ``val/rank1``, and once the nearest
     neighbour of mean silhouettes as ``gei/rank1_nm``: a benchmark that the baseline solves is too easy.
+    Where sequences of the protocol were not embedded there are no such figures: among a part of the gallery the
+    right person is found more easily, and such a number would pass for the protocol's.
 
     Args:
         distance: how embeddings are compared.
@@ -57,7 +61,16 @@ class RetrievalEvaluation(Callback):
     def _finish(self, trainer: Trainer, module: LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        self.scores = self.metric.compute()
+        scores, absent = self._score()
+        if absent:
+            self.scores, self.record = {}, None
+            if trainer.is_global_zero:
+                warn(
+                    f"{absent} sequences of the protocol were not embedded, so no recognition rates are told; "
+                    "leave limit_val_batches, limit_test_batches, overfit_batches and fast_dev_run out"
+                )
+            return
+        self.scores = scores
         if trainer.is_global_zero:
             self.record = self._record(trainer)
         if not self.baseline:
@@ -66,6 +79,15 @@ class RetrievalEvaluation(Callback):
         # every process has the same figures; a mean of equal numbers may be rounded, their maximum is not
         figures = flatten(self.scores, "val") | flatten(self.baseline, "gei")
         module.log_dict(figures, sync_dist=True, reduce_fx="max")
+
+    def _score(self) -> tuple[dict[str, Scores], int]:
+        """Scores, and how many sequences of the protocol they lack."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # which says the same
+            scores = self.metric.compute()
+        task = self.metric.task
+        needed = np.logical_or.reduce([task.gallery, *task.probes.values()])
+        return scores, int(needed.sum() - needed[self.metric.last[1].numpy()].sum())
 
     def _record(self, trainer: Trainer) -> EvaluationRecord:
         data, (embeddings, indices) = trainer.datamodule, self.metric.last
@@ -89,6 +111,16 @@ class RetrievalEvaluation(Callback):
     on_validation_epoch_start = on_test_epoch_start = _start
     on_validation_batch_end = on_test_batch_end = _take
     on_validation_epoch_end = on_test_epoch_end = _finish
+
+
+def part_evaluated(trainer: Trainer) -> tuple[int, int] | None:
+    """Batches that the last evaluation was limited to, and how many there are; None if it was of all."""
+    for kind in ("val", "test"):
+        loader = getattr(trainer, f"{kind}_dataloaders", None)
+        if loader is not None:
+            done, whole = sum(getattr(trainer, f"num_{kind}_batches")), len(loader)
+            return (int(done), whole) if 0 < done < whole else None
+    return None
 
 
 def flatten(scores: dict[str, Scores], prefix: str) -> dict[str, float]:

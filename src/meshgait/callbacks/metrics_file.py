@@ -15,7 +15,12 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 import meshgait
-from meshgait.callbacks.evaluate import RetrievalEvaluation, cell_table, shared_traits
+from meshgait.callbacks.evaluate import (
+    RetrievalEvaluation,
+    cell_table,
+    part_evaluated,
+    shared_traits,
+)
 from meshgait.output import whole_file
 
 
@@ -75,6 +80,8 @@ class MetricsFile(Callback):
             "step": trainer.global_step,
             "seconds": round(self._spent + time.monotonic() - self._begun, 1) if self._begun else None,
         }
+        if part := part_evaluated(trainer):
+            content["partial"] = dict(zip(("batches", "of"), part, strict=True))
         evaluations = [c for c in trainer.callbacks if isinstance(c, RetrievalEvaluation) and c.scores]
         for evaluation in evaluations:
             content["cells"] = {

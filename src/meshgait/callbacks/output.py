@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from meshgait.errors import OutputError
+from meshgait.messages import warn
 
 _warned: set[Path] = set()
 
@@ -26,8 +26,3 @@ def best_effort(folder: Path | str, what: str) -> Iterator[None]:
                 f"{folder} cannot be written ({reason}); training goes on without {what} and whatever else finds "
                 "no place there; free space or mend the permissions"
             )
-
-
-def warn(text: str) -> None:
-    """A warning in the words and on the channel of our errors."""
-    print(f"meshgait: warning: {text}", file=sys.stderr, flush=True)

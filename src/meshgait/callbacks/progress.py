@@ -10,6 +10,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 
+from meshgait.callbacks.evaluate import part_evaluated
 from meshgait.progress import Progress, duration
 
 LONG = 60.0
@@ -79,7 +80,9 @@ class ProgressLines(Callback):
         figures = trainer.callback_metrics.items()
         wanted = ("val/mpjpe", "val/pa_mpjpe", "val/mpvpe", "val/rank1", "gei/rank1")
         shown = [f"{name} {float(value):.1f}" for name, value in figures if name.startswith(wanted)]
-        print("validation: " + ", ".join(shown), flush=True)
+        part = part_evaluated(trainer)
+        of = f" of {part[0]} of {part[1]} batches" if part else ""
+        print(f"validation{of}: {', '.join(shown)}", flush=True)
 
 
 def progress_callback() -> Callback:

@@ -13,7 +13,7 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from meshgait.callbacks.output import warn
+from meshgait.messages import warn
 
 RUN_ID = "wandb_id"  # key of a checkpoint
 PATIENCE = {"init_timeout": 30.0, "login_timeout": 60.0, "finish_timeout": 600.0}

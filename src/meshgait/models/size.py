@@ -6,6 +6,13 @@ from dataclasses import asdict, dataclass
 
 from meshgait.errors import ConfigError
 
+MOST = {
+    "frame": 256, "channels": 4096, "strides": 4, "blocks": 100, "joints": 1000, "markers": 1000,
+    "volume_depth": 256, "volume_stride": 4, "lift_every": 1000, "lifter_channels": 4096, "lifter_hidden": 16384,
+    "reader_channels": 4096, "strips": 64, "posture_parts": 64, "embedding": 8192,
+}  # fmt: skip
+"""Largest values; beyond them is a slip, or a model that is made to fill the memory."""
+
 FEATURE_STRIDE = 4  # of the maps that are fused, in pixels
 
 
@@ -52,9 +59,17 @@ class NetworkSize:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            least = 0 if name in ("posture_parts", "pseudo_3d") else 1
-            if min([value] if isinstance(value, int) else value) < least:
-                raise ConfigError(f"{name} is {value}; it must be at least {least}")
+            if name == "pseudo_3d":
+                if not isinstance(value, bool):
+                    raise TypeError(f"{name} is {str(value)[:40]}; it must be true or false")
+                continue
+            numbers, default = (value if isinstance(value, list | tuple) else [value]), getattr(type(self), name)
+            wanted = len(default) if isinstance(default, tuple) else 1
+            if len(numbers) != wanted or any(type(number) is not int for number in numbers):
+                raise TypeError(f"{name} is {str(value)[:40]}; it takes whole numbers, {wanted} of them")
+            least, most = 0 if name == "posture_parts" else 1, MOST[name]
+            if min(numbers) < least or max(numbers) > most:
+                raise ConfigError(f"{name} is {value}; it must be at least {least} and at most {most}")
         product = 1
         for stride in self.strides:
             product *= stride

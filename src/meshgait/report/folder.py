@@ -130,8 +130,10 @@ def read_run(path: Path, name: str | None = None) -> Run:
     config = where("config.yaml", "settings")
     if not metrics.is_file():
         missing.append("final figures: the run is not finished (metrics.json is not there)")
-    history = where("history.jsonl", "training curves")
     content = _read_metrics(metrics) if metrics.is_file() else {}
+    if content.get("partial"):
+        missing.append("figures of a whole evaluation: those shown are of a part of its batches")
+    history = where("history.jsonl", "training curves")
     settings = _read_settings(config) if config else {}
     # stage 1 recognises nobody, and a network without its 3D branch has no body to show
     stage = str(content.get("stage") or settings.get("model.class_path", ""))

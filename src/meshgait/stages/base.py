@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
 
 from meshgait import __version__, ranks
 from meshgait.batch import GaitBatch
@@ -20,9 +20,23 @@ from meshgait.body.targets import follow
 from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
 from meshgait.models.size import NetworkSize
-from meshgait.stages.weights import DESCRIPTION, find_model, given_files, read_model, require_fit
+from meshgait.stages.checkpoint import SETTINGS, read_checkpoint
+from meshgait.stages.optimisation import (
+    EPOCH_STEPS,
+    OPTIMIZER,
+    Schedule,
+    WarmupCosine,
+    WarmupSteps,
+    decay_groups,
+    epoch_steps,
+    fitted_state,
+    keep_settings,
+    layout,
+    progress,
+    total_steps,
+)
+from meshgait.stages.weights import find_model, given_files, read_model, require_fit
 
-SETTINGS = "meshgait"  # key of a checkpoint
 NEEDS = "needs"  # key of what was read from an exported model: files it was trained with
 S = TypeVar("S", bound="Stage")
 
@@ -65,6 +79,8 @@ class Stage(LightningModule):
         self.optimizer_name, self.warmup, self.milestones = optimizer, warmup, tuple(milestones)
         self.augmentation, self.seed = augmentation, seed
         self.settings: dict[str, Any] = {}
+        self.total_steps = 0  # of the training, once it is known
+        self._progress: dict[str, int] | None = None  # where a checkpoint was that it goes on from
         self.terms: dict[str, Tensor] = {}  # of the last training step, for those who watch over them
 
     @classmethod
@@ -83,15 +99,44 @@ class Stage(LightningModule):
         settings = {n: v for n, v in content[SETTINGS].items() if n not in ("stage", "version")}
         files = given_files(source, content.get(NEEDS, {}), files)
         try:
-            stage = cls(**settings | {"size": NetworkSize(**settings["size"])} | files)
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            size = cls._require_shapes(source, settings, content["state_dict"])
+            stage = cls(**settings | {"size": size} | files)
+        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, OverflowError) as error:
+            version = str(content[SETTINGS].get("version"))[:20]
             raise DataError(
                 f"{source} has settings that describe no network ({' '.join(str(error).split())[:120]}); it was "
-                f"made by meshgait {content[SETTINGS].get('version')}, this is {__version__}; use that version"
+                f"made by meshgait {version}, this is {__version__}; use that version"
             ) from error
         require_fit(source, content["state_dict"], stage.state_dict())
         stage.load_state_dict(content["state_dict"])
         return stage.eval()
+
+    @classmethod
+    def _require_shapes(
+        cls, source: str | Path, settings: dict[str, Any], state: dict[str, Tensor]
+    ) -> NetworkSize:
+        """The size in settings, once the weights' shapes are those of such a network; takes no memory to find out.
+
+        Raises:
+            ValueError, TypeError: a setting is unknown, or of another kind.
+            ConfigError: it is out of range.
+            DataError: the weights are of another network.
+        """
+        if unknown := sorted(settings.keys() - cls.REBUILT_FROM):
+            raise ValueError(f"unknown: {', '.join(unknown)}")
+        size = NetworkSize(**settings["size"])
+        with torch.device("meta"):
+            own = cls.sketch(size, settings).state_dict(prefix="network.")
+        require_fit(source, {name: value for name, value in state.items() if name.startswith("network.")}, own)
+        return size
+
+    REBUILT_FROM: frozenset[str] = frozenset({"size", "decoder", "body", "markers"})
+    """Settings that a checkpoint or an exported model may hold."""
+
+    @classmethod
+    def sketch(cls, size: NetworkSize, settings: dict[str, Any]) -> nn.Module:
+        """The network alone; ``settings`` are those of a checkpoint, ranges are not checked."""
+        raise NotImplementedError
 
     def setup(self, stage: str) -> None:
         """Refuse silhouettes of another size than the network's before anything is computed."""
@@ -112,14 +157,20 @@ class Stage(LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW or SGD with a linear warm-up, then a cosine over all steps of the fit, or milestones."""
-        groups = self.parameter_groups()
+        groups, total = self.parameter_groups(), total_steps(self.trainer, self._progress)
+        if not math.isfinite(total):
+            raise ConfigError(
+                "the learning rate falls over all steps of a training, and this one has no end; give "
+                "trainer.max_epochs or trainer.max_steps"
+            )
         if self.optimizer_name == "sgd":
-            optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=self.lr, momentum=0.9)
+            optimizer: Optimizer = SGD(groups, lr=self.lr, momentum=0.9)
         else:
-            optimizer = torch.optim.AdamW(groups, lr=self.lr)
-        total = max(1, int(self.trainer.estimated_stepping_batches))
+            optimizer = AdamW(groups, lr=self.lr)
         factor = WarmupSteps if self.milestones else WarmupCosine
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor(total, self.warmup, self.milestones))
+        self.total_steps = max(1, int(total))
+        schedule = Schedule(optimizer, factor(self.total_steps, self.warmup, self.milestones))
+        keep_settings(optimizer)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def augment(self, batch: GaitBatch, augmentation: Augmentation, stream: int) -> GaitBatch:
@@ -148,9 +199,13 @@ class Stage(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put in what is needed to rebuild the network; plain values only, so that it loads without code."""
         checkpoint[SETTINGS] = {"stage": type(self).__name__, "version": __version__, **self.settings}
+        if self._trainer is not None and len(self.trainer.optimizers) == 1:
+            optimizer = self.trainer.optimizers[0]
+            checkpoint[OPTIMIZER] = layout(self, type(optimizer).__name__, optimizer.param_groups)
+            checkpoint[EPOCH_STEPS] = epoch_steps(self.trainer)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse, by name, the checkpoint of a network that was built otherwise."""
+        """Refuse, by name, the checkpoint of a network that was built otherwise; fit the optimiser's state."""
         own, saved = {"stage": type(self).__name__, **self.settings}, checkpoint.get(SETTINGS, {})
         own["size"] = {name: own["size"].get(name) for name in saved.get("size", {})}  # it may know fewer
         shapes = ["stage", "size", "use_3d", "fusion", "decoder"]
@@ -162,6 +217,11 @@ class Stage(LightningModule):
                 f"the checkpoint was trained with another {', '.join(other)} of the model; "
                 "give the same settings, or train in another trainer.default_root_dir"
             )
+        if self._trainer is not None and self.trainer.training and "configure_optimizers" not in vars(self):
+            kind = SGD if self.optimizer_name == "sgd" else AdamW
+            own, saved = layout(self, kind.__name__, self.parameter_groups()), checkpoint.get(OPTIMIZER)
+            states, self._progress = checkpoint.get("optimizer_states", []), progress(checkpoint)
+            checkpoint["optimizer_states"] = [fitted_state(state, saved, own) for state in states]
 
     def log_gathered(self, figures: dict[str, Any], prog_bar: bool = False) -> None:
         """Log figures that count all processes already, so that they are the same in each."""
@@ -185,73 +245,6 @@ def require_weights(**weights: float) -> None:
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
             raise ConfigError(f"{name} is {weight}; a weight is a number, 0 (left out) or more")
-
-
-class WarmupCosine:
-    """Factor on the learning rate: linear rise over ``warmup`` of ``total`` steps, then a cosine to zero."""
-
-    def __init__(self, total: int, warmup: float, milestones: Sequence[int] = ()) -> None:
-        self.total, self.rise, self.milestones = total, max(1, round(total * warmup)), list(milestones)
-
-    def __call__(self, step: int) -> float:
-        """Factor at ``step``."""
-        if step < self.rise:
-            return (step + 1) / self.rise
-        return self.fall(step)
-
-    def fall(self, step: int) -> float:
-        """Factor behind the rise."""
-        done = min(1.0, (step - self.rise) / max(1, self.total - self.rise))
-        return 0.5 * (1 + math.cos(math.pi * done))
-
-
-class WarmupSteps(WarmupCosine):
-    """The same with a fall to a tenth at each milestone."""
-
-    def fall(self, step: int) -> float:
-        """Factor behind the rise."""
-        return 0.1 ** sum(step >= milestone for milestone in self.milestones)
-
-
-def decay_groups(
-    module: nn.Module, weight_decay: float, decay_vectors: bool = False, **extra: float
-) -> list[dict[str, Any]]:
-    """Optimiser groups of the trainable parameters of ``module``: with decay, and without (vectors)."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    decay = weight_decay if decay_vectors else 0.0
-    groups = (
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay, **extra},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": decay, **extra},
-    )
-    return [group for group in groups if group["params"]]
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Content of a checkpoint; nothing but tensors and plain data is admitted, so no code can run.
-
-    Raises:
-        DataError: no such file, damaged, or no checkpoint of this framework.
-    """
-    path = Path(path)
-    if (path / DESCRIPTION).is_file():
-        raise DataError(
-            f"{path} is an exported model, which no training can go on from; give a checkpoint, or start from it "
-            "with --model.pretrained, or use it with `meshgait predict PATH --checkpoint`"
-        )
-    if not path.is_file():
-        raise DataError(f"no checkpoint at {path}; train one first (`make finetune`) or correct the path")
-    try:
-        with zipfile.ZipFile(path) as file:
-            damaged = file.testzip()  # torch does not look at the checksums
-        if damaged:
-            raise zipfile.BadZipFile(f"checksum of {damaged}")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise DataError(f"{path} cannot be read as a checkpoint ({reason}); train anew or take another") from error
-    if not isinstance(content, dict) or SETTINGS not in content or "state_dict" not in content:
-        raise DataError(f"{path} is no checkpoint of ours; give one of `meshgait fit`")
-    return content
 
 
 def read_network(path: str | Path) -> dict[str, Any]:

@@ -28,6 +28,9 @@ from meshgait.stages.base import (
 from meshgait.stages.supervision import BodyLossWeights, BodyReading, BodySupervision
 from meshgait.stages.weights import CLASSIFIER
 
+MOST_SUBJECTS = 10_000_000
+"""More than any data set has."""
+
 
 class RecogniseStage(Stage):
     """LightningModule of stage 2; with ``use_3d`` false it trains the plain 2D baseline.
@@ -66,6 +69,8 @@ class RecogniseStage(Stage):
     Raises:
         ConfigError: a setting is out of range, contradicts another, or nothing would be trained.
     """
+
+    REBUILT_FROM = Stage.REBUILT_FROM | {"num_subjects", "use_3d", "reads_smpl", "fusion", "detach_heatmaps"}
 
     def __init__(
         self,
@@ -136,6 +141,14 @@ class RecogniseStage(Stage):
         self.lr_3d, self.margin = lr_3d, margin
         self.body_weight, self.triplet_weight, self.class_weight = body_weight, triplet_weight, class_weight
         self.body_augmentation = body_augmentation
+
+    @classmethod
+    def sketch(cls, size: NetworkSize, settings: dict[str, Any]) -> nn.Module:
+        """The network alone."""
+        subjects = settings["num_subjects"]
+        if type(subjects) is not int or not 0 <= subjects <= MOST_SUBJECTS:
+            raise ConfigError(f"num_subjects is {str(subjects)[:40]}; it must be 0 to {MOST_SUBJECTS}")
+        return MeshGait(size, subjects, settings["use_3d"], settings["fusion"], reads_smpl=settings["reads_smpl"])
 
     def setup(self, stage: str) -> None:
         """Before a fit, keep still what these data cannot train: DDP would wait for its gradient for ever."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Literal
+from typing import Any, Literal
 
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 
 from meshgait.batch import BodyEstimate, GaitBatch
 from meshgait.data.transforms import Augmentation
@@ -69,6 +69,11 @@ class ReconstructStage(Stage):
         self.supervision = BodySupervision(size, losses, decoder, body, markers)
         self.body_metrics = BodyErrors()
         self.settings = {"size": asdict(size), "decoder": decoder, "body": body, "markers": markers}
+
+    @classmethod
+    def sketch(cls, size: NetworkSize, settings: dict[str, Any]) -> nn.Module:
+        """The network alone."""
+        return Reconstructor(size, Stem(size), Lifter(size))
 
     def forward(self, frames: Tensor) -> BodyEstimate:
         """Volumes and points of silhouettes (N, H, W)."""

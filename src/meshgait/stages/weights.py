@@ -110,6 +110,25 @@ def find_model(path: str | Path) -> Path | None:
     return download(str(path), [DESCRIPTION, WEIGHTS]) if is_repository(path) else None
 
 
+MOST_DESCRIPTION, MOST_HEADER, MOST_WEIGHTS = 2**20, 2**24, 2**32
+"""Bytes; the largest of our models has a thousandth of the first, a hundredth of the others."""
+
+
+def require_safetensors(file: Path) -> None:
+    """Refuse a file that its own size and header show to be none of ours, before it is read.
+
+    Raises:
+        DataError: which limit it exceeds.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+    if size > MOST_WEIGHTS or not 2 <= length <= min(size - 8, MOST_HEADER):
+        raise DataError(
+            f"{file} cannot be read as safetensors ({size} bytes with a header of {length}); export the model anew"
+        )
+
+
 def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Description and state of an exported model, once its weights are found to be those it describes.
 
@@ -119,6 +138,7 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     description, file = read_description(folder), folder / WEIGHTS
     if not file.is_file():
         raise DataError(f"{file} is missing; copy the whole folder again")
+    require_safetensors(file)
     content = file.read_bytes()  # what is checked is what is used: the file may be replaced meanwhile
     found, meant = hashlib.sha256(content).hexdigest(), description["weights"]["sha256"]
     if found != meant:
@@ -146,21 +166,32 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"{folder} is no exported model, {DESCRIPTION} is missing; make one with `meshgait export`"
         )
     try:
+        if file.stat().st_size > MOST_DESCRIPTION:
+            raise ValueError(f"it has more than {MOST_DESCRIPTION} bytes")
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         version = content["format"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{file} describes no exported model ({_short(error)}); export it anew") from error
     if version != FORMAT:
         raise DataError(
             f"{file} is of format {version} (meshgait {content.get('version')}), this is meshgait {__version__}, "
             f"which reads format {FORMAT}; use the version that wrote it, or export the model anew"
         )
+    if len(str(version)) > 20:
+        version = "unknown"
     parts = {"stage": str, "settings": dict, "needs": dict, "weights": dict}
     wrong = [name for name, kind in parts.items() if not isinstance(content.get(name), kind)]
     if not wrong and "sha256" not in content["weights"]:
         wrong = ["weights.sha256"]
+    if not wrong and not all(isinstance(need, dict) for need in content["needs"].values()):
+        wrong = ["needs.name"]
     if wrong:
         raise DataError(f"{file} lacks {', '.join(wrong)}; it was changed by hand, export the model anew")
+    if named := [name for name in FILES if content["needs"].keys() - set(FILES) or name in content["settings"]]:
+        raise DataError(
+            f"{file} names files of {named[0]} in a way that no export does, and nothing that a model names is "
+            "opened; export it anew"
+        )
     return content
 
 

@@ -11,8 +11,11 @@ import yaml
 
 from meshgait.errors import ConfigError
 
-HEAD = {"${env}", "${interpreter}", "${program}", "python", "-m", "meshgait", "meshgait.cli"}
-"""Words before the verb: ways to call this program."""
+HEAD = re.compile(r"(\$\{env\} )?(\$\{program\}|meshgait|(\$\{interpreter\}|python) -m meshgait\.cli)")
+"""Words before the verb: ways to call this program, and no other."""
+
+NEVER = ("trust_code_of", "weights_only")
+"""Arguments of `meshgait fit` that would let files run code; whoever gives them gives them by hand."""
 
 NAMED = re.compile(r"([A-Za-z][\w-]*)=(.+)")
 ARGS = "${args}"
@@ -53,7 +56,7 @@ class Command:
         """(setting, value) of each stage, from ``--key=value`` words (or ``--key value``) and ``extra``.
 
         Raises:
-            ConfigError: an argument of no stage, or that is none.
+            ConfigError: an argument of no stage, that is none, or that a sweep may not give.
         """
         names = [stage.name for stage in self.stages]
         found: list[list[tuple[str, str]]] = [[] for _ in names]
@@ -67,6 +70,9 @@ class Command:
                     f"{key} belongs to no stage; begin it with {' or '.join(f'{n}.' for n in names)}"
                 )
             found[names.index(name)].append((inner, value))
+        for key, _ in (pair for stage in found for pair in stage):
+            if key.replace("-", "_") in NEVER:
+                raise ConfigError(f"{key} cannot be given in a sweep, it would let files run code; leave it out")
         return found
 
     def folders(self, folder: Path) -> list[Path]:
@@ -95,10 +101,11 @@ def read_command(words: object) -> Command:
     if not isinstance(words, list) or not words:
         raise ConfigError(f"command is {words!r}; give a list such as {EXAMPLE}")
     words = [str(word) for word in words]
-    verb = next((i for i, word in enumerate(words) if word not in HEAD), len(words))
-    if verb == len(words) or words[verb] not in ("trial", "fit"):
-        wrong = words[verb] if verb < len(words) else "nothing"
-        raise ConfigError(f"command runs {wrong}, not supported; give e.g. {EXAMPLE}")
+    verb = next((i for i, word in enumerate(words) if word in ("trial", "fit")), len(words))
+    if verb == len(words) or not HEAD.fullmatch(" ".join(words[:verb])):
+        rest = HEAD.sub("", " ".join(words), count=1).split()
+        wrong = " ".join(rest[:1] if HEAD.match(" ".join(words)) else words[:3])
+        raise ConfigError(f"command runs {wrong or 'nothing'}, not supported; give e.g. {EXAMPLE}")
     rest = words[verb + 1 :]
     if ARGS not in rest:
         raise ConfigError(f"command: {ARGS} is missing, so no parameter would arrive; give e.g. {EXAMPLE}")

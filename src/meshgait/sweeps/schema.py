@@ -15,6 +15,7 @@ from meshgait.errors import ConfigError, DataError
 from meshgait.sweeps.command import Command, read_command
 from meshgait.sweeps.space import Scalar, grid_values, read_parameters
 
+PROGRAM = "meshgait"
 METHODS = ("bayes", "random", "grid")
 TOP = {
     "program", "method", "metric", "parameters", "early_terminate", "run_cap", "command", "name", "description",
@@ -122,6 +123,8 @@ def _sweep(path: Path, content: dict[str, Any]) -> Sweep:
     _only("the sweep", content, TOP)
     if missing := {"method", "metric", "parameters", "command", "program"} - content.keys():
         raise ConfigError(f"{', '.join(sorted(missing))} is missing")
+    if content["program"] != PROGRAM:
+        raise ConfigError(f"program is {content['program']!r}; a sweep runs {PROGRAM} and nothing else")
     method = content["method"]
     if method not in METHODS:
         raise ConfigError(f"method {method} is not supported; use one of {', '.join(METHODS)}")

@@ -58,7 +58,9 @@ def read_metrics(path: Path) -> dict[str, Any]:
             raise KeyError(*sorted(missing))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(f"{file} holds no figures of a run ({error}); train the run anew") from error
-    return content | {"name": path.name if path.is_dir() else f"{path.parent.name}/{path.stem}"}
+    name = path.name if path.is_dir() else f"{path.parent.name}/{path.stem}"
+    part = content.get("partial")
+    return content | {"name": f"{name}, partial" if part else name}
 
 
 def body_table(runs: list[dict[str, Any]]) -> Table:

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.onnx:
         require_onnx()
     content = read_checkpoint(arguments.checkpoint)
-    name = content[SETTINGS].get("stage")
+    name = str(content[SETTINGS].get("stage"))
     if name not in STAGES:
         raise DataError(f"{arguments.checkpoint} is of {name}; give a checkpoint of {' or '.join(STAGES)}")
     if arguments.onnx and name != RecogniseStage.__name__:
@@ -134,6 +134,8 @@ def provenance(
         found = read_metrics(file)
         if metrics is None and found.get("step") != step:
             notes.append(f"no figures: those of {file} are of step {found.get('step')}, the checkpoint of {step}")
+        elif found.get("partial"):
+            notes.append(f"no figures: those of {file} are of a part of the batches; validate the whole")
         else:
             told |= {name: found[name] for name in TOLD if name in found and name != "step"}
             told |= {"protocol": found["protocol"], "data": found["data"].get("hash")}

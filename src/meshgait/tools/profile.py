@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from meshgait.admission import FLAG
 from meshgait.configured import build_stage
 from meshgait.errors import ConfigError
 from meshgait.output import whole_file
@@ -37,6 +38,9 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     parser.add_argument("--repeats", type=int, default=5, help="runs of which the median counts (%(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves PyTorch's default")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (%(default)s)")
+    parser.add_argument(
+        FLAG, action="append", default=[], metavar="PACKAGE", help="let the YAML name classes of this package"
+    )
     parser.add_argument("settings", nargs="*", help=argparse.SUPPRESS)
 
 
@@ -53,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     with Progress("profiling", 2, "parts") as progress:
-        stage = build_stage(arguments.config, arguments.settings, arguments.classes)
+        stage = build_stage(arguments.config, arguments.settings, arguments.classes, arguments.trust_code_of)
         if not isinstance(stage, RecogniseStage):
             raise ConfigError(
                 f"{arguments.config[-1]} describes stage 1; a profile is of a recogniser, give a YAML of "

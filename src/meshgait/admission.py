@@ -1,0 +1,115 @@
+"""Which classes an experiment may name. Naming a class imports it, and importing runs code."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Sequence
+
+import torch
+from jsonargparse import set_parsing_settings
+from lightning.pytorch import callbacks, loggers, plugins, profilers, strategies
+from lightning.pytorch.cli import ReduceLROnPlateau
+from lightning.pytorch.plugins import environments
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from meshgait.errors import ConfigError
+
+FLAG = "--trust_code_of"
+"""Opens what is below a package; on the command line alone, for an experiment must not open its own door."""
+
+OWN = ("meshgait.stages", "meshgait.data", "meshgait.callbacks", "meshgait.models.size")
+LIGHTNING = {
+    callbacks: set(callbacks.__all__) - {"LambdaCallback", "BasePredictionWriter"},
+    loggers: {"CSVLogger", "TensorBoardLogger"},  # the others send to a server that the experiment would choose
+    strategies: set(strategies.__all__),
+    profilers: set(profilers.__all__),
+    plugins: set(plugins.__all__),
+    environments: {name for name in vars(environments) if name.endswith("Environment")},
+}
+FILES = (".yaml", ".yml", ".json")
+DENIED = re.compile(r"Importing '([^']*)' is not allowed")
+
+
+def admitted() -> list[str]:
+    """Dotted names of the classes and packages that any experiment may name."""
+    classes = [getattr(module, name) for module, names in LIGHTNING.items() for name in names]
+    classes += [ReduceLROnPlateau, *_subclasses(torch.optim, torch.optim.Optimizer)]
+    classes += _subclasses(torch.optim.lr_scheduler, torch.optim.lr_scheduler.LRScheduler)
+    named = [f"{module.__name__}.{name}" for module, names in LIGHTNING.items() for name in names]
+    named += [f"torch.optim.{c.__name__}" for c in _subclasses(torch.optim, torch.optim.Optimizer)]
+    defined = [f"{one.__module__}.{one.__qualname__}" for one in classes]
+    return sorted({*OWN, *named, *defined})
+
+
+def _subclasses(module: object, base: type) -> list[type]:
+    return [one for one in vars(module).values() if inspect.isclass(one) and issubclass(one, base)]
+
+
+def admit(trusted: Sequence[str] = ()) -> None:
+    """Let settings name the admitted classes, and what is below ``trusted`` packages, and no other.
+
+    It is held before anything is imported, wherever a setting names a class or a function. Environment variables
+    (OmegaConf's ``oc.env``) are not read either: their values would come into files and to W&B.
+
+    Raises:
+        ConfigError: a trusted package is no dotted name.
+    """
+    try:
+        set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*admitted(), *trusted])
+    except ValueError as error:
+        raise ConfigError(f"{FLAG} {' '.join(trusted)}: {error}; give the dotted name of a package") from error
+    OmegaConf.clear_resolver("oc.env")
+
+
+def with_paths(words: Sequence[str]) -> list[str]:
+    """The words of a command line, with files of settings as paths: a bare name looks like a class."""
+    result = []
+    for word in words:
+        name, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+        bare = value.endswith(FILES) and os.path.basename(value) == value and os.path.isfile(value)
+        result.append(f"{name}{equals}./{value}" if bare else word)
+    return result
+
+
+def without_flag(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words of a command line without `FLAG`, and the packages that it names.
+
+    Raises:
+        ConfigError: a package is missing.
+    """
+    rest, trusted, words = [], [], list(words)
+    while words:
+        name, equals, value = words.pop(0).partition("=")
+        if name.replace("-", "_").strip("_") != FLAG.strip("-"):
+            rest.append(name + equals + value)
+            continue
+        if not equals:
+            value = words.pop(0) if words else ""
+        if not value or value.startswith("-"):
+            raise ConfigError(f"{FLAG} names no package; give {FLAG}=my_package")
+        trusted.append(value)
+    return rest, trusted
+
+
+UNREADABLE = (OmegaConfBaseException, RecursionError)
+"""What parsers raise for references that lead nowhere and for settings nested too deep."""
+
+
+def refusal(error: BaseException) -> ConfigError | None:
+    """What to say where an error of a parser tells that a class is not admitted, or of references that fail."""
+    if isinstance(error, UNREADABLE):
+        reason = " ".join(str(error).split())[:160]
+        return ConfigError(
+            f"the settings cannot be resolved ({reason}); write the values themselves (environment variables are "
+            "not read: let the shell put them in, as in --data.store $DATA/walkers)"
+        )
+    found = DENIED.search(str(error))
+    if found and found[1].endswith(FILES):
+        return ConfigError(f"{found[1]} would be taken for a class; write the file as ./{found[1]}")
+    return found and ConfigError(
+        f"the settings name {found[1]}, which is no class of meshgait, of Lightning or of torch.optim that any "
+        f"experiment may use, so it is not imported; if you trust its code, add {FLAG}={found[1].split('.')[0]}"
+    )

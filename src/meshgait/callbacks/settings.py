@@ -1,0 +1,141 @@
+"""Settings of a run: kept in its folder, its loggers and its checkpoints, and compared when it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.cli import SaveConfigCallback
+
+from meshgait.callbacks.metrics_file import provenance
+from meshgait.errors import ConfigError
+from meshgait.messages import note
+from meshgait.output import whole_file
+
+CONFIG = "config"
+"""Key of a checkpoint: the resolved configuration that it was trained with, as YAML."""
+
+WITHOUT_EFFECT = {
+    "ckpt_path", "weights_only", "wandb", "project", "pictures", "threads", "checkpoint_every",
+    "trainer.default_root_dir", "trainer.logger", "trainer.enable_progress_bar", "trainer.log_every_n_steps",
+    "trainer.devices", "trainer.accelerator", "trainer.num_nodes",
+}  # fmt: skip
+"""Settings that change nothing of what is learnt."""
+
+KEPT = {"model.pretrained": "weights", "seed_everything": "random numbers"}
+"""What a training that goes on has from its checkpoint, whatever these settings say; so the file tells the old."""
+
+FIXED = ("optimizer.", "lr_scheduler.")
+"""Classes given in place of the stage's own: their state is all a checkpoint's."""
+
+MOST = 6
+"""Changes that are named."""
+
+LONG = 100
+"""Letters of values that are not told with the names."""
+
+
+class SaveConfig(SaveConfigCallback):
+    """The resolved configuration as ``config.yaml`` in the run folder, once something is trained with it.
+
+    It is in checkpoints too, so that a training that goes on with other settings can say so.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        self._before: dict[str, Any] | None = None
+        self._patience: list[tuple[EarlyStopping, int]] = []
+
+    @property
+    def text(self) -> str:
+        """The configuration as YAML."""
+        return self.parser.dump(self.config, skip_none=False)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Stamp the loggers of runs that do not train; note what a checkpoint would replace."""
+        self._patience = [(c, c.patience) for c in trainer.callbacks if isinstance(c, EarlyStopping)]
+        if stage != "fit" and trainer.is_global_zero:
+            self._stamp(trainer, pl_module)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Put it in."""
+        checkpoint[CONFIG] = self.text
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Note what the checkpoint was trained with.
+
+        Raises:
+            ConfigError: a setting is another one that can only be the checkpoint's.
+        """
+        if trainer.state.fn != "fit" or not isinstance(checkpoint.get(CONFIG), str):
+            return
+        self._before = flat(yaml.safe_load(checkpoint[CONFIG]))
+        other = [name for name in self._changes() if f"{name}.".startswith(FIXED)]
+        if other:
+            raise ConfigError(
+                f"{', '.join(other[:MOST])} cannot change in a training that goes on: state and rates of such "
+                "classes are those of the checkpoint; give the same, or train in another trainer.default_root_dir"
+            )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the file, by rank 0; say what is other than it was before."""
+        for callback, patience in self._patience:
+            callback.patience = patience
+        if not trainer.is_global_zero:
+            return
+        changes = {} if self._before is None else self._changes()
+        for name in KEPT.keys() & changes.keys():
+            self.config[name.replace("model.", "model.init_args.")] = changes[name][0]
+        with whole_file(Path(trainer.default_root_dir) / "config.yaml") as file:
+            file.write_text(self.text)
+        self._stamp(trainer, pl_module)
+        if changes:
+            note(describe(trainer, changes))
+
+    def _stamp(self, trainer: Trainer, module: LightningModule) -> None:
+        for logger in trainer.loggers:
+            logger.log_hyperparams({**yaml.safe_load(self.text), "run": provenance(trainer, module)})
+
+    def _changes(self) -> dict[str, tuple[Any, Any]]:
+        """(before, now) of the settings that matter and are not what they were."""
+        now, before = flat(yaml.safe_load(self.text)), self._before or {}
+        names = [name for name in {**now, **before} if name not in WITHOUT_EFFECT]
+        return {n: (before.get(n), now.get(n)) for n in names if before.get(n) != now.get(n)}
+
+
+def describe(trainer: Trainer, changes: Mapping[str, tuple[Any, Any]]) -> str:
+    """What is other than in the checkpoint, what is kept of it, and where the learning rate stands."""
+    done = [
+        name if len(f"{now}{was}") > LONG else f"{name} {now} (was {was})"
+        for name, (was, now) in changes.items()
+        if name not in KEPT
+    ]
+    more = f" and {len(done) - MOST} more" if len(done) > MOST else ""
+    kept = [f"{what} (not {name} {changes[name][1]})" for name, what in KEPT.items() if name in changes]
+    parts = [f"{', '.join(done[:MOST])}{more}"] if done else []
+    rates = [group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups]
+    if done and rates:
+        parts.append(
+            f"the learning rate follows these settings, at step {trainer.global_step} of "
+            f"{trainer.lightning_module.total_steps} it is {max(rates):.3g}"
+        )
+    if kept:
+        parts.append(f"the checkpoint's own {' and '.join(kept)} are kept")
+    return f"the training goes on with other settings than before: {'; '.join(parts)}"
+
+
+def flat(content: object, name: str = "") -> dict[str, Any]:
+    """Settings by their names on the command line, which leave ``init_args`` out."""
+    return dict(_flat(content, name))
+
+
+def _flat(content: object, name: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(content, dict) or not content:
+        yield name, content
+        return
+    for key, value in content.items():
+        yield from _flat(value, name if key == "init_args" else f"{name}.{key}".lstrip("."))

@@ -1,0 +1,36 @@
+"""Lines for the user on standard error; what strangers' files put into them cannot control the terminal."""
+
+from __future__ import annotations
+
+import sys
+
+MOST = 2000
+"""Letters of a line: a name in a stranger's file may be as long as the file."""
+
+
+def printable(text: object) -> str:
+    """A text on one line, with every character that a terminal would obey, not show, written as its escape."""
+    line = " ".join(str(text).split())
+    if len(line) > MOST:
+        line = f"{line[:MOST]} ..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
+
+
+def say(text: object, kind: str = "") -> None:
+    """Print a line in the words and on the channel of our errors.
+
+    Args:
+        text: what is to be said.
+        kind: "warning" or "note"; "" for an error.
+    """
+    print(f"meshgait: {kind}{': ' if kind else ''}{printable(text)}", file=sys.stderr, flush=True)
+
+
+def warn(text: object) -> None:
+    """Say what may be wrong though the command goes on."""
+    say(text, "warning")
+
+
+def note(text: object) -> None:
+    """Say what is good to know."""
+    say(text, "note")
