@@ -5,12 +5,13 @@ import os
 import pickle
 import struct
 import subprocess
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from meshgait.errors import DataError, UnsafeFileError
-from meshgait.pickles import load_pickle
+from meshgait.pickles import load_pickle, to_array
 
 SILHOUETTES = np.random.default_rng(0).integers(0, 256, (5, 64, 44), dtype=np.uint8)
 
@@ -165,9 +166,12 @@ def test_memory_bombs(tmp_path):
     # a memo of 2**31 entries, a bytearray of 2**40 bytes, the same bytes as a thousand arrays, an impossible shape
     memo = b"\x80\x02K\x01r" + struct.pack("<I", 2**31 - 1) + b"."
     array = b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"."
-    for content in (memo, array):
-        with pytest.raises(DataError):
-            load_pickle(_written(tmp_path, content))
+    tracemalloc.start()
+    assert load_pickle(_written(tmp_path, memo)) == 1
+    with pytest.raises(DataError):
+        load_pickle(_written(tmp_path, array))
+    assert tracemalloc.get_traced_memory()[1] < 1e6
+    tracemalloc.stop()
     many = io.BytesIO()
     many.write(b"\x80\x02B" + struct.pack("<I", 1000) + bytes(1000) + b"q\x00")
     many.write(b"cnumpy\ndtype\nX\x02\x00\x00\x00u1\x85Rq\x01](")
@@ -181,11 +185,100 @@ def test_memory_bombs(tmp_path):
 
 
 def test_shared_and_endless_containers(tmp_path):
-    doubled = [1]
-    for _ in range(60):  # 2**60 items if every mention were walked through
-        doubled = [doubled, doubled]
-    assert len(load_pickle(_saved(tmp_path, doubled))) == 2
+    doubled, times = [1], 0
+    while times < 30:  # 2**30 items if every mention is walked through, as np.asarray does
+        doubled, times = [doubled, doubled], times + 1
+    with pytest.raises(DataError, match="names the same content so often"):
+        load_pickle(_saved(tmp_path, doubled))
+    with pytest.raises(DataError, match="names the same content so often"):
+        load_pickle(_saved(tmp_path, [np.zeros((100, 100))] * 1000))
+    frames = load_pickle(_saved(tmp_path, [np.zeros((100, 100))] * 50))
+    assert len({id(frame) for frame in frames}) == 1
     endless = []
     endless.append(endless)
     with pytest.raises(DataError, match="nested too deeply"):
         load_pickle(_saved(tmp_path, endless))
+
+
+def _tuples(depth, wide=True):
+    """Operations that leave tuples in each other on the stack: () in ((), ()) in ((), ()), ((), ()), ..."""
+    return b")" + (b"q\x00h\x00\x86" if wide else b"\x85") * depth
+
+
+NUMBERS = b"cnumpy.core.numeric\n_frombuffer\n(C\x01acnumpy\ndtype\nU\x02u1\x85R"
+
+
+@pytest.mark.parametrize(
+    "content",
+    {
+        "a key that takes 2**60 steps to hash": b"}" + _tuples(60) + b"Ns.",
+        "a key whose hash ends the process": b"}" + _tuples(100_000, wide=False) + b"Ns.",
+        "keys of a dict of a mark": b"(" + _tuples(60) + b"Nd.",
+        "a shape that takes 2**60 letters to print": NUMBERS + _tuples(60) + b"U\x01CtR.",
+        "a dtype that does": b"cnumpy\ndtype\n" + _tuples(60) + b"\x85R.",
+        "a codec that does": b"c_codecs\nencode\nX\x01\x00\x00\x00a" + _tuples(60) + b"\x86R.",
+        "an order that does": NUMBERS + b"K\x01" + _tuples(60) + b"tR.",
+        "rows of nothing": NUMBERS.replace(b"C\x01a", b"C\x00") + b"J\xff\xff\xff\x7fK\x00\x86U\x01CtR.",
+        "a text made bytes again and again": b"c_codecs\nencode\nq\x00X\x50\xc3\x00\x00"
+        + b"a" * 50_000
+        + b"\x85q\x01("
+        + b"h\x00h\x01R" * 1000
+        + b"l.",
+        "a bytearray after Python 2's text": b"S'\xff'\n0\x96" + struct.pack("<Q", 3 * 10**9) + b".",
+        "many arguments": b"c_codecs\nencode\n(" + b"N" * 1000 + b"tR.",
+        "a call of no tuple": b"c_codecs\nencode\n]R.",
+        "a call of a list": b"])R.",
+        "items of a list": b"]K\x00K\x01s.",
+        "appends to a dict": b"}K\x00a.",
+        "the state of a text": b"U\x01a}b.",
+        "an object of numpy's": b"cnumpy\ndtype\n)\x81.",
+        "control characters": b"c\x1b[31mos\nsystem\n.",
+        "an object outside the file": b"Pname\n.",
+        "a class by its name": b"(inumpy\ndtype\n.",
+        "a number of the registry": b"\x82\x01.",
+        "nothing on the stack": b"R.",
+        "lists in lists": b"]" * 5000 + b"a" * 4999 + b".",
+        "whole numbers of a million digits": b"I" + b"9" * 1_000_000 + b"\n.",
+    }.items(),
+    ids=lambda item: item[0],
+)
+@pytest.mark.parametrize("inert", [False, True])
+def test_operations_that_are_misused(tmp_path, content, inert):
+    """Neither a traceback nor a hang, and no more memory than the file's size explains."""
+    path = _written(tmp_path, b"\x80\x02" + content[1])
+    tracemalloc.start()
+    with pytest.raises(DataError) as caught:
+        load_pickle(path, inert)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 500
+    assert peak < 2e6 + 200 * len(content[1])
+
+
+def test_lists_become_arrays(tmp_path):
+    np.testing.assert_array_equal(to_array([[1, 2.5], np.array([3, 4])]), [[1, 2.5], [3, 4]])
+    assert to_array(np.float32(3)).shape == ()
+    # numpy would pad each text to the longest
+    for value in (["a" * 1000, "b"], "a", {"a": 1}, [1, [2, 3]], [None], [2**80], [b"a"]):
+        with pytest.raises(ValueError):
+            to_array(value)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_bytes(tmp_path, seed):
+    """Any byte may be anything: an error of ours or arrays."""
+    rng = np.random.default_rng(seed)
+    value = {"sil": SILHOUETTES[:1, :8], "a": [1.5, (np.float32(2), None)], "b": np.arange(4.0), "é": b"x" * 20}
+    whole = pickle.dumps(value, (0, 2, 4, 5)[seed])
+    tracemalloc.start()
+    for _ in range(150):
+        content = bytearray(whole)
+        for place in rng.integers(0, len(whole), rng.integers(1, 6)):
+            content[place] = rng.integers(0, 256)
+        try:
+            load_pickle(_written(tmp_path, content), inert=True)
+        except DataError as error:
+            assert str(error).isprintable()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e6

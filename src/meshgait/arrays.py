@@ -7,7 +7,9 @@ becomes one error that names the file, the array and the remedy.
 
 from __future__ import annotations
 
+import itertools
 import math
+import os
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +25,10 @@ DEFLATE_RATIO = 1032
 """Bytes that a byte of a deflate stream can unpack to at most (RFC 1951: 258 bytes for two bits)."""
 KINDS = "biufUS"
 """Kinds of dtype that are read: booleans, integers, floats and strings."""
+LONGEST_HEADER = 1 << 16
+"""Bytes of a header; numpy itself reads 10,000."""
+DIMENSIONS, EMPTY_ROWS = 32, 1 << 20
+"""Of an array at most, and rows without content."""
 _VERSIONS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -82,12 +88,18 @@ def map_npy(path: Path | str) -> np.ndarray:
         ValueError: it is damaged, holds objects, or is shorter than its header says.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        with open(path, "rb") as stream:
+            shape, by_columns, dtype = _claims(
+                stream, os.fstat(stream.fileno()).st_size, Path(path), "", "remove it"
+            )
+            if not shape:
+                raise ValueError("it holds one number and no rows")
+            return np.memmap(stream, dtype, "r", stream.tell(), shape, "F" if by_columns else "C")
     except (OSError, ValueError):
         raise
     # numpy's parser of headers fails with nearly anything (TokenError, SyntaxError, OverflowError, ...)
     except Exception as error:
-        raise ValueError(f"broken header ({type(error).__name__})") from None
+        raise ValueError(_text(error)) from None
 
 
 def missing_bytes(path: Path) -> int:
@@ -95,7 +107,7 @@ def missing_bytes(path: Path) -> int:
     size = path.stat().st_size
     with path.open("rb") as stream:
         try:
-            shape, dtype = _header(stream)
+            shape, _, dtype = _header(stream)
         except Exception:  # as above
             return max(1, size)
         return max(0, stream.tell() + math.prod(shape) * dtype.itemsize - size)
@@ -167,10 +179,15 @@ def _reported(path: Path, remedy: str, error: type[MeshGaitError]) -> Iterator[N
     except MeshGaitError:
         raise
     except Exception as reason:
-        text = " ".join(str(reason).split())[:120] or type(reason).__name__
         raise error(
-            f"{path} cannot be read: truncated or no {path.suffix or '.npz'} file ({text}); {remedy}"
+            f"{path} cannot be read: truncated or no {path.suffix or '.npz'} file ({_text(reason)}); {remedy}"
         ) from None
+
+
+def _text(error: Exception) -> str:
+    """What an error says: short, on one line, without control characters that a file may have put there."""
+    text = " ".join(str(error).split())[:120] or type(error).__name__
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
@@ -178,6 +195,8 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
+        if not name.isprintable():
+            raise ValueError(f"{name!r} is no name of an array")
         if name in members:
             raise ValueError(f"two arrays are called {name}")
         members[name] = info
@@ -219,26 +238,54 @@ def _words(kinds: str) -> str:
     return " or ".join(dict.fromkeys(names[kind] for kind in kinds))
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and dtype, as the header claims them."""
+def check_shape(shape: tuple[int, ...], dtype: np.dtype, there: int) -> None:
+    """Check that an array is as large as the bytes that are there.
+
+    Raises:
+        DataError: it is not, or no array has that shape.
+    """
+    if len(shape) > DIMENSIONS or not all(type(length) is int and 0 <= length < 2**63 for length in shape):
+        raise DataError("an array has an impossible shape")
+    needed = math.prod(shape) * dtype.itemsize
+    if needed != there:
+        raise DataError(f"an array of {shape} {dtype} needs {needed} bytes and comes with {there}")
+    # rows of nothing take no bytes, but whoever walks through them needs time
+    rows = list(itertools.takewhile(bool, shape)) if 0 in shape or not dtype.itemsize else []
+    if math.prod(rows) > EMPTY_ROWS:
+        raise DataError(f"an array of {shape} {dtype} has nothing in it")
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether by columns, and dtype, as the header claims them."""
+    start = stream.read(12)
+    # numpy would read as long a header as it says, and then find it too long
+    if start[6:7] > b"\1" and int.from_bytes(start[8:12], "little") > LONGEST_HEADER:
+        raise ValueError("its header is too long")
+    stream.seek(0)
     version = np.lib.format.read_magic(stream)
     if version not in _VERSIONS:
         raise ValueError(f"unknown version {version}")
-    shape, _, dtype = _VERSIONS[version](stream)
-    return shape, dtype
+    return _VERSIONS[version](stream)
 
 
-def _read(stream: IO[bytes], size: int, path: Path, name: str, remedy: str) -> np.ndarray:
-    """Array of a stream of ``size`` bytes."""
-    shape, dtype = _header(stream)
+def _claims(
+    stream: IO[bytes], size: int, path: Path, name: str, remedy: str
+) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """As `_header`, once the stream of ``size`` bytes is seen to hold what it claims."""
+    shape, by_columns, dtype = _header(stream)
     if dtype.hasobject:
         raise ObjectArrayError(path, name, remedy)
     if dtype.kind not in KINDS:
         raise ValueError(f"type {dtype} is not read")
-    if not all(isinstance(length, int) and length >= 0 for length in shape) or len(shape) > 32:
-        raise ValueError(f"impossible shape {shape}")
-    needed, there = math.prod(shape) * dtype.itemsize, size - stream.tell()
-    if needed > there:
-        raise ValueError(f"{shape} {dtype} needs {needed} bytes, there are {there}")
+    try:
+        check_shape(shape, dtype, size - stream.tell())
+    except DataError as error:
+        raise ValueError(error) from None
+    return shape, by_columns, dtype
+
+
+def _read(stream: IO[bytes], size: int, path: Path, name: str, remedy: str) -> np.ndarray:
+    """Array of a stream of ``size`` bytes."""
+    _claims(stream, size, path, name, remedy)
     stream.seek(0)
     return np.lib.format.read_array(stream, allow_pickle=False)

@@ -208,7 +208,7 @@ def test_smpl_h_is_named(tmp_path, arrays):
     count = len(arrays["v_template"])
     wide = {"J_regressor": np.zeros((52, count)), "weights": np.ones((count, 52)) / 52}
     np.savez(tmp_path / "model.npz", **{**arrays, **wide, "kintree_table": np.zeros((2, 52), np.int64)})
-    with pytest.raises(BodyModelError, match="52 joints, SMPL has 24: SMPL-H"):
+    with pytest.raises(BodyModelError, match="52 joints, SMPL has 24: it is of SMPL-H"):
         BodyModel.load(tmp_path / "model.npz")
 
 
@@ -300,6 +300,14 @@ def broken(arrays):
     tree = arrays["kintree_table"].copy()
     tree[0, 4] = 2
     yield {**arrays, "kintree_table": tree}, "kinematic tree"
+    yield {**arrays, "J_regressor": np.zeros((55, len(arrays["v_template"])))}, "55 joints.* it is of SMPL-X"
+    yield {**arrays, "v_template": arrays["v_template"] * 1e30}, "very large"
+    yield {**arrays, "vert_sym_idxs": np.full(len(arrays["v_template"]), 10**6)}, "vert_sym_idxs points outside"
+    nothing = np.zeros((0, 3), int)
+    yield {**arrays, "f": nothing}, "no faces"
+    for key in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f"):
+        for value in (np.float32(1), np.zeros(0), np.full(arrays[key].shape, "a"), arrays[key].astype(bool)):
+            yield {**arrays, key: np.asarray(value)}, f"{key} has shape"
 
 
 def test_malformed_bodies_are_named(arrays):

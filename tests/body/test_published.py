@@ -162,10 +162,10 @@ def test_what_does_not_fit_is_named(made, tmp_path, default_model):
             import_markers(make(tmp_path / str(number)), default_model, given)
         assert "\n" not in str(caught.value)
     broken = publish(tmp_path / "broken", indices, mixture, pairs, kept)
-    for name, text in (("vm_info.npz", "cannot be read"), ("vm_A_sym.npz", "sparse matrix")):
+    for name in ("vm_info.npz", "vm_A_sym.npz"):
         whole = (broken / name).read_bytes()
         (broken / name).write_bytes(whole[:200])
-        with pytest.raises(BodyModelError, match=text):
+        with pytest.raises(BodyModelError, match="cannot be read"):
             import_markers(broken, default_model)
         (broken / name).unlink()
         with pytest.raises(BodyModelError, match=f"{name} does not exist"):
@@ -175,5 +175,5 @@ def test_what_does_not_fit_is_named(made, tmp_path, default_model):
     with pytest.raises(BodyModelError, match="of 7 markers"):
         import_markers(broken, default_model)
     np.savez(broken / "vm_info.npz", vm_K=np.array([None]), vm_flip_pairs=np.array(pairs))
-    with pytest.raises(BodyModelError, match="cannot be read"):
+    with pytest.raises(UnsafeFileError, match="vm_K holds Python objects"):
         import_markers(broken, default_model)

@@ -95,6 +95,53 @@ def test_bodies_with_fingers_keep_their_body(tmp_path, truth, joints):
         np.testing.assert_array_equal(read_fits(tmp_path / "a.npz", "smpl"), rows)
 
 
+@pytest.mark.parametrize(
+    ("extra", "sign"),
+    [
+        ({"expression": np.zeros((T, 10))}, "has expression, so it is of SMPL-X"),
+        ({"smplx_lhand_pose": np.zeros((T, 45))}, "has smplx_lhand_pose, so"),
+        ({"surface_model_type": np.array("smplx")}, "says in surface_model_type that it is of SMPL-X"),
+        ({"surface_model_type": np.array(b"SMPL-X")}, "of SMPL-X"),
+        ({"model_type": np.array("star")}, "of STAR"),
+        ({"gender": np.array("female")}, "says in gender that it is of the female SMPL"),
+        ({"genders": np.array(["neutral", "m"])}, "of the male SMPL"),
+        ({"surface_model_type": np.array("smplh"), "gender": np.array("neutral")}, ""),
+        ({"gender": np.array(None)}, ""),  # an object, which is not read
+        ({"gender": np.zeros(3), "model_type": np.array("resnet")}, ""),
+    ],
+)
+@pytest.mark.parametrize("form", ["npz", "pkl"])
+def test_signs_of_another_shape_space(tmp_path, truth, extra, sign, form):
+    _, pose, betas = truth
+    arrays, path = {"poses": pose, "betas": betas, **extra}, tmp_path / f"a.{form}"
+    if form == "npz":
+        np.savez(path, **arrays)
+    else:  # pickles hold texts, and arrays of numbers
+        arrays = {key: value.tolist() if value.dtype.kind in "USO" else value for key, value in arrays.items()}
+        path.write_bytes(pickle.dumps(arrays))
+    if sign:
+        with pytest.raises(DataError, match=rf"a\.{form} .*{sign}.*add shape=mean"):
+            read_fits(path, "smpl")
+        keys = "pose=poses,betas=betas,shape=smpl"
+    else:
+        keys = "smpl"
+    np.testing.assert_allclose(read_fits(path, keys)[:, 75:], betas, atol=1e-6)
+
+
+def test_names_of_nested_dicts_stay_short(tmp_path):
+    """A file of a few bytes may name the same dict in a dict, and a long name, again and again."""
+    content = {"poses": [1.0]}
+    for _ in range(30):
+        content = {"n" * 1000: content, "m": content}
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(content))
+    with pytest.raises(DataError, match="names the same content so often"):
+        read_fits(tmp_path / "a.pkl", "smpl")
+    for value in (["a" * 10_000, *["b"] * 1000], [[1], [1, 2]], "text", [2**80]):
+        (tmp_path / "a.pkl").write_bytes(pickle.dumps({"poses": value, "betas": [1.0] * 10}))
+        with pytest.raises(DataError, match="name arrays of the file"):
+            read_fits(tmp_path / "a.pkl", "smpl")
+
+
 @pytest.mark.parametrize("change", ["55 joints", "body of 21", "expression", "nested"])
 def test_betas_of_another_shape_space_are_not_taken_for_smpls(tmp_path, truth, change):
     _, pose, betas = truth

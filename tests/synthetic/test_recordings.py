@@ -28,6 +28,27 @@ def test_reads_back_with_y_up(tmp_path, walked, kind, heading):
     np.testing.assert_allclose(np.diff(recording.path, axis=0), np.diff(turn.apply(path), axis=0), atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"poses": np.zeros((9, 216))},  # matrices of 24 joints, which are not axis-angle
+        {"poses": np.full((9, 72), "a")},
+        {"root_orient": np.zeros((9, 3)), "pose_body": np.full((9, 63), "a" * 1000)},
+        {"trans": np.zeros((8, 3))},
+        {"mocap_framerate": np.zeros(3)},
+        {"mocap_framerate": np.array("60")},
+    ],
+)
+def test_what_is_no_recording_is_refused(tmp_path, change):
+    arrays = {"poses": np.zeros((9, 72)), "trans": np.zeros((9, 3)), "mocap_framerate": np.array([[60.0]])}
+    np.savez(tmp_path / "a.npz", **arrays)
+    assert read_recording(tmp_path / "a.npz").rate == 60
+    np.savez(tmp_path / "a.npz", **arrays | change)
+    with pytest.raises(DataError, match=r"a\.npz: .*; (leave it out|give)") as caught:
+        read_recording(tmp_path / "a.npz")
+    assert str(caught.value).isprintable()
+
+
 def test_a_world_with_y_up_stays(tmp_path, walked):
     local, path = walked
     turns = Rotation.from_matrix(local.reshape(-1, 3, 3)).as_rotvec().reshape(len(local), 72)
@@ -113,7 +134,7 @@ def test_wrong_files_are_named(tmp_path, walked):
         r"trans \(479, 3\)": {**good, "trans": good["trans"][1:]},
         "not finite": {**good, "trans": good["trans"] * np.nan},
         "rate 0.0": {**good, "mocap_framerate": np.array(0.0)},
-        "rate fast": {**good, "mocap_framerate": np.array("fast")},
+        "mocap_framerate is <U4": {**good, "mocap_framerate": np.array("fast")},
     }
     for text, arrays in cases.items():
         np.savez(tmp_path / "b.npz", **arrays)

@@ -13,23 +13,34 @@ from meshgait.arrays import ObjectArrayError, read_npz
 from meshgait.body.skeleton import NUM_JOINTS, PARENTS
 from meshgait.body.sparse import dense_matrix
 from meshgait.errors import BodyModelError, DataError, OutputError, UnsafeFileError
-from meshgait.pickles import SPARSE, Inert, load_pickle
+from meshgait.pickles import load_pickle, to_array
+from meshgait.unpickler import SPARSE, Inert
 
 REMEDY = "register at smpl.is.tue.mpg.de, download SMPL for Python and pass the path of its .pkl or .npz"
 NUM_BETAS = 10
 REQUIRED = ("v_template", "shapedirs", "J_regressor", "weights", "kintree_table", "f")
+RANKS = {
+    **dict.fromkeys(("v_template", "J_regressor", "weights", "kintree_table", "f"), 2),
+    **dict.fromkeys(("shapedirs", "posedirs"), 3),
+    "vert_sym_idxs": 1,
+}
+"""Dimensions of the arrays."""
+OTHER_MODELS = {5: "FLAME", 16: "MANO", 52: "SMPL-H", 55: "SMPL-X", 75: "SUPR"}
+"""Models by their number of joints."""
+LARGEST_NUMBER = 2**32
+"""In any array; SMPL's root has the parent 2**32 - 1, every other number is far smaller."""
 OPTIONAL = ("posedirs", "vert_sym_idxs", "meta")
 
 
 def _array(key: str, value: object) -> np.ndarray:
     """An array out of an array or an inert stand-in."""
     if not isinstance(value, Inert):
-        return np.asarray(value)
+        return to_array(value)
     state, kind = value.state, value.kind
     if "x" in state:  # chumpy.Ch keeps its value in x
         return _array(key, state["x"])
     if kind == "Select" and {"a", "idxs"} <= state.keys():  # chumpy's view of some elements of an array
-        chosen = _array(key, state["a"]).ravel()[np.asarray(state["idxs"], dtype=np.int64)]
+        chosen = _array(key, state["a"]).ravel()[to_array(state["idxs"]).astype(np.int64)]
         shape = state.get("preferred_shape")
         return chosen if shape is None else np.reshape(chosen, shape)
     if kind == "Reshape" and {"a", "newshape"} <= state.keys():
@@ -121,14 +132,24 @@ def check_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndar
     """
     if missing := [key for key in REQUIRED if key not in arrays]:
         raise BodyModelError(f"{where} lacks {', '.join(missing)}, so it is no SMPL body model; {REMEDY}")
+    for key, rank in RANKS.items():
+        if key in arrays and (arrays[key].ndim != rank or arrays[key].dtype.kind not in "fiu"):
+            raise BodyModelError(
+                f"{where}: {key} has shape {arrays[key].shape} and type {arrays[key].dtype}, not {rank} "
+                f"dimensions of numbers; {REMEDY}"
+            )
     count = len(arrays["v_template"])
+    if not count or not len(arrays["f"]):
+        raise BodyModelError(f"{where} has no vertices or no faces; {REMEDY}")
     features = 9 * (NUM_JOINTS - 1)
     if "posedirs" not in arrays or not np.any(arrays["posedirs"]):
         arrays = {**arrays, "posedirs": np.zeros((count, 3, 0))}
     joints = arrays["J_regressor"].shape[0]
     if joints != NUM_JOINTS:
+        model = OTHER_MODELS.get(joints, "another model")
         raise BodyModelError(
-            f"{where} has {joints} joints, SMPL has {NUM_JOINTS}: SMPL-H, SMPL-X and MANO do not fit; {REMEDY}"
+            f"{where} has {joints} joints, SMPL has {NUM_JOINTS}: it is of {model}, which cannot "
+            f"take its place; {REMEDY}"
         )
     shapes = {
         "v_template": [(count, 3)],
@@ -140,10 +161,10 @@ def check_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndar
         "f": [(arrays["f"].shape[0], 3)],
     }
     for key, allowed in shapes.items():
-        if arrays[key].shape not in allowed or not np.issubdtype(arrays[key].dtype, np.number):
+        if arrays[key].shape not in allowed:
             raise BodyModelError(f"{where}: {key} has shape {arrays[key].shape}, not {allowed[-1]}; {REMEDY}")
-        if not np.isfinite(arrays[key]).all():
-            raise BodyModelError(f"{where}: {key} has values that are not finite; {REMEDY}")
+        if np.abs(arrays[key]).max(initial=0) > LARGEST_NUMBER or not np.isfinite(arrays[key]).all():
+            raise BodyModelError(f"{where}: {key} has values that are not finite or very large; {REMEDY}")
     if tuple(arrays["kintree_table"][0, 1:].astype(int)) != PARENTS[1:]:
         raise BodyModelError(f"{where}: its kinematic tree is not SMPL's; {REMEDY}")
     if arrays["f"].min() < 0 or arrays["f"].max() >= count:
@@ -156,8 +177,11 @@ def check_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndar
     result["shapedirs"] = np.ascontiguousarray(result["shapedirs"][..., :NUM_BETAS])
     result["f"] = arrays["f"].astype(np.int64)
     result["kintree_table"] = np.stack([np.array(PARENTS), np.arange(NUM_JOINTS)])
-    if arrays.get("vert_sym_idxs", np.empty(0)).shape == (count,):
-        result["vert_sym_idxs"] = arrays["vert_sym_idxs"].astype(np.int64)
+    partners = arrays.get("vert_sym_idxs", np.empty(0))
+    if partners.shape == (count,):
+        if partners.min() < 0 or partners.max() >= count:
+            raise BodyModelError(f"{where}: vert_sym_idxs points outside its {count} vertices; {REMEDY}")
+        result["vert_sym_idxs"] = partners.astype(np.int64)
     return result
 
 

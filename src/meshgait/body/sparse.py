@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-LARGEST = 5_000_000
-"""Elements of a dense matrix at most; SMPL's regressor of joints has 165,360."""
+LARGEST = 1_000_000
+"""Elements of a dense matrix at most; the regressors of joints have 165,360 (SMPL) to 576,125 (SMPL-X)."""
 
 
 def dense_matrix(kind: str, parts: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> np.ndarray:

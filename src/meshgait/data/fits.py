@@ -10,8 +10,9 @@ Every estimator has its own names for the same arrays, so a **mapping** says whe
   shape; 24 joints of SMPL, or the 22 of the body of SMPL-H and SMPL-X (its hands are then left straight).
 - `betas` (needed): (T, 10 or more), or one set for all frames.
 - `shape`: whose shape space the betas are of, needed where the arrays look like SMPL-X's (55 joints, 21 of a body
-  without its root, or arrays such as `expression`), whose betas mean other bodies: `shape=smpl` takes them, for
-  SMPL-H or betas fitted to SMPL; `shape=mean` takes poses alone, on the mean body.
+  without its root, or arrays such as `expression`), or the file says that they are of another model or gender:
+  such betas mean other bodies. `shape=smpl` takes them, for SMPL-H, betas fitted to SMPL, or a `--body` of that
+  gender; `shape=mean` takes poses alone, on the mean body.
 - `camera`: (T, 3) weak perspective scale, right, down in the image; zeros if left out.
 - `six`: how six numbers make a rotation (Zhou et al., CVPR 2019), needed with them alone, because programs differ:
   `columns` (first column, then second: 4D-Humans), `interleaved` (rows of the first two columns: SPIN) or `rows`
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +35,9 @@ from einops import rearrange
 
 from meshgait.arrays import ObjectArrayError, npz_names, read_npz
 from meshgait.data.folders import list_folder, natural_key
+from meshgait.data.shape_spaces import is_text_key, other_shape_space
 from meshgait.errors import ConfigError, DataError, UnsafeFileError, python_command
-from meshgait.pickles import load_pickle
+from meshgait.pickles import load_pickle, to_array
 
 PRESETS = {
     "romp": "pose=smpl_thetas,betas=smpl_betas,camera=cam",
@@ -58,15 +61,15 @@ FLAT = {width * joints: kind for kind, width in NUMBERS.items() for joints in (*
 SIX, SHAPES = ("columns", "interleaved", "rows"), ("smpl", "mean")
 SMPLX_JOINTS = (BODY_JOINTS, 55)
 """Joints of SMPL-X, or of its body or that of SMPL-H alone."""
-SMPLX_NAMES = frozenset({"expression", "expr", "jaw_pose", "leye_pose", "reye_pose", "surface_model_type"})
-"""Arrays that files of SMPL-X have and those of SMPL have not, in lower case."""
+LONGEST_NAME = 500
+"""Letters of joined keys, up to which dicts in dicts are looked into."""
 TOLERANCE = 0.05
 """By how much a product of a matrix and its transpose may differ from the identity: half precision and more."""
 
 _FILES = (".npz", ".pkl")
 _OTHER_SHAPES = (
     "its betas are of another shape space: add shape=mean to the mapping, which takes the poses alone, or "
-    "shape=smpl if they are SMPL's or SMPL-H's"
+    "shape=smpl if they are SMPL's, SMPL-H's, or of the gender of your --body"
 )
 _REMEDY = "name arrays of the file by pose=...,betas=...,camera=..."
 
@@ -136,11 +139,12 @@ def _arrays(path: Path, mapping: Mapping[str, str]) -> dict[str, np.ndarray]:
     if path.suffix == ".pkl":
         content = load_pickle(path)
         there = _flat(content) if isinstance(content, dict) else {}
-        names = list(map(str, there))
+        names = [str(name)[:200] for name in there]
+        texts = {str(name): value for name, value in there.items() if is_text_key(str(name))}
         try:
-            found = {key: np.asarray(there[key]) for key in wanted if key in there}
+            found = {key: to_array(there[key]) for key in wanted if key in there}
         except ValueError as error:
-            raise DataError(f"{path} holds lists of unequal length ({error}); {_REMEDY}") from None
+            raise DataError(f"{path} holds {error}, or lists of unequal length; {_REMEDY}") from None
     else:
         remedy = "give a .npz or .pkl file of SMPL fits, or copy it again"
         names = npz_names(path, remedy)
@@ -153,9 +157,12 @@ def _arrays(path: Path, mapping: Mapping[str, str]) -> dict[str, np.ndarray]:
                 f"made the file yourself, write plain arrays: {_to_plain(path, error.name, wanted)}"
             ) from None
         found = {key: found[key] for key in wanted if key in found}
-    marks = sorted(name for name in names if name.rpartition("/")[2].lower() in SMPLX_NAMES)
-    if marks and "shape" not in mapping:
-        raise DataError(f"{path} has {marks[0]}, so it is of SMPL-X; {_OTHER_SHAPES}")
+        texts = {}
+        for name in filter(is_text_key, names):
+            with suppress(ObjectArrayError):  # of older files, which cannot be read safely
+                texts |= read_npz(path, [name], remedy)
+    if "shape" not in mapping and (sign := other_shape_space(names, texts)):
+        raise DataError(f"{path} {sign}; {_OTHER_SHAPES}")
     if missing := [key for key in wanted if key not in found]:
         raise DataError(
             f"{path} has the arrays {', '.join(names) or '(none)'}, not {', '.join(missing)}; {_REMEDY}"
@@ -180,10 +187,12 @@ def _to_plain(path: Path, name: str, wanted: list[str]) -> str:
 
 
 def _flat(content: dict[str, object], prefix: str = "") -> dict[str, object]:
-    """Nested dicts as one, keys joined by a slash."""
+    """Nested dicts as one, keys joined by a slash; those with very long names stay as they are."""
     result: dict[str, object] = {}
     for key, value in content.items():
-        result |= _flat(value, f"{prefix}{key}/") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        name = f"{prefix}{key}"
+        nested = isinstance(value, dict) and len(name) < LONGEST_NAME
+        result |= _flat(value, f"{name}/") if nested else {name: value}
     return result
 
 

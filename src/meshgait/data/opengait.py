@@ -94,8 +94,8 @@ def _read(path: Path) -> np.ndarray:
         raise UnsafeFileError(f"{error}, or leave it out by --files") from None
     except DataError as error:
         raise BrokenSequence(f"cannot be read: {error}") from None
-    if isinstance(content, list | tuple) and content and len({getattr(a, "shape", None) for a in content}) == 1:
-        content = np.stack(content)
+    if isinstance(content, list | tuple) and content and all(isinstance(a, np.ndarray) for a in content):
+        content = np.stack(content) if len({a.shape for a in content}) == 1 else content
     if not isinstance(content, np.ndarray) or not content.ndim:
         raise BrokenSequence(
             f"has {path.name}, a {type(content).__name__} and no array (T, ...); leave it out by --files"

@@ -15,12 +15,15 @@ import numpy as np
 from einops import rearrange
 from scipy.ndimage import uniform_filter1d
 
-from meshgait.arrays import read_npz
+from meshgait.arrays import Expected, read_npz
 from meshgait.errors import DataError
 from meshgait.synthetic.rotations import about, from_axis_angle, to_axis_angle, turn
 
 BODY = 22
 """Joints of the body: the same in SMPL-H, SMPL-X and SMPL, whose last two are hands."""
+
+WIDTHS = (66, 72, 156, 165)
+"""Numbers a pose: of 22 joints, and all of SMPL, SMPL-H and SMPL-X; matrices, say, have others."""
 
 RATES = ("mocap_framerate", "mocap_frame_rate")
 STRIDE = 1.0
@@ -71,7 +74,8 @@ def read_recording(path: Path) -> Recording:
         UnsafeFileError: a needed array is a Python object; it was not loaded.
     """
     names = ("trans", "poses", "root_orient", "pose_body", *RATES)
-    arrays = read_npz(path, names, "give .npz files of AMASS or a folder of them, as plain arrays")
+    expected = {name: Expected("fiu", optional=True) for name in names}
+    arrays = read_npz(path, expected, "give .npz files of AMASS or a folder of them, as plain arrays")
     parts = [arrays[name] for name in ("root_orient", "pose_body") if name in arrays]
     if len(parts) == 2 and {part.ndim for part in parts} == {2} and len({len(part) for part in parts}) == 1:
         arrays["poses"] = np.concatenate(parts, axis=1)
@@ -79,12 +83,11 @@ def read_recording(path: Path) -> Recording:
     if not {"poses", "trans"} <= arrays.keys() or rate is None:
         raise DataError(f"{path} is no recording of AMASS: it lacks poses, trans or mocap_framerate; leave it out")
     poses, trans = arrays["poses"], arrays["trans"]
-    numbers = all(array.dtype.kind in "fiu" for array in (poses, trans, rate))
-    shapes = poses.ndim == 2 and poses.shape[1] >= 3 * BODY and trans.shape == (len(poses), 3) and rate.size == 1
-    if not (numbers and shapes and len(poses) > 1 and np.isfinite(rate) and 1 <= rate <= 10_000):
+    shapes = poses.ndim == 2 and poses.shape[1] in WIDTHS and trans.shape == (len(poses), 3) and rate.size == 1
+    if not (shapes and len(poses) > 1 and np.isfinite(rate) and 1 <= rate <= 10_000):
         raise DataError(
             f"{path}: poses {poses.shape}, trans {trans.shape} and rate {rate} are not those of a recording: "
-            f"(T, {3 * BODY} or more), (T, 3) and frames per second; leave it out"
+            f"(T, {' or '.join(map(str, WIDTHS))}) axis-angle, (T, 3) and frames per second; leave it out"
         )
     turns = rearrange(poses[:, : 3 * BODY].astype(np.float64), "t (j c) -> t j c", c=3)
     if not (np.isfinite(turns).all() and np.isfinite(trans).all()):
@@ -96,7 +99,7 @@ def read_recording(path: Path) -> Recording:
         to_y_up = about("x", -90.0)
         root, trans = to_y_up @ root, turn(to_y_up, trans)
         turns[:, 0] = to_axis_angle(root)
-    return Recording(float(rate), turns, trans)
+    return Recording(float(rate.item()), turns, trans)
 
 
 def find_walks(recording: Recording, least: float) -> tuple[list[tuple[float, float]], str]:

@@ -16,7 +16,7 @@ from meshgait.body.markers import Markers, Settings
 from meshgait.body.published import STEPS, import_markers
 from meshgait.body.smpl import BodyModel, rest_mesh
 from meshgait.errors import ConfigError, DataError, UnsafeFileError, python_command
-from meshgait.pickles import load_pickle
+from meshgait.pickles import load_pickle, to_array
 from meshgait.progress import Progress
 from meshgait.tools.body import require_writable, write_picture
 from meshgait.viz.mesh import Mesh, spheres, views
@@ -112,10 +112,20 @@ def read_indices(path: Path, vertices: int) -> np.ndarray:
     if isinstance(content, dict):
         if "head" not in content:
             raise DataError(f"{path} has the parts {', '.join(map(str, content))}, no head; give indices as .npy")
-        return np.setdiff1d(np.arange(vertices), np.asarray(content["head"]))
+        return np.setdiff1d(np.arange(vertices), _head(path, content["head"]))
     if not isinstance(content, np.ndarray) or content.ndim != 1 or content.dtype.kind not in "iu":
         raise DataError(f"{path} holds no list of whole numbers; give vertex indices as .npy")
     return content.astype(np.int64)
+
+
+def _head(path: Path, value: object) -> np.ndarray:
+    try:
+        indices = to_array(value)
+    except ValueError:
+        indices = np.zeros(0)
+    if indices.dtype.kind not in "iu":
+        raise DataError(f"{path}: its part head is no list of whole numbers; give indices as .npy")
+    return indices
 
 
 def describe(markers: Markers) -> Table:
