@@ -17,6 +17,7 @@ import dataclasses
 import io
 import json
 import multiprocessing
+import os
 import pickle
 import re
 import resource
@@ -415,6 +416,7 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 def _experiment(name: str, file: str, read: Callable[[Path], object]) -> Format:
     def make(folder: Path) -> Path:
+        os.chdir(folder)  # a sweep names its experiments from where it is run
         return shutil.copytree(EXPERIMENTS, folder / "experiments") / file
 
     return Format(name, make, read, True)

@@ -17,7 +17,7 @@ MOST_LINES = 320
 
 EVERYWHERE = {
     "arrays", "batch", "checksum", "errors", "messages", "output", "parallel", "pickles", "progress", "ranks",
-    "unpickler", "",
+    "textfiles", "unpickler", "",
 }  # fmt: skip
 """What all may import; "" is the package itself."""
 
@@ -32,6 +32,7 @@ ALLOWED = {
     "progress": set(),
     "parallel": set(),
     "ranks": set(),
+    "textfiles": set(),
     "batch": set(),
     "lock": set(),
     "memory": set(),
@@ -69,6 +70,7 @@ FOREIGN = {
     "wandb": {"callbacks.recognition", "callbacks.tracking", "sweeps.online"},
     "sklearn": {"evaluation.project"},
     "optuna": {"sweeps"},
+    "pydantic": {"data.storefiles", "textfiles"},
     "sqlalchemy": {"sweeps"},
     "torchmetrics": {"evaluation"},
     "smplx": {"body.smpl"},
@@ -93,6 +95,16 @@ NUMPY = ("np", "numpy", "np.lib.format", "numpy.lib.format", "sparse", "scipy.sp
 
 RESHAPES = {"losses.body": 1, "body.raster": 2}
 """Uses of view() and permute() that einops cannot make clearer: a rank not known, a change of dtype."""
+
+PARSES = {
+    "textfiles": 5,  # where text of strangers is read
+    "data.table": 1, "data.storefiles": 1, "data.journal": 1,  # rows of a store, with rules of their own
+    "data.store": 1, "synthetic.generate": 1, "sweeps.schema": 1,  # dumped before, to compare
+    "training": 1, "profiling": 1,  # what this program itself has just written
+    "body": 6, "tools.body": 1,  # within a body's archive, and its data when it is baked
+    "data.export": 1,
+}  # fmt: skip
+"""Uses of parsers of JSON, YAML and CSV in a part; all others go by `meshgait.textfiles`."""
 
 
 def imports(name):
@@ -204,6 +216,15 @@ def test_no_file_can_run_code():
     assert [
         name for name, function, _ in loads if function in ("eval", "exec", "pickle.load", "pickle.loads")
     ] == []
+
+
+def test_text_of_strangers_is_parsed_in_one_place():
+    parsers = {"json.load", "json.loads", "yaml.load", "yaml.safe_load", "csv.reader", "csv.DictReader"}
+    uses = defaultdict(int)
+    for name in MODULES:
+        part = next((part for part in PARSES if lies_in(name, [part])), name)
+        uses[part] += sum(function in parsers for function, _ in calls(name))
+    assert {part: count for part, count in uses.items() if count > PARSES.get(part, 0)} == {}
 
 
 def test_each_module_says_what_it_is_for():

@@ -7,11 +7,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser, get_loader, set_loader
 
 from meshgait.admission import UNREADABLE, admit, refusal
 from meshgait.errors import ConfigError, MeshGaitError
 from meshgait.stages.base import Stage
+from meshgait.textfiles.reading import Line, Schema, TextFile
+from meshgait.textfiles.yaml_text import yaml_loader
+
+PARSER_MODE = "omegaconf+"
+"""How the command line reads YAML; the loader that goes with it refuses a section given twice."""
+
+
+class Class(Schema):
+    """A class by name."""
+
+    class_path: Line
+
+
+class Experiment(Schema):
+    """What an experiment YAML must tell of its model."""
+
+    model: Class
 
 
 def build_stage(
@@ -29,7 +46,8 @@ def build_stage(
         ConfigError: a file cannot be read, or a setting is unknown or out of range.
     """
     admit(trusted)
-    parser = ArgumentParser(parser_mode="omegaconf+", exit_on_error=False)
+    set_loader(PARSER_MODE, yaml_loader(get_loader("yaml")), (yaml.YAMLError,))
+    parser = ArgumentParser(parser_mode=PARSER_MODE, exit_on_error=False)
     parser.add_argument("--config", action="config")
     parser.add_subclass_arguments(Stage, "model", required=True)
     for part in ("trainer", "data"):  # of the same files, but of no concern here
@@ -53,14 +71,6 @@ def build_stage(
 
 
 def _recognises(path: Path) -> bool:
-    try:
-        content = yaml.safe_load(Path(path).read_text())
-        return str(content["model"]["class_path"]).endswith("RecogniseStage")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); give an experiment YAML") from error
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise ConfigError(
-            f"{path} describes no model ({reason}); give an experiment YAML such as "
-            "experiments/finetune/walkers.yaml"
-        ) from error
+    remedy = "give an experiment YAML such as experiments/finetune/walkers.yaml"
+    experiment = TextFile(path, remedy, "description of a model", ConfigError).yaml(Experiment)
+    return experiment.model.class_path.endswith("RecogniseStage")

@@ -7,11 +7,13 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentError
+import yaml
+from jsonargparse import ArgumentError, get_loader, set_loader
 from lightning import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -42,6 +44,8 @@ from meshgait.lock import held, hold
 from meshgait.messages import warn
 from meshgait.stages.base import read_checkpoint
 from meshgait.stages.syncing import SyncedNorms
+from meshgait.textfiles.reading import MOST_YAML_BYTES, TextFile
+from meshgait.textfiles.yaml_text import yaml_loader
 
 QUIET = (
     ".*LightningCLI's args parameter",  # we pass the arguments on ourselves
@@ -58,6 +62,8 @@ QUIET = (
 )
 """Warnings of libraries that tell a user nothing to act on."""
 
+PARSER_MODE = "omegaconf+"
+"""How the command line reads YAML; the loader that goes with it refuses a section given twice."""
 
 LOCKS: list[int] = []
 """Handles of the run folder that this process trains in."""
@@ -237,13 +243,16 @@ def run(argv: Sequence[str]) -> int:
         logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
     for text in QUIET:
         warnings.filterwarnings("ignore", message=text)
+    for path in _config_files(argv):  # whose parser would not tell which file is no text
+        TextFile(path, "correct the configuration", error=ConfigError).text(MOST_YAML_BYTES)
+    set_loader(PARSER_MODE, yaml_loader(get_loader("yaml")), (yaml.YAMLError,))
     try:
         with held(LOCKS):
             MeshGaitCLI(
                 args=words,
                 save_config_callback=SaveConfig,
                 seed_everything_default=0,
-                parser_kwargs={"parser_mode": "omegaconf+", "exit_on_error": False},
+                parser_kwargs={"parser_mode": PARSER_MODE, "exit_on_error": False},
                 trainer_defaults={
                     "enable_progress_bar": sys.stdout.isatty(),
                     "enable_model_summary": False,
@@ -263,6 +272,13 @@ def run(argv: Sequence[str]) -> int:
     finally:
         _finish_wandb(failed=sys.exc_info()[0] is not None)
     return 0
+
+
+def _config_files(argv: Sequence[str]) -> list[str]:
+    """Files that the arguments name as configurations."""
+    words = [word for argument in argv for word in argument.split("=", 1)]
+    given = [value for name, value in pairwise(words) if name in ("--config", "-c")]
+    return [value for value in given if len(value) < 4096 and Path(value).is_file()]
 
 
 def _finish_wandb(failed: bool) -> None:

@@ -36,5 +36,5 @@ def test_unreadable(tmp_path):
         Partition.read(tmp_path / "none.json")
     path = tmp_path / "broken.json"
     path.write_text('{"TRAIN_SET": [')
-    with pytest.raises(DataError, match=r"broken\.json cannot be read as JSON"):
+    with pytest.raises(DataError, match=r"broken\.json, line 1, column 16: .*cannot be read as JSON"):
         Partition.read(path)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from meshgait.errors import OutputError
+from meshgait.errors import DataError, OutputError
 from meshgait.evaluation.embeddings import Embeddings
+from meshgait.evaluation.submission import write_submission
 
 GIVEN = Embeddings(
     torch.randn(3, 2, 5), np.array(["01", "01", "2"]), np.array(["nm-01"] * 3), np.array(["000", "090", "000"]),
@@ -37,3 +38,22 @@ def test_names_as_they_are_spelled():
     assert GIVEN.spelled(frozenset({"01", "1", "2-nm-01-000", "9"})) == {"01", "2-nm-01-000"}
     numbers = Embeddings(GIVEN.vectors, np.array(["1", "1", "2"]), GIVEN.types, GIVEN.views, numbered=True)
     assert numbers.spelled(frozenset({"0001", "0002-nm-01-000"})) == {"1", "2-nm-01-000"}
+
+
+@pytest.mark.parametrize("label", ["a\nb", "a\rb", "a\u2028b", "a\x1b[31m", "\ud800", b"\xd6\xd0"])
+def test_names_that_break_rows_are_refused(tmp_path, label):
+    path = tmp_path / "embeddings.npz"
+    labels = np.array([label, label[:1], label[:1]])
+    np.savez(path, embeddings=np.zeros((3, 4), np.float32), labels=labels, types=GIVEN.types, views=GIVEN.views)
+    with pytest.raises(DataError, match="labels hold") as error:
+        Embeddings.read(path)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_submission_keeps_names_as_they_are(tmp_path):
+    found = np.array([["00012", "0", "00", "=1", "٣", "9" * 5000]])
+    write_submission(tmp_path / "out.csv", np.array(["-v"]), found)
+    line = (tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()[1]
+    assert line == "-v,12,0,0,=1,٣," + "9" * 5000
+    with pytest.raises(DataError, match="line break"):
+        write_submission(tmp_path / "out.csv", np.array(["a\rb"]), found)

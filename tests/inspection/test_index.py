@@ -28,7 +28,7 @@ def rewrite(folder, change):
     rows = change(rows) or rows
     with (folder / "sequences.csv").open("w", newline="") as file:
         csv.writer(file).writerows([head, *rows])
-    return Store(folder)
+    return Store(folder, check_rows=False)
 
 
 @pytest.mark.parametrize("most", [1, 2, 4, 6, 100])

@@ -97,7 +97,7 @@ def test_a_model_that_needs_what_no_model_needs_is_refused(model):
 @pytest.mark.parametrize("text", ["[" * 5000, "a: &a [1]\nb: &b [*a, *a]\n" * 2, "x" * 2**21, "{a: {b: " * 900])
 def test_descriptions_that_are_traps_are_refused(model, text):
     (model / "model.yaml").write_text(text)
-    with pytest.raises(DataError, match="describes no exported model"):
+    with pytest.raises(DataError, match="holds no description of an exported model"):
         RecogniseStage.load(model)
 
 

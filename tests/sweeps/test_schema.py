@@ -82,11 +82,11 @@ def test_a_grid_ends_by_itself(read, content):
 
 def test_a_file_that_is_no_sweep_is_refused(tmp_path):
     path = tmp_path / "x.yaml"
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="does not exist"):
         read_sweep(path)
     path.write_text("a: [")
-    with pytest.raises(DataError, match="no YAML"):
+    with pytest.raises(DataError, match="no readable YAML"):
         read_sweep(path)
     path.write_text("- 1")
-    with pytest.raises(DataError, match="no settings"):
+    with pytest.raises(DataError, match="mapping of names to values"):
         read_sweep(path)

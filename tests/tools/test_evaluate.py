@@ -100,3 +100,10 @@ def test_a_file_that_is_no_metrics_file_is_refused_in_one_line(tmp_path, capsys,
     assert main(["evaluate", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "holds no figures" in error
+
+
+def test_words_of_a_file_are_text_and_no_markup(tmp_path, capsys):
+    run = make(tmp_path / "[b]run", machine="[/dim] a box", protocol="[bold]x[/y]")
+    assert main(["evaluate", run]) == 0
+    text = capsys.readouterr().out
+    assert "[/dim] a box" in text and "[bold]x[/y]" in text and "[b]run" in text

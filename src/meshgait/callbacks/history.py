@@ -14,6 +14,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from meshgait.callbacks.output import best_effort
+from meshgait.textfiles.json_text import parse_json
 
 FILE = "history.jsonl"
 
@@ -98,9 +99,10 @@ class HistoryLines(Logger):
 def _step(line: bytes) -> float:
     """Step of a line; beyond all steps if the line is damaged."""
     try:
-        return json.loads(line)["step"]
+        step = parse_json(line.decode())["step"]
     except (ValueError, KeyError, TypeError):
         return math.inf
+    return step if isinstance(step, int) else math.inf
 
 
 class HistoryFile(Callback):

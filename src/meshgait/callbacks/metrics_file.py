@@ -22,6 +22,7 @@ from meshgait.callbacks.evaluate import (
     shared_traits,
 )
 from meshgait.output import whole_file
+from meshgait.textfiles.json_text import finite
 
 
 class MetricsFile(Callback):
@@ -67,9 +68,9 @@ class MetricsFile(Callback):
         """Write what the last evaluation found."""
         if not trainer.is_global_zero:
             return
-        text = json.dumps(self._content(trainer, module), indent=1) + "\n"
+        text = json.dumps(finite(self._content(trainer, module)), indent=1, allow_nan=False) + "\n"
         with whole_file(Path(trainer.default_root_dir) / name) as file:
-            file.write_text(text)
+            file.write_text(text, encoding="utf-8")
 
     def _content(self, trainer: Trainer, module: LightningModule) -> dict[str, Any]:
         data = trainer.datamodule

@@ -15,6 +15,7 @@ from meshgait.callbacks.metrics_file import provenance
 from meshgait.errors import ConfigError
 from meshgait.messages import note
 from meshgait.output import whole_file
+from meshgait.textfiles.yaml_text import parse_yaml
 
 CONFIG = "config"
 """Key of a checkpoint: the resolved configuration that it was trained with, as YAML."""
@@ -73,7 +74,10 @@ class SaveConfig(SaveConfigCallback):
         """
         if trainer.state.fn != "fit" or not isinstance(checkpoint.get(CONFIG), str):
             return
-        self._before = flat(yaml.safe_load(checkpoint[CONFIG]))
+        try:
+            self._before = flat(parse_yaml(checkpoint[CONFIG]))
+        except yaml.YAMLError as error:
+            raise ConfigError(f"the checkpoint's settings cannot be read ({error}); take another") from error
         other = [name for name in self._changes() if f"{name}.".startswith(FIXED)]
         if other:
             raise ConfigError(
@@ -98,11 +102,11 @@ class SaveConfig(SaveConfigCallback):
 
     def _stamp(self, trainer: Trainer, module: LightningModule) -> None:
         for logger in trainer.loggers:
-            logger.log_hyperparams({**yaml.safe_load(self.text), "run": provenance(trainer, module)})
+            logger.log_hyperparams({**parse_yaml(self.text), "run": provenance(trainer, module)})
 
     def _changes(self) -> dict[str, tuple[Any, Any]]:
         """(before, now) of the settings that matter and are not what they were."""
-        now, before = flat(yaml.safe_load(self.text)), self._before or {}
+        now, before = flat(parse_yaml(self.text)), self._before or {}
         names = [name for name in {**now, **before} if name not in WITHOUT_EFFECT]
         return {n: (before.get(n), now.get(n)) for n in names if before.get(n) != now.get(n)}
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from meshgait.data.growing import write_all, writing
+from meshgait.textfiles.words import spreadsheet_cell
 
 
 class Journal:
@@ -37,8 +38,8 @@ class Journal:
     def add(self, number: int, rows: Iterable[tuple[str, ...]]) -> None:
         """Rows about a sequence."""
         text = io.StringIO()
-        # a row is a line, whatever is in a name or in an error's text
-        plain = ([" ".join(cell.splitlines()) for cell in row] for row in rows)
+        # a row is a line, whatever is in a name or in an error's text, and never a formula
+        plain = ([spreadsheet_cell(" ".join(cell.splitlines())) for cell in row] for row in rows)
         csv.writer(text, lineterminator="\n").writerows((number, *row) for row in plain)
         with writing(self.path.parent):
             write_all(self._file, text.getvalue().encode("utf-8", "surrogateescape"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from meshgait.errors import DataError
+from meshgait.textfiles.reading import TextFile
+from meshgait.textfiles.words import shown
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Partition:
         both = sorted(sets["TRAIN_SET"] & sets["TEST_SET"])
         if both:
             raise DataError(
-                f"{source}: {len(both)} subjects are in TRAIN_SET and in TEST_SET ({', '.join(both[:5])}"
+                f"{source}: {len(both)} subjects are in TRAIN_SET and in TEST_SET ({shown(', '.join(both[:5]))}"
                 f"{', ...' if len(both) > 5 else ''}); keep each in one, test on unseen people"
             )
         return cls(sets["TRAIN_SET"], sets["TEST_SET"], sets["PROBE_SET"], source)
@@ -67,9 +68,4 @@ def read_json(path: Path | str) -> Any:  # noqa: ANN401
     Raises:
         DataError: the file is missing or no JSON.
     """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; give the partition JSON of the data set") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON ({error}); repair or replace it") from None
+    return TextFile(path, "give the partition JSON of the data set").json()

@@ -18,6 +18,7 @@ import numpy as np
 from meshgait.data.partitions import Partition
 from meshgait.data.table import Coded, coded
 from meshgait.errors import ConfigError, DataError
+from meshgait.textfiles.words import shown
 
 Exclude = Literal["none", "same_view", "same_subject_and_view"]
 Scoring = Literal["cells", "pooled", "views", "subjects", "hidden"]
@@ -282,4 +283,4 @@ def _require_mates(
 
 def _some(names: Iterable[str], most: int = 5) -> str:
     names = list(names)
-    return ", ".join(map(str, names[:most])) + (", ..." if len(names) > most else "")
+    return shown(", ".join(map(str, names[:most]))) + (", ..." if len(names) > most else "")

@@ -7,7 +7,6 @@ that the csv does not name are not used either.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ import numpy as np
 
 from meshgait.data.protocols import Exclude, Protocol, Scoring, Selection, Split, Walk
 from meshgait.errors import DataError
+from meshgait.textfiles.reading import TextFile
+from meshgait.textfiles.words import shown
 
 KEYS = ("subject", "condition", "view")
 SINGLE = "probe"
@@ -41,30 +42,24 @@ class Rules:
         Raises:
             DataError: it is missing, no such csv, has an unknown role, or names a sequence twice.
         """
-        try:
-            with Path(path).open(newline="", encoding="utf-8-sig") as file:
-                table = csv.DictReader(file, skipinitialspace=True, strict=True)
-                columns, lines = table.fieldnames or [], list(table)
-        except FileNotFoundError:
-            raise DataError(f"{path} does not exist; give a csv with subject, condition, view, role") from None
-        except (OSError, ValueError, csv.Error) as error:
-            raise DataError(f"{path} cannot be read as csv ({error}); write it anew") from None
+        columns, lines = TextFile(path, "give a csv with subject, condition, view, role").csv()
         named = [key for key in KEYS if key in columns]
         if "role" not in columns or len(named) not in (0, len(KEYS)):
+            given = shown(", ".join(columns)) or "(none)"
             raise DataError(
-                f"{path} has the columns {', '.join(columns) or '(none)'}; give subject, condition, view, role "
+                f"{path} has the columns {given}; give subject, condition, view, role "
                 "or role alone with a line for each sequence in order"
             )
         rows, seen = [], set()
-        for number, line in enumerate(lines, 2):
-            role = (line["role"] or "").strip()
+        for number, line in lines:
+            role = line["role"]
             if role not in ("", "gallery", "probe", "train") and not role.startswith("probe:"):
                 raise DataError(
                     f"{path}, line {number}: role {role!r} is unknown; use gallery, probe, probe:GROUP or train"
                 )
-            walk = Walk(*((line[key] or "").strip() for key in KEYS)) if named else None
+            walk = Walk(*(line[key] for key in KEYS)) if named else None
             if walk in seen:
-                raise DataError(f"{path}, line {number}: {'-'.join(walk)} was named before; keep one line")
+                raise DataError(f"{path}, line {number}: {shown('-'.join(walk))} was named before; keep one line")
             seen |= {walk} if walk else set()
             rows.append((walk, role))
         return cls(tuple(rows), str(path))
@@ -92,9 +87,9 @@ class Rules:
         names = [Walk(s.subject, s.condition, s.view) for s in sequences]
         unknown = given.keys() - set(names)
         if unknown:
-            shown = ", ".join("-".join(walk) for walk in sorted(unknown)[:5])
+            some = shown(", ".join("-".join(walk) for walk in sorted(unknown)[:5]))
             raise DataError(
-                f"{self.source} names {len(unknown)} sequences that are not there ({shown}"
+                f"{self.source} names {len(unknown)} sequences that are not there ({some}"
                 f"{', ...' if len(unknown) > 5 else ''}); compare the spelling, also leading zeros"
             )
         return np.array([given.get(name, "") for name in names], str)

@@ -16,12 +16,11 @@ does not depend on its size. Nothing here is ever unpickled.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import shutil
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +29,12 @@ import numpy as np
 from meshgait.checksum import sha256_of
 from meshgait.data.growing import LOCK, FolderLock, GrowingArray, write_all, write_json, writing
 from meshgait.data.mapped import MappedArrays
+from meshgait.data.storefiles import REMEDY, VERSION, check_names, index_row, read_meta, written_rows
 from meshgait.data.table import CSV_FIELDS, SequenceTable
 from meshgait.errors import StoreError
+from meshgait.textfiles.reading import TextFile
+from meshgait.textfiles.words import shown
 
-VERSION = 1
 SMPL_WIDTHS = {"poses": 72, "betas": 10, "cameras": 3}
 GREY_BITS = 8
 
@@ -85,7 +86,7 @@ class StoreWriter:
             for name, columns in SMPL_WIDTHS.items():
                 self._arrays[name] = GrowingArray(self.partial / f"{name}.npy", (columns,), "<f4")
             self._arrays["valid"] = GrowingArray(self.partial / "valid.npy", (), "|b1")
-        self._index: io.FileIO | None = None
+        self._index: FileIO | None = None
         self._check_absent()
         with writing(self.partial):
             self.partial.mkdir(parents=True, exist_ok=True)
@@ -113,19 +114,18 @@ class StoreWriter:
         if not head_path.exists():
             for array in self._arrays.values():
                 array.create()
-            index_path.write_text(",".join(CSV_FIELDS) + "\n")
+            index_path.write_text(",".join(CSV_FIELDS) + "\n", encoding="utf-8")
             write_json(head_path, head)
-        elif json.loads(head_path.read_text()) != head:
+        elif TextFile(head_path, f"remove {self.partial}", error=StoreError).json() != head:
             raise StoreError(
                 f"{self.partial} was begun with other settings; remove it, or repeat the command that began it"
             )
-        lines = index_path.read_text().splitlines(keepends=True)
         whole = min(array.rows() for array in self._arrays.values())
-        for row in csv.reader(line for line in lines[1:] if line.endswith("\n")):
-            if int(row[3]) + int(row[4]) > whole:
-                break
-            self.done, self.frames, self.last = self.done + 1, int(row[3]) + int(row[4]), tuple(row[:3])
-        os.truncate(index_path, len("".join(lines[: 1 + self.done]).encode()))
+        try:
+            self.done, self.frames, self.last, end = written_rows(index_path, whole)
+        except ValueError as error:
+            raise StoreError(f"{index_path} is damaged ({shown(error)}); remove {self.partial}") from error
+        os.truncate(index_path, end)
         self._index = index_path.open("ab", buffering=0)
         for array in self._arrays.values():
             array.open(self.frames)
@@ -143,6 +143,7 @@ class StoreWriter:
     ) -> None:
         """Append one sequence: silhouettes (T, H, W) uint8 0..255, SMPL arrays (T, .) if the store has them."""
         where, count = f"{subject}/{condition}/{view}", len(silhouettes)
+        check_names(subject, condition, view)
         if silhouettes.shape[1:] != self.size or silhouettes.dtype != np.uint8:
             raise StoreError(
                 f"{where}: silhouettes are {silhouettes.dtype} {silhouettes.shape}, "
@@ -160,13 +161,11 @@ class StoreWriter:
             blocks[name] = np.ascontiguousarray(blocks[name], dtype=array.dtype)
             if (shape := blocks[name].shape) != (count, *array.row):
                 raise StoreError(f"{where}: {name} is {shape}, expected {(count, *array.row)}")
-        row = io.StringIO()
-        csv.writer(row, lineterminator="\n").writerow((subject, condition, view, self.frames, count))
         with writing(self.partial):
             for name, array in self._arrays.items():
                 array.append(blocks[name])
             # the index row comes last: a sequence counts only once its frames are there
-            write_all(self._index, row.getvalue().encode())
+            write_all(self._index, index_row(subject, condition, view, self.frames, count))
         self.frames += count
         self.done += 1
         self.last = (subject, condition, view)
@@ -217,6 +216,8 @@ class Store:
 
     Args:
         path: the store's folder.
+        check_rows: refuse a table of sequences that names frames which are not there; without it, such sequences
+            must not be read.
 
     Attributes:
         sequences: list of `meshgait.data.table.Sequence`, in the order of sequences.csv.
@@ -229,8 +230,8 @@ class Store:
         StoreError: no store there, made by a newer version, or a file is damaged.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path | str, check_rows: bool = True) -> None:
+        self.path, self._check_rows = Path(path), check_rows
         if not (self.path / "meta.json").is_file():
             hint = ""
             if self.path.with_name(self.path.name + ".partial").exists():
@@ -242,31 +243,39 @@ class Store:
         try:
             self._read()
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreError(f"{self.path} is damaged ({error}); make the store anew") from error
+            raise StoreError(f"{self.path} is damaged ({shown(error)}); {REMEDY}") from error
 
     def _read(self) -> None:
-        self.meta: dict[str, Any] = json.loads((self.path / "meta.json").read_text())
-        if self.meta.get("version", 0) > VERSION:
-            raise StoreError(
-                f"{self.path} is of version {self.meta['version']}, this program reads up to {VERSION}; update it"
-            )
-        self.size: tuple[int, int] = tuple(self.meta["size"])
-        self.bits: int = self.meta["bits"]
+        meta = read_meta(self.path / "meta.json")
+        self.meta: dict[str, Any] = meta.model_dump(exclude_unset=True)
+        self.size: tuple[int, int] = tuple(meta.size)
+        self.bits: int = meta.bits
         self.sequences = SequenceTable.read(self.path / "sequences.csv")
-        if self.sequences.frames.sum() != self.meta["frames"]:
+        frames, ends = self.sequences.frames, self.sequences.start + self.sequences.frames
+        # each is compared first: a sum of numbers without bounds may wrap round to the right one
+        if (frames > meta.frames).any() or frames.sum() != meta.frames:
             raise ValueError("sequences.csv and meta.json differ in the number of frames")
+        if self._check_rows and ((frames == 0) | (ends > meta.frames)).any():
+            raise ValueError("sequences.csv names frames that are not there; see `meshgait check`")
         self.has_smpl = (self.path / "poses.npy").is_file()
         partition = self.path / "partition.json"
-        self.partition: dict[str, Any] | None = json.loads(partition.read_text()) if partition.is_file() else None
+        lists = TextFile(partition, REMEDY, error=StoreError)
+        self.partition: dict[str, Any] | None = lists.json() if partition.is_file() else None
         names = ["silhouettes", *((*SMPL_WIDTHS, "valid") if self.has_smpl else ())]
-        self._arrays = MappedArrays(self.path, names, self.meta["frames"])
+        self._arrays = MappedArrays(self.path, names, meta.frames)
+        width = -(-self.size[1] // 8) if self.bits == 1 else self.size[1]
+        shapes = {"silhouettes": (self.size[0], width), "valid": ()}
+        shapes |= {name: (columns,) for name, columns in SMPL_WIDTHS.items()}
+        for name in names:
+            if (shape := self._arrays.read(name, np.arange(0)).shape[1:]) != shapes[name]:
+                raise ValueError(f"{name}.npy holds frames of the shape {shape}, expected {shapes[name]}")
 
     def __getstate__(self) -> dict[str, Any]:
         # workers map the files themselves instead of receiving copies of the arrays
-        return {"path": self.path}
+        return {"path": self.path, "check_rows": self._check_rows}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["path"])
+        self.__init__(**state)
 
     @property
     def hash(self) -> str:

@@ -7,6 +7,7 @@ somebody asks for a row, or for a column, which then comes as numbers into its s
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Rows
 from functools import lru_cache
@@ -75,11 +76,15 @@ class SequenceTable(Rows[Sequence]):
         """The table in a csv file with its header line.
 
         Raises:
-            ValueError: a row has not five fields, or its numbers are none.
+            ValueError: it is no UTF-8, its first line is another, a row has not five fields, or its numbers are
+                none.
         """
-        data = path.read_bytes().partition(b"\n")[2]
+        head, _, data = path.read_bytes().partition(b"\n")
+        if head.decode("utf-8-sig").rstrip("\r") != ",".join(CSV_FIELDS):
+            raise ValueError(f"the first line of sequences.csv must be {','.join(CSV_FIELDS)}")
+        words = data.decode()  # names must be text, wherever they are asked for
         if b'"' in data or b"\r" in data:  # written by hand, or with names that hold commas
-            return cls._quoted(data.decode())
+            return cls._quoted(words)
         text = np.frombuffer(data if not data or data.endswith(b"\n") else data + b"\n", np.uint8)
         ends = np.flatnonzero((text == COMMA) | (text == NEWLINE))
         if len(ends) % len(CSV_FIELDS) or (text[ends[len(CSV_FIELDS) - 1 :: len(CSV_FIELDS)]] != NEWLINE).any():
@@ -93,7 +98,10 @@ class SequenceTable(Rows[Sequence]):
     @classmethod
     def _quoted(cls, data: str) -> SequenceTable:
         """By Python's own reader, row by row."""
-        rows = list(csv.reader(data.splitlines(keepends=True)))
+        try:
+            rows = list(csv.reader(io.StringIO(data, newline="")))  # lines end where csv says so
+        except csv.Error as error:
+            raise ValueError(f"sequences.csv is no csv ({error})") from None
         if any(len(row) != len(CSV_FIELDS) for row in rows):
             raise ValueError("a row of sequences.csv has not five fields")
         fields = [field.encode() for row in rows for field in row]

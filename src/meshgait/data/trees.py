@@ -17,7 +17,9 @@ from typing import Literal, NamedTuple
 
 from meshgait.data.folders import list_folder
 from meshgait.data.sources import FRAME_SUFFIXES
+from meshgait.data.storefiles import check_names
 from meshgait.errors import ConfigError, DataError
+from meshgait.textfiles.words import shown
 
 DEFAULTS = {"subject": "000", "condition": "00", "view": "000"}
 """What a sequence is called where the tree does not tell."""
@@ -109,7 +111,8 @@ def compile_pattern(pattern: str) -> list[re.Pattern[str]]:
             f"pattern {pattern!r}: {problem}; write it like {{subject}}/{{condition}}/{{view}} or "
             "Silhouette_{view}-{condition}/{subject}"
         )
-    return [re.compile("".join(map(_expression, re.split(r"(\{.*?\}|\*)", part)))) for part in parts]
+    # a name with a line break fits as well, and is refused by name
+    return [re.compile("".join(map(_expression, re.split(r"(\{.*?\}|\*)", part))), re.DOTALL) for part in parts]
 
 
 def _expression(piece: str) -> str:
@@ -211,10 +214,15 @@ def survey(listing: Listing) -> Survey:
     """Go through a tree once.
 
     Raises:
-        DataError: there is no sequence, or two have the same names; the message names an example.
+        DataError: there is no sequence, two have the same names, or a name cannot be used; the message names an
+            example.
     """
     digest, seen, count = hashlib.sha256(), set(), 0
     for job in listing:
+        try:
+            check_names(*job[:3])
+        except DataError as error:
+            raise DataError(f"{shown(listing.source / job.folder)}: {error}") from None
         count += 1
         digest.update("\0".join(job).encode("utf-8", "surrogateescape") + b"\n")
         seen.add(hash(job[:3]))

@@ -24,6 +24,7 @@ from torch import Tensor
 from meshgait.arrays import map_npy, npz_names, read_npz
 from meshgait.errors import DataError
 from meshgait.output import whole_file
+from meshgait.textfiles.words import BREAKING, shown
 
 COLUMNS = ("labels", "types", "views")
 FLOATS = (np.float16, np.float32, np.float64)
@@ -139,7 +140,13 @@ def _arrays(path: Path) -> Mapping[str, np.ndarray]:
 def _words(column: np.ndarray, where: str) -> np.ndarray:
     """Strings of a column of strings, bytes or integers."""
     if column.dtype.kind == "S":
-        column = np.char.decode(column, "utf-8")
+        try:
+            column = np.char.decode(column, "utf-8")
+        except UnicodeDecodeError:
+            raise DataError(f"{where} hold bytes that are no UTF-8; write them as strings") from None
     if column.dtype.kind not in "Uiu":
         raise DataError(f"{where} are {column.dtype}; they must be strings or integers")
-    return np.asarray(column).astype(str)
+    words = np.asarray(column).astype(str)
+    if broken := next((word for word in np.unique(words).tolist() if BREAKING.search(word)), ""):
+        raise DataError(f"{where} hold {shown(broken)!r}, with a line break or control character; rename it")
+    return words

@@ -19,6 +19,7 @@ from meshgait.evaluation.parallel import over_blocks
 from meshgait.evaluation.scoring import ROWS, require_finite
 from meshgait.output import whole_file
 from meshgait.progress import track
+from meshgait.textfiles.words import BREAKING, shown
 
 TOP = 20
 
@@ -51,11 +52,21 @@ def nearest_rows(
 def write_submission(path: Path, videos: np.ndarray, found: np.ndarray) -> None:
     """Write videos (P,) and the subjects found (P, top); subjects that are numbers without leading zeros.
 
+    The server reads names as they are, so nothing is put before one that a spreadsheet takes for a formula.
+
     Raises:
+        DataError: a name would break the rows.
         OutputError: the place cannot be written.
     """
+    for name in (*videos.tolist(), *np.unique(found).tolist()):
+        if BREAKING.search(name):
+            raise DataError(f"the name {shown(name)!r} holds a line break or control character; rename it")
     with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["videoId", *(f"rank{place}" for place in range(1, found.shape[1] + 1))])
         for video, subjects in zip(videos, found, strict=True):
-            writer.writerow([video, *(int(name) if name.isdecimal() else name for name in subjects)])
+            writer.writerow([video, *map(_without_zeros, subjects.tolist())])
+
+
+def _without_zeros(name: str) -> str:
+    return (name.lstrip("0") or "0") if name.isascii() and name.isdigit() else name

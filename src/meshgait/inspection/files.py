@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from meshgait.arrays import missing_bytes
 from meshgait.checksum import sha256_of
+from meshgait.data.storefiles import read_meta
+from meshgait.errors import StoreError
 from meshgait.inspection.findings import Findings
 from meshgait.progress import Progress
 
@@ -36,9 +37,8 @@ def check_files(path: Path, found: Findings, checksums: bool, show: bool = True)
 def _listed(path: Path) -> dict[str, str]:
     """SHA-256 by file name; nothing where meta.json cannot be read, which opening the store tells."""
     try:
-        listed = json.loads((path / "meta.json").read_text())["sha256"]
-        return {str(name): str(digest) for name, digest in listed.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return read_meta(path / "meta.json").sha256
+    except StoreError:
         return {}
 
 

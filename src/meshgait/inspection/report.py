@@ -148,7 +148,7 @@ def check(path: Path | str, options: Options | None = None) -> Report:
         Store(path)  # says what is there instead
     check_files(path, found, options.checksums, options.show)
     try:
-        store = Store(path)
+        store = Store(path, check_rows=False)
     except StoreError as error:
         found.error("unreadable", error)
         return Report(str(path), findings=found.listed(), damage=str(error))

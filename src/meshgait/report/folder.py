@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 
 from meshgait.arrays import Expected, read_npz
 from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.record import EvaluationRecord
+from meshgait.textfiles.runs import measured, read_history, read_metrics, read_settings
 
 PICTURE = re.compile(r"(?P<kind>[a-z]+)-(?P<step>\d+)\.(png|gif)")
 MARKS = ("config.yaml", "metrics.json", "history.jsonl", "evaluation.npz")
@@ -130,11 +130,11 @@ def read_run(path: Path, name: str | None = None) -> Run:
     config = where("config.yaml", "settings")
     if not metrics.is_file():
         missing.append("final figures: the run is not finished (metrics.json is not there)")
-    content = _read_metrics(metrics) if metrics.is_file() else {}
+    content = measured(read_metrics(metrics)) if metrics.is_file() else {}
     if content.get("partial"):
         missing.append("figures of a whole evaluation: those shown are of a part of its batches")
     history = where("history.jsonl", "training curves")
-    settings = _read_settings(config) if config else {}
+    settings = dict(_flat(read_settings(config), "")) if config else {}
     # stage 1 recognises nobody, and a network without its 3D branch has no body to show
     stage = str(content.get("stage") or settings.get("model.class_path", ""))
     record = meshes = None
@@ -148,32 +148,9 @@ def read_run(path: Path, name: str | None = None) -> Run:
     pictures = _pictures(folder / "pictures")
     if not pictures:
         missing.append("pictures (none in pictures/)")
-    curves = _read_history(history) if history else {}
+    curves = _curves(read_history(history)) if history else {}
     name = name or (folder.resolve().name if path.is_dir() else f"{folder.resolve().name}/{path.stem}")
     return Run(name, folder, content, settings, curves, record, meshes, pictures, tuple(missing))
-
-
-def _read_metrics(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        figures = {name: float(value) for name, value in content["figures"].items() if value is not None}
-        for cells in content.get("cells", {}).values():
-            if np.asarray(cells["rank1"], float).shape != (len(cells["probe_views"]), len(cells["gallery_views"])):
-                raise ValueError("cells do not fit their views")
-        float(content.get("seconds") or 0), int(content.get("parameters", 0)), content.get("data", {}).get("hash")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} holds no figures of a run ({_short(error)}); train the run anew") from error
-    return content | {"figures": figures}
-
-
-def _read_settings(path: Path) -> dict[str, str]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path} is no readable YAML ({_short(error)}); restore it or remove it") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} holds no settings by name; restore it or remove it")
-    return dict(_flat(content, ""))
 
 
 def _flat(value: Any, name: str) -> list[tuple[str, str]]:  # noqa: ANN401
@@ -188,26 +165,13 @@ def _flat(value: Any, name: str) -> list[tuple[str, str]]:  # noqa: ANN401
     return [(name, value if isinstance(value, str) else json.dumps(value, default=str))]
 
 
-def _read_history(path: Path) -> dict[str, Curve]:
-    """Figures by name. A last line that is not whole is what a killed training leaves behind, and is left out."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read ({_short(error)}); restore it or remove it") from error
+def _curves(rows: Sequence[tuple[int, dict[str, float | None]]]) -> dict[str, Curve]:
+    """Figures by name."""
     found: dict[str, list[tuple[int, float]]] = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            step = int(row.pop("step"))
-            values = {str(name): float(value) for name, value in row.items() if value is not None}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if number == len(lines):
-                break
-            raise DataError(
-                f"{path}, line {number} is no record of figures ({_short(error)}); remove the line"
-            ) from error
+    for step, values in rows:
         for name, value in values.items():
-            found.setdefault(name, []).append((step, value))
+            if value is not None:
+                found.setdefault(name, []).append((step, value))
     return {name: Curve(*map(np.array, zip(*points, strict=True))) for name, points in found.items()}
 
 

@@ -25,6 +25,7 @@ from meshgait import __version__
 from meshgait.checksum import sha256_of
 from meshgait.errors import ConfigError, DataError
 from meshgait.stages.hub import download, is_repository
+from meshgait.textfiles.reading import TextFile
 
 FORMAT = 1
 DESCRIPTION, WEIGHTS = "model.yaml", "model.safetensors"
@@ -110,7 +111,7 @@ def find_model(path: str | Path) -> Path | None:
     return download(str(path), [DESCRIPTION, WEIGHTS]) if is_repository(path) else None
 
 
-MOST_DESCRIPTION, MOST_HEADER, MOST_WEIGHTS = 2**20, 2**24, 2**32
+MOST_HEADER, MOST_WEIGHTS = 2**24, 2**32
 """Bytes; the largest of our models has a thousandth of the first, a hundredth of the others."""
 
 
@@ -165,13 +166,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise DataError(
             f"{folder} is no exported model, {DESCRIPTION} is missing; make one with `meshgait export`"
         )
-    try:
-        if file.stat().st_size > MOST_DESCRIPTION:
-            raise ValueError(f"it has more than {MOST_DESCRIPTION} bytes")
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        version = content["format"]
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"{file} describes no exported model ({_short(error)}); export it anew") from error
+    content = TextFile(file, "export it again", "description of an exported model").yaml(dict[str, Any])
+    version = content.get("format")
     if version != FORMAT:
         raise DataError(
             f"{file} is of format {version} (meshgait {content.get('version')}), this is meshgait {__version__}, "

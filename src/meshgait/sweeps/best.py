@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from meshgait.errors import ConfigError, DataError
+from meshgait.errors import ConfigError
 from meshgait.sweeps.command import Command
+from meshgait.textfiles.reading import TextFile
+from meshgait.textfiles.runs import read_settings
+from meshgait.textfiles.yaml_text import parse_yaml
 
 SUBCLASSES = ("model", "data", "optimizer", "lr_scheduler")
 """Parts that name a class; on the command line `model.lr` stands for `model.init_args.lr`."""
@@ -46,11 +47,7 @@ def read_experiment(path: Path) -> dict[str, Any]:
     Raises:
         DataError: it cannot be read.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-        return _inlined(content, path.parent)
-    except (OSError, yaml.YAMLError, AttributeError) as error:
-        raise DataError(f"{path} cannot be read as an experiment ({' '.join(str(error).split())})") from error
+    return _inlined(read_settings(path), path.parent)
 
 
 def put(content: dict[str, Any], key: str, value: object) -> None:
@@ -74,7 +71,7 @@ def parse(value: str) -> object:
     try:
         return float(value) if not value.lstrip("+-").isdigit() else int(value)
     except ValueError:
-        return yaml.safe_load(value)
+        return parse_yaml(value)
 
 
 def _inlined(content: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -87,5 +84,5 @@ def _inlined(content: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _file(value: object, folder: Path) -> object:
     """Content of the YAML that a value names, seen from ``folder``; other values as they are."""
     if isinstance(value, str) and value.endswith((".yaml", ".yml")) and (folder / value).is_file():
-        return yaml.safe_load((folder / value).read_text())
+        return TextFile(folder / value).yaml()
     return value

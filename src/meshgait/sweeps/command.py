@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 import yaml
 
 from meshgait.errors import ConfigError
+from meshgait.textfiles.words import shown
+from meshgait.textfiles.yaml_text import parse_yaml
 
 HEAD = re.compile(r"(\$\{env\} )?(\$\{program\}|meshgait|(\$\{interpreter\}|python) -m meshgait\.cli)")
 """Words before the verb: ways to call this program, and no other."""
@@ -134,9 +137,9 @@ def read_trial(words: Sequence[str]) -> Command:
             f"trial: stages in a row need a name each, e.g. pretrain=A.yaml finetune=B.yaml, not {names}"
         )
     for stage in stages:
-        if not stage.config.is_file():
+        if not os.path.isfile(stage.config):  # of a name that is too long as well
             raise ConfigError(
-                f"the experiment {stage.config} is missing; correct the path (it is relative to here)"
+                f"the experiment {shown(stage.config)} is missing; correct the path (it is relative to here)"
             )
     return Command(tuple(stages), tuple(words[count:]))
 
@@ -171,7 +174,10 @@ def pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _flat(key: str, value: str) -> Iterator[tuple[str, str]]:
-    nested = yaml.safe_load(value) if value.startswith("{") and "." not in key else None
+    try:
+        nested = parse_yaml(value) if value.startswith("{") and "." not in key else None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--{key} is no readable mapping ({shown(error)}); give --{key}.NAME=value") from error
     if isinstance(nested, Mapping):
         yield from _leaves(key, nested)
     else:

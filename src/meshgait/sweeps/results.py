@@ -17,6 +17,7 @@ from meshgait.errors import OutputError
 from meshgait.sweeps.best import best_experiments
 from meshgait.sweeps.schema import Sweep
 from meshgait.sweeps.study import WORKER, by_slot
+from meshgait.textfiles.words import spreadsheet_cell
 from meshgait.viz.plots import to_png
 from meshgait.viz.sweeps import importance_figure, parallel_figure
 
@@ -78,7 +79,8 @@ class Results:
             about = [trial.user_attrs.get(key, "") for key in ("seconds", WORKER, "folder", "note")]
             state = STATES.get(trial.state, trial.state.name.lower())
             value = "" if trial.value is None else trial.value
-            writer.writerow([slot, state, value, *(values.get(name, "") for name in names), *about])
+            row = [slot, state, value, *(values.get(name, "") for name in names), *about]
+            writer.writerow(map(spreadsheet_cell, row))
         return text.getvalue()
 
     def words(self, slot: int) -> list[str]:

@@ -24,6 +24,8 @@ from meshgait.errors import ConfigError, DataError, OutputError
 from meshgait.sweeps.progress import Progress
 from meshgait.sweeps.schema import Sweep
 from meshgait.sweeps.study import Queue, queue, slot_of
+from meshgait.textfiles.reading import TextFile
+from meshgait.textfiles.runs import read_history, read_metrics
 
 TRIAL = (sys.executable, "-m", "meshgait.cli", "trial")
 POLL = 0.3
@@ -191,19 +193,11 @@ class History:
 
     def read(self) -> list[float]:
         """All values; a line that is being written is left for later."""
-        try:
-            if self.path.stat().st_size != self._size:
-                text = self.path.read_text()
-                self._size = len(text.encode())
-                rows = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-                values = [row[self.metric] for row in rows if self.metric in row]
-                self._values = [math.nan if value is None else float(value) for value in values]
-        except FileNotFoundError:
-            pass  # the run has not come so far
-        except (ValueError, TypeError) as error:
-            raise DataError(
-                f"{self.path} is no history of a run ({error}); remove its folder and go on"
-            ) from error
+        size = self.path.stat().st_size if self.path.is_file() else -1  # the run may not have come so far
+        if size != self._size:
+            self._size = size
+            values = [row[self.metric] for _, row in read_history(self.path) if self.metric in row]
+            self._values = [math.nan if value is None else value for value in values]
         return self._values
 
 
@@ -215,13 +209,14 @@ def figure(sweep: Sweep, folder: Path) -> float:
     """
     path = sweep.command.folders(folder)[-1] / "metrics.json"
     try:
-        figures = json.loads(path.read_text())["figures"]
-    except (OSError, ValueError, KeyError) as error:
-        raise _Failed(f"{path} holds no figures ({error})") from error
+        figures = read_metrics(path).figures
+    except DataError as error:
+        raise _Failed(str(error)) from error
     if sweep.metric not in figures:
         known = ", ".join(name for name in figures if not name.startswith("train/"))
         raise ConfigError(f"metric {sweep.metric} is no figure of {path}; it has {known}")
-    return float(figures[sweep.metric])
+    value = figures[sweep.metric]
+    return math.nan if value is None else value
 
 
 def claim(folder: Path, words: list[str]) -> None:
@@ -238,9 +233,9 @@ def claim(folder: Path, words: list[str]) -> None:
             temporary = path.with_suffix(".tmp")
             temporary.write_text(json.dumps(words, indent=1) + "\n")
             temporary.replace(path)
-        known = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{path} cannot be written or read ({error}); give another --out") from error
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error}); give another --out") from error
+    known = TextFile(path, "give another --out", error=OutputError).json()
     if known != words:
         raise ConfigError(f"{folder} holds a trial with other settings; remove it, or give another --out")
 

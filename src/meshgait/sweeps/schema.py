@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from optuna.distributions import BaseDistribution
 
-from meshgait.errors import ConfigError, DataError
+from meshgait.errors import ConfigError
 from meshgait.sweeps.command import Command, read_command
-from meshgait.sweeps.space import Scalar, grid_values, read_parameters
+from meshgait.sweeps.space import MOST_TRIALS, Scalar, grid_values, read_parameters
+from meshgait.textfiles.reading import TextFile
+from meshgait.textfiles.words import name_fault, shown
 
 PROGRAM = "meshgait"
 METHODS = ("bayes", "random", "grid")
@@ -88,11 +89,13 @@ class Sweep:
             size = 1
             for name, distribution in self.searched.items():
                 size *= len(grid_values(name, distribution))
-            return min(count or size, size)
+            count = min(count or size, size)
         if count is None:
             raise ConfigError(
                 f"{self.path}: run_cap is missing; a {self.method} search ends at run_cap or --trials N"
             )
+        if count > MOST_TRIALS:
+            raise ConfigError(f"{self.path}: {count} trials are more than {MOST_TRIALS}; give --trials N")
         return count
 
 
@@ -100,23 +103,15 @@ def read_sweep(path: Path) -> Sweep:
     """Read and check a sweep file.
 
     Raises:
-        DataError: the file is missing or no YAML.
+        DataError: the file is missing, no YAML, or has a key twice.
         ConfigError: a key or value that is wrong or not supported, by name.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}); give a sweep file, e.g. experiments/sweeps/pretrain.yaml"
-        ) from error
-    except yaml.YAMLError as error:
-        raise DataError(f"{path} is no YAML ({' '.join(str(error).split())}); mend it") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} holds no settings; give a sweep file, e.g. experiments/sweeps/pretrain.yaml")
+    remedy = "give a sweep file, e.g. experiments/sweeps/pretrain.yaml"
+    content = TextFile(path, remedy).yaml(dict[Any, Any])
     try:
         return _sweep(path, content)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: {shown(error, 1000)}") from error
 
 
 def _sweep(path: Path, content: dict[str, Any]) -> Sweep:
@@ -135,7 +130,9 @@ def _sweep(path: Path, content: dict[str, Any]) -> Sweep:
     if goal not in ("minimize", "maximize"):
         raise ConfigError(f"metric: goal is {goal}; use minimize or maximize")
     target = metric.get("target")
-    if target is not None and (isinstance(target, bool) or not isinstance(target, int | float)):
+    if target is not None and (
+        isinstance(target, bool) or not isinstance(target, int | float) or target != target
+    ):
         raise ConfigError(f"metric: target is {target!r}; give a number")
     searched, constant = read_parameters(content["parameters"])
     if method == "grid":
@@ -145,7 +142,7 @@ def _sweep(path: Path, content: dict[str, Any]) -> Sweep:
     command.words_of([f"--{name}=0" for name in (*searched, *constant)])  # each must belong to a stage
     cap = content.get("run_cap")
     return Sweep(
-        name=str(content.get("name") or path.stem),
+        name=_name(content, path),
         method=method,
         metric=metric["name"],
         maximize=goal == "maximize",
@@ -153,7 +150,7 @@ def _sweep(path: Path, content: dict[str, Any]) -> Sweep:
         searched=searched,
         constant=constant,
         early=_hyperband(content["early_terminate"]) if content.get("early_terminate") else None,
-        cap=None if cap is None else _positive("run_cap", cap),
+        cap=None if cap is None else _positive("run_cap", cap, MOST_TRIALS),
         command=command,
         content=content,
         path=path,
@@ -164,7 +161,12 @@ def _hyperband(content: object) -> Hyperband:
     rule = _mapping("early_terminate", content, {"type", "min_iter", "max_iter", "s", "eta"})
     if rule.get("type") != "hyperband":
         raise ConfigError(f"early_terminate: type {rule.get('type')} is not supported; use hyperband")
-    numbers = {key: _positive(f"early_terminate: {key}", value) for key, value in rule.items() if key != "type"}
+    most = {"eta": 100, "s": 20}
+    numbers = {
+        key: _positive(f"early_terminate: {key}", value, most.get(key, MOST_TRIALS))
+        for key, value in rule.items()
+        if key != "type"
+    }
     eta, longest = numbers.get("eta", 3), numbers.get("max_iter")
     if eta < 2:
         raise ConfigError(f"early_terminate: eta is {eta}; it must be at least 2")
@@ -181,10 +183,18 @@ def _hyperband(content: object) -> Hyperband:
     return Hyperband(shortest, longest, eta)
 
 
-def _positive(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{name} is {value!r}; give a whole number of at least 1")
+def _positive(name: str, value: object, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ConfigError(f"{name} is {value!r}; give a whole number of at least 1 and at most {most}")
     return value
+
+
+def _name(content: dict[str, Any], path: Path) -> str:
+    """Name of the sweep, which becomes that of a folder."""
+    name = str(content.get("name") or path.stem)
+    if name in (".", "..") or set(name) & set("/\\") or name_fault(name):
+        raise ConfigError(f"name is {shown(name)!r}, which no folder can be called; choose another")
+    return name
 
 
 def _mapping(name: str, content: object, keys: set[str]) -> Mapping[str, Any]:

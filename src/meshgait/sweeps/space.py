@@ -30,6 +30,8 @@ KEYS: dict[str, set[str]] = {
 }
 """Distributions that can be sampled here, and the keys that each takes."""
 
+MOST_TRIALS = 100_000
+LARGEST_EXPONENT = 700  # of e, within double precision
 OURS = ("trainer.default_root_dir", "ckpt_path", "config")
 """Settings that each trial gets from the sweep itself."""
 
@@ -63,14 +65,15 @@ def grid_values(name: str, distribution: BaseDistribution) -> list[Scalar]:
     """All values of a parameter in a grid, in order.
 
     Raises:
-        ConfigError: there is no end to them.
+        ConfigError: there is no end to them, or they are too many.
     """
     if isinstance(distribution, CategoricalDistribution):
         return list(distribution.choices)
-    if isinstance(distribution, IntDistribution) and not distribution.log:
-        return list(range(distribution.low, distribution.high + 1, distribution.step))
-    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+    whole = isinstance(distribution, IntDistribution) and not distribution.log
+    if whole or (isinstance(distribution, FloatDistribution) and distribution.step is not None):
         count = round((distribution.high - distribution.low) / distribution.step) + 1
+        if count > MOST_TRIALS:
+            raise ConfigError(f"parameters: {name} has {count} values, a grid at most {MOST_TRIALS}; raise q")
         return [distribution.low + i * distribution.step for i in range(count)]
     raise ConfigError(f"parameters: {name} is continuous, a grid needs values, int_uniform or q_uniform")
 
@@ -82,11 +85,16 @@ def first_value(distribution: BaseDistribution) -> Scalar:
     return distribution.low
 
 
-def _flat(content: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(content: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"parameters: {prefix.rstrip('.')} is {content!r}; give settings by name")
     for name, entry in content.items():
+        if not isinstance(name, str):
+            raise ConfigError(f"parameters: {prefix}{name} is no name of a setting; write it in quotes")
         if isinstance(entry, Mapping) and "parameters" in entry:
             if others := entry.keys() - {"parameters"}:
-                raise ConfigError(f"parameters: {prefix}{name} holds {sorted(others)} beside nested parameters")
+                beside = ", ".join(sorted(map(str, others)))
+                raise ConfigError(f"parameters: {prefix}{name} holds {beside} beside nested parameters")
             yield from _flat(entry["parameters"], f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", entry
@@ -96,9 +104,9 @@ def _parameter(name: str, entry: object) -> BaseDistribution | Scalar:
     where = f"parameters: {name}"
     if not isinstance(entry, Mapping):
         raise ConfigError(f"{where} is {entry!r}; write {{value: {entry}}} for a constant, or {{values: [...]}}")
-    keys = set(entry) - {"distribution"}
+    keys = set(map(str, entry)) - {"distribution"}
     kind = entry.get("distribution") or _implied(where, entry)
-    if kind not in KEYS:
+    if not isinstance(kind, str) or kind not in KEYS:
         raise ConfigError(f"{where}: distribution {kind} is not supported; use one of {', '.join(KEYS)}")
     if wrong := keys - KEYS[kind]:
         raise ConfigError(f"{where}: {', '.join(sorted(wrong))} is not supported with {kind}; remove it")
@@ -143,6 +151,8 @@ def _range(where: str, kind: str, low: float, high: float, entry: Mapping) -> Ba
             raise ConfigError(f"{where}: int_uniform needs whole numbers, not {low} and {high}")
         return IntDistribution(low, high)
     if kind == "log_uniform":  # its bounds are exponents
+        if max(-low, high) > LARGEST_EXPONENT:
+            raise ConfigError(f"{where}: min {low} and max {high} are exponents of e; keep them in single digits")
         return FloatDistribution(math.exp(low), math.exp(high), log=True)
     if kind.endswith("log_uniform_values") and low <= 0:
         raise ConfigError(f"{where}: min is {low}; a logarithmic scale needs min above 0")

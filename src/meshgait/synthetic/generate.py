@@ -7,18 +7,20 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from meshgait.body.smpl import BodyModel
 from meshgait.data.store import Store, StoreWriter
-from meshgait.errors import OutputError, StoreError
+from meshgait.errors import DataError, OutputError, StoreError
 from meshgait.parallel import check_workers, ordered
 from meshgait.progress import Progress
 from meshgait.synthetic.cast import Settings
 from meshgait.synthetic.motions import Motions
 from meshgait.synthetic.rig import Rig
 from meshgait.synthetic.sequence import SIZE, Job, Studio, Take
+from meshgait.textfiles.reading import TextFile
 
 VERSION = 1
 """Raised when the same settings no longer give the same bytes."""
@@ -110,10 +112,10 @@ def _make_way(dest: Path, source: dict[str, object]) -> None:
     """Remove walkers of other settings, finished or begun; anything that is not ours stays."""
     for folder, head in ((dest, "meta.json"), (dest.with_name(dest.name + ".partial"), "head.json")):
         try:
-            found = json.loads((folder / head).read_text())["source"]
-        except (OSError, ValueError, KeyError):
+            found = TextFile(folder / head).json(dict[str, Any]).get("source")
+        except DataError:
             continue
-        if found.get("made_by") == source["made_by"] and found != source:
+        if isinstance(found, dict) and found.get("made_by") == source["made_by"] and found != source:
             shutil.rmtree(folder)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from meshgait.errors import DataError
+from meshgait.textfiles import runs as runfiles
 
 
 def add_parser(verbs: argparse._SubParsersAction) -> None:
@@ -24,7 +24,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the table."""
     runs = [read_metrics(path) for path in arguments.runs]
-    console = Console(width=None if Console().is_terminal else 120)
+    console = Console(width=None if Console().is_terminal else 120, markup=False)
     bodies = [run for run in runs if "val/mpjpe" in run["figures"]]
     if bodies:
         console.print(body_table(bodies))
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
                 console.print(cell_table(f"{run['name']}, {condition}: rank-1 %", cells))
     for run in runs:
         spent = "" if run["seconds"] is None else f", {run['seconds']:.0f} s"
-        console.print(f"[dim]{run['name']}: {run['machine']}{spent}")
+        console.print(f"{run['name']}: {run['machine']}{spent}", style="dim")
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -51,16 +51,11 @@ def read_metrics(path: Path) -> dict[str, Any]:
     file = path / "metrics.json" if path.is_dir() else path
     if not file.is_file():
         raise DataError(f"{path} is no finished run: {file} is missing; train it with `meshgait fit`")
-    try:
-        content = json.loads(file.read_text())
-        content["figures"].keys()
-        if missing := {"uses_3d", "data", "protocol", "machine", "seconds"} - content.keys():
-            raise KeyError(*sorted(missing))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise DataError(f"{file} holds no figures of a run ({error}); train the run anew") from error
+    content = runfiles.measured(runfiles.read_metrics(file))
+    if missing := sorted({"uses_3d", "data", "protocol", "machine", "seconds"} - content.keys()):
+        raise DataError(f"{file} holds no figures of a run ({', '.join(missing)} missing); {runfiles.TRAIN}")
     name = path.name if path.is_dir() else f"{path.parent.name}/{path.stem}"
-    part = content.get("partial")
-    return content | {"name": f"{name}, partial" if part else name}
+    return content | {"name": f"{name}, partial" if content.get("partial") else name}
 
 
 def body_table(runs: list[dict[str, Any]]) -> Table:

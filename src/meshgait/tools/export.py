@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from meshgait import __version__
 from meshgait.checksum import sha256_of
 from meshgait.errors import ConfigError, DataError, OutputError
@@ -19,6 +17,7 @@ from meshgait.stages.onnx_file import require_onnx, write_onnx
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 from meshgait.stages.weights import DESCRIPTION, WEIGHTS, learnt, write_description, write_model
+from meshgait.textfiles.runs import read_settings
 from meshgait.tools.evaluate import read_metrics
 
 STAGES: dict[str, type[Stage]] = {stage.__name__: stage for stage in (RecogniseStage, ReconstructStage)}
@@ -157,12 +156,8 @@ def recipe(path: Path) -> dict[str, Any]:
     Raises:
         DataError: the file is damaged.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        parts = {part: dict(content[part]["init_args"]) for part in ("model", "data")}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise DataError(f"{path} holds no settings of a run ({reason}); restore it or remove it") from error
+    content = read_settings(path)
+    parts = {part: _arguments(path, content, part) for part in ("model", "data")}
     elsewhere = {"size", "num_subjects", "body", "markers", "pretrained", "store", "body_store", "partition"}
     return {
         part: {
@@ -172,3 +167,13 @@ def recipe(path: Path) -> dict[str, Any]:
         }
         for part, settings in parts.items()
     }
+
+
+def _arguments(path: Path, content: dict[str, Any], part: str) -> dict[str, Any]:
+    """Arguments of a part's class."""
+    try:
+        return dict(content[part]["init_args"])
+    except (KeyError, TypeError, ValueError):
+        raise DataError(
+            f"{path} holds no settings of a run ({part}.init_args is missing); restore it or remove it"
+        ) from None

@@ -24,6 +24,7 @@ from meshgait.evaluation.scoring import Scores, evaluate
 from meshgait.evaluation.submission import nearest_rows, write_submission
 from meshgait.memory import keep_memory
 from meshgait.output import whole_file
+from meshgait.textfiles.json_text import finite
 
 MEASURES = {"rank1": "rank1", "rank5": "rank5", "rank10": "rank10", "mAP": "mean_ap", "mINP": "mean_inp"}
 FAR = (0.1, 1.0)
@@ -271,7 +272,7 @@ def _submit(given: Embeddings, task: Selection, arguments: argparse.Namespace) -
 
 
 def _print(scores: dict[str, Scores], result: dict[str, Any]) -> None:
-    console = Console(width=None if Console().is_terminal else 120)
+    console = Console(width=None if Console().is_terminal else 120, markup=False)
     table = Table(title=f"protocol {result['protocol']}, {result['metric']} (%)", title_justify="left")
     table.add_column("probes")
     for name in MEASURES:
@@ -293,16 +294,7 @@ def _print(scores: dict[str, Scores], result: dict[str, Any]) -> None:
 
 def _write(path: Path, result: dict[str, Any]) -> None:
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(_plain(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """JSON knows no NaN: what could not be measured is null."""
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+        temporary.write_text(json.dumps(finite(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _note(text: str) -> None:

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.seed < 0 or (arguments.trials is not None and arguments.trials < 1):
         raise ConfigError(f"--seed is {arguments.seed}, --trials is {arguments.trials}; neither may be so small")
     sweep = read_sweep(arguments.file)
-    console = Console(width=None if Console().is_terminal else 120)
+    console = Console(width=None if Console().is_terminal else 120, markup=False)
     if arguments.online:
         return run_online(sweep, arguments.workers, console.print)
     count = sweep.trials(arguments.trials)

@@ -1,0 +1,1 @@
+"""Reading text files that strangers wrote: limits, schemas, errors on one line."""
