@@ -91,6 +91,14 @@ def test_a_class_in_place_of_the_stages_optimiser_cannot_come_later(words, run, 
     assert "cannot change in a training that goes on" in capsys.readouterr().err
 
 
+def test_a_class_that_was_there_before_goes_on_as_it_was_and_so_it_is_said(words, tmp_path, capsys):
+    own = {"optimizer": "torch.optim.SGD", "optimizer.lr": 0.1}
+    assert main(words(tmp_path / "run", **own)) == 0
+    capsys.readouterr()
+    assert main(words(tmp_path / "run", **own, **{"trainer.max_epochs": 2})) == 0
+    assert "optimizer and lr_scheduler go on as the checkpoint has them, at step 3" in capsys.readouterr().err
+
+
 def test_equal_settings_say_nothing(words, finished, tmp_path, capsys):
     folder = tmp_path / "walk"
     assert main(words(folder, **{"trainer.max_epochs": 2})) == 0

@@ -39,11 +39,16 @@ def hold(folder: Path, patience: float = PATIENCE) -> list[int]:
         The handle; none where the disk has no locks.
 
     Raises:
-        OutputError: another training has it.
+        OutputError: another training has it, or it cannot be opened.
     """
     if fcntl is None:
         return []
-    handle = os.open(folder, os.O_RDONLY)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be opened ({error.strerror}); set trainer.default_root_dir to a folder you own"
+        ) from error
     os.register_at_fork(after_in_child=lambda: _close(handle, folder))
     end = time.monotonic() + patience
     while True:

@@ -1,7 +1,11 @@
+import os
+from pathlib import Path
+
 import pytest
 import wandb
 
-from meshgait.callbacks.tracking import RunIdentity, WandbRun, run_id_of
+from meshgait.callbacks.tracking import RunIdentity, WandbRun, require_home, run_id_of
+from meshgait.errors import OutputError
 
 
 @pytest.fixture
@@ -64,3 +68,30 @@ def test_the_id_goes_through_checkpoints():
 def test_else_the_id_is_new(checkpoint):
     ids = {run_id_of(checkpoint) for _ in range(5)}
     assert len(ids) == 5 and all(len(one) == 8 and one.isalnum() for one in ids)
+
+
+@pytest.mark.parametrize("kept", ["../../x", "a/b", "", 5, None, "x" * 65, "a\nb", "é"])
+def test_a_strangers_run_id_is_replaced(kept):
+    assert run_id_of({"wandb_id": kept}) != kept and run_id_of({"wandb_id": kept}).isalnum()
+
+
+def test_without_a_home_there_is_a_place_for_files(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", "/somewhere")
+    require_home(tmp_path)
+    assert os.environ["HOME"] == "/somewhere"
+
+    def none():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", none)
+    require_home(tmp_path)
+    assert os.environ["HOME"] == str(tmp_path)
+
+
+def test_a_run_that_cannot_be_kept_offline_is_told_in_one_line(run, monkeypatch):
+    def fail(**_):
+        raise wandb.errors.CommError("no\nservice")
+
+    monkeypatch.setattr(wandb, "init", fail)
+    with pytest.raises(OutputError, match=r"offline either .no service.*--wandb disabled"):
+        _ = run().experiment

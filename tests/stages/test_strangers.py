@@ -88,6 +88,21 @@ def test_nothing_that_a_model_names_is_opened(model, monkeypatch, setting):
         RecogniseStage.load(model)
 
 
+def test_a_size_that_cannot_be_printed_is_refused(model, checkpoint, tmp_path):
+    """Nine lists of ten times the one before: a message that shows it would never end."""
+    value = [1]
+    for _ in range(9):
+        value = [value] * 10
+    change(model, lambda content: content["settings"]["size"].update(strips=value))
+    with pytest.raises(DataError, match="more than"):
+        RecogniseStage.load(model)
+    content = torch.load(checkpoint, weights_only=True)
+    content[SETTINGS]["size"]["strips"] = value
+    torch.save(content, checkpoint)
+    with pytest.raises(DataError, match="no checkpoint of ours"):
+        read_checkpoint(checkpoint)
+
+
 def test_a_model_that_needs_what_no_model_needs_is_refused(model):
     change(model, lambda content: content.update(needs={"pretrained": {"name": "x", "sha256": "y"}}))
     with pytest.raises(DataError, match="names files"):

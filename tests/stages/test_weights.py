@@ -195,7 +195,7 @@ HEAD = "network.embed.weight"
         (as_pickle, "cannot be read as safetensors"),
         (lambda f: (f / "model.yaml").write_text("a: [1,\n"), "holds no description of an exported model"),
         (lambda f: (f / "model.yaml").write_text("- 1\n"), "holds no description of an exported model"),
-        (lambda f: (f / "model.yaml").write_text("!!python/object/apply:os.getcwd []\n"), "holds no description of an exported"),
+        (lambda f: (f / "model.yaml").write_text("!!python/object/apply:os.getcwd []\n"), "holds no description"),
         (lambda f: (f / "model.yaml").write_bytes(b"\xff\xfe\x00"), "holds no description of an exported model"),
         (lambda f: describe(f, lambda c: c.update(format=2, version="9.1")), "format 2 (meshgait 9.1)"),
         (lambda f: describe(f, lambda c: c.pop("settings")), "lacks settings"),

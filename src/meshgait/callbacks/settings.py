@@ -77,7 +77,10 @@ class SaveConfig(SaveConfigCallback):
         try:
             self._before = flat(parse_yaml(checkpoint[CONFIG]))
         except yaml.YAMLError as error:
-            raise ConfigError(f"the checkpoint's settings cannot be read ({error}); take another") from error
+            raise ConfigError(
+                f"the checkpoint's own settings cannot be read ({' '.join(str(error).split())[:120]}); it was "
+                "changed or is damaged, go on from another one"
+            ) from error
         other = [name for name in self._changes() if f"{name}.".startswith(FIXED)]
         if other:
             raise ConfigError(
@@ -122,10 +125,16 @@ def describe(trainer: Trainer, changes: Mapping[str, tuple[Any, Any]]) -> str:
     kept = [f"{what} (not {name} {changes[name][1]})" for name, what in KEPT.items() if name in changes]
     parts = [f"{', '.join(done[:MOST])}{more}"] if done else []
     rates = [group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups]
-    if done and rates:
+    total = trainer.lightning_module.total_steps
+    if done and rates and total:
         parts.append(
-            f"the learning rate follows these settings, at step {trainer.global_step} of "
-            f"{trainer.lightning_module.total_steps} it is {max(rates):.3g}"
+            f"the learning rate follows these settings, at step {trainer.global_step} of {total} it is "
+            f"{max(rates):.3g}"
+        )
+    elif done and rates:  # of classes given in place of the stage's own
+        parts.append(
+            f"optimizer and lr_scheduler go on as the checkpoint has them, at step {trainer.global_step} the "
+            f"learning rate is {max(rates):.3g}"
         )
     if kept:
         parts.append(f"the checkpoint's own {' and '.join(kept)} are kept")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from meshgait.errors import OutputError
 from meshgait.messages import warn
 
 RUN_ID = "wandb_id"  # key of a checkpoint
@@ -48,6 +50,7 @@ class WandbRun(WandbLogger):
     def _start(self) -> Any:  # noqa: ANN401
         import wandb
 
+        require_home(Path(self._save_dir))
         options = {"name": self._name, "project": self._project, "dir": self._save_dir, "id": self._id}
         if not self._offline:
             given = {name: value for name, value in PATIENCE.items() if f"WANDB_{name.upper()}" not in os.environ}
@@ -61,7 +64,13 @@ class WandbRun(WandbLogger):
                 self._offline = True
                 wandb.teardown()  # or its service would go on trying, and say that the run is in use
         if self._offline:
-            run = wandb.init(**options, resume="allow", mode="offline")
+            try:
+                run = wandb.init(**options, resume="allow", mode="offline")
+            except (wandb.Error, OSError) as error:
+                raise OutputError(
+                    f"W&B cannot keep this run, offline either ({' '.join(str(error).split())[:160]}); mend "
+                    "that, or add --wandb disabled: history.jsonl, metrics.json and pictures are there without it"
+                ) from error
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         return run
@@ -109,6 +118,15 @@ class RunIdentity(Callback):
         checkpoint[RUN_ID] = self.run_id
 
 
+def require_home(place: Path) -> None:
+    """Set another place for W&B's files where the user has no home (in some containers): it stops without one."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(place.resolve())
+
+
 def run_id_of(checkpoint: Mapping[str, Any] | None) -> str:
-    """The id that a checkpoint keeps, or a new one."""
-    return (checkpoint or {}).get(RUN_ID) or secrets.token_hex(4)
+    """The id that a checkpoint keeps, if W&B takes such an id, or a new one."""
+    kept = (checkpoint or {}).get(RUN_ID)
+    return kept if isinstance(kept, str) and re.fullmatch(r"[\w-]{1,64}", kept, re.ASCII) else secrets.token_hex(4)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from meshgait.errors import DataError
+from meshgait.plain import few_values
 from meshgait.stages.weights import DESCRIPTION
 
 SETTINGS = "meshgait"
@@ -61,6 +62,8 @@ def require_plain(file: zipfile.ZipFile, size: int) -> None:
 def _well_formed(settings: object, state: object) -> bool:
     """Whether these can be settings and weights: plain names, and tensors that lie in the file."""
     if not isinstance(settings, dict) or not isinstance(state, dict):
+        return False
+    if not few_values(settings):
         return False
     size = settings.get("size", {})
     if not isinstance(size, dict) or not all(isinstance(name, str) for name in (*settings, *size, *state)):

@@ -24,6 +24,7 @@ from torch import Tensor
 from meshgait import __version__
 from meshgait.checksum import sha256_of
 from meshgait.errors import ConfigError, DataError
+from meshgait.plain import few_values
 from meshgait.stages.hub import download, is_repository
 from meshgait.textfiles.reading import TextFile
 
@@ -167,6 +168,8 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"{folder} is no exported model, {DESCRIPTION} is missing; make one with `meshgait export`"
         )
     content = TextFile(file, "export it again", "description of an exported model").yaml(dict[str, Any])
+    if not few_values(content):
+        raise DataError(f"{file} holds more values than a description has; export it again")
     version = content.get("format")
     if version != FORMAT:
         raise DataError(
