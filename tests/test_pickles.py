@@ -282,3 +282,18 @@ def test_damaged_bytes(tmp_path, seed):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5e6
+
+
+LONG = b"\x8b" + struct.pack("<i", 100) + b"\x7f" * 100
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"(" + b"]" * 6000 + b"l.", b"(" * 6000 + b"l.", b"N" + b"\x94" * 6000 + b".", b"}" + LONG + b"Ns."],
+    ids=["lists", "marks", "memo", "a long number as key"],
+)
+def test_parts_are_counted(tmp_path, monkeypatch, content):
+    """Each byte may make 200 bytes of memory, so that no more of them are followed than files of arrays have."""
+    monkeypatch.setattr("meshgait.unpickler.OPERATIONS", 5000)
+    with pytest.raises(DataError, match=r"more than 5,000 parts|key of a dict"):
+        load_pickle(_written(tmp_path, b"\x80\x04" + content))

@@ -85,7 +85,7 @@ def map_npy(path: Path | str) -> np.ndarray:
 
     Raises:
         OSError: the file is missing or cannot be read.
-        ValueError: it is damaged, holds objects, or is shorter than its header says.
+        ValueError: it is damaged, holds objects, or is of another size than its header says.
     """
     try:
         with open(path, "rb") as stream:
@@ -172,16 +172,15 @@ def _opened(path: Path, remedy: str, error: type[MeshGaitError]) -> Path:
 
 
 @contextmanager
-def _reported(path: Path, remedy: str, error: type[MeshGaitError]) -> Iterator[None]:
+def _reported(path: Path, remedy: str, error: type[MeshGaitError], array: str = "") -> Iterator[None]:
     """Whatever zip, zlib and numpy raise at damaged files, as our errors."""
     try:
         yield
     except MeshGaitError:
         raise
     except Exception as reason:
-        raise error(
-            f"{path} cannot be read: truncated or no {path.suffix or '.npz'} file ({_text(reason)}); {remedy}"
-        ) from None
+        kind = f"{path.suffix or '.npz'} file"
+        raise error(f"{path}{array} cannot be read: truncated or no {kind} ({_text(reason)}); {remedy}") from None
 
 
 def _text(error: Exception) -> str:
@@ -222,7 +221,7 @@ def _member(
 ) -> np.ndarray:
     if not info.filename.endswith(".npy"):
         raise error(f"{path}: {name} is no array; {remedy}")
-    with archive.open(info) as stream:
+    with _reported(path, remedy, error, f": {name}"), archive.open(info) as stream:
         array = _read(stream, info.file_size, path, name, remedy)
     if array.dtype.kind not in expected.kinds or (expected.ranks and array.ndim not in expected.ranks):
         wanted = " or ".join(map(str, expected.ranks))

@@ -103,6 +103,24 @@ SPARSE = ("csc", "csr", "coo")
 
 ARGUMENTS = 16
 """Of a call, at most."""
+OPERATIONS = 1_000_000
+"""Operations of a pickle at most, each of which may take 200 bytes; an array needs about 30, of whatever size."""
+LARGEST_KEY = 1 << 64
+"""Whole number that a key of a dict may be."""
+
+
+class _Counted(dict):
+    """Operations by their codes, counted as they are looked up."""
+
+    def __init__(self, operations: dict[int, Callable[[Unpickler], None]]) -> None:
+        super().__init__(operations)
+        self.left = OPERATIONS
+
+    def __getitem__(self, code: int) -> Callable[[Unpickler], None]:
+        self.left -= 1
+        if self.left < 0:
+            raise DataError(f"it has more than {OPERATIONS:,} parts, which no file of arrays needs")
+        return super().__getitem__(code)
 
 
 class _Class(_Admitted):
@@ -137,6 +155,7 @@ class Unpickler(pickle._Unpickler):
         # latin1: Python 2 wrote the bytes of arrays as text
         super().__init__(io.BytesIO(content), encoding="latin1")
         self.room = self.text_room = len(content)
+        self.dispatch = _Counted(self.dispatch)
         admitted = {"numpy.ndarray": lambda *_: _refuse("numpy.ndarray as a function"), "numpy.dtype": _Dtype}
         for core in ("numpy.core", "numpy._core"):
             admitted[f"{core}.multiarray._reconstruct"] = lambda *_: Array(self)
@@ -232,7 +251,7 @@ class Unpickler(pickle._Unpickler):
         if type(self.stack[-1]) is not dict:
             raise DataError("it sets items of what is no dict")
         # hashing anything else may take for ever
-        if any(type(key) not in PLAIN for key in items[::2]):
+        if any(type(key) not in PLAIN or (type(key) is int and abs(key) > LARGEST_KEY) for key in items[::2]):
             raise DataError("a key of a dict is no text and no number")
         self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
 

@@ -11,7 +11,7 @@ from meshgait.data.mapped import MappedArrays
 def test_rows_come_in_the_order_asked_for_and_are_copies(tmp_path):
     values = np.random.default_rng(0).normal(size=(50, 3))
     np.save(tmp_path / "a.npy", values)
-    arrays, rows = MappedArrays(tmp_path, ["a"], 50), np.array([7, 49, 0, 7])
+    arrays, rows = MappedArrays(tmp_path, {"a": ((3,), "<f8")}, 50), np.array([7, 49, 0, 7])
     read = arrays.read("a", rows)
     np.testing.assert_array_equal(read, values[rows])
     assert type(read) is np.ndarray and read.base is None
@@ -21,10 +21,13 @@ def test_rows_come_in_the_order_asked_for_and_are_copies(tmp_path):
 def test_another_length_and_objects_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros(5))
     with pytest.raises(ValueError, match="holds 5 frames"):
-        MappedArrays(tmp_path, ["a"], 6)
+        MappedArrays(tmp_path, {"a": ((), "<f8")}, 6)
+    for row in (((3,), "<f8"), ((), "<f4"), ((), "|u1")):
+        with pytest.raises(ValueError, match="has rows float64"):
+            MappedArrays(tmp_path, {"a": row}, 5)
     np.save(tmp_path / "b.npy", np.array([{}] * 5), allow_pickle=True)
     with pytest.raises(ValueError):
-        MappedArrays(tmp_path, ["b"], 5)
+        MappedArrays(tmp_path, {"b": ((), "<f8")}, 5)
 
 
 def resident():
@@ -43,7 +46,7 @@ def test_memory_in_use_does_not_grow_with_what_was_read(tmp_path, monkeypatch, o
     array = np.lib.format.open_memmap(tmp_path / "a.npy", "w+", np.uint8, (length, width))
     array[::97, 0] = np.arange(0, length, 97) % 251  # the rest of the file stays empty
     del array
-    arrays = MappedArrays(tmp_path, ["a"], length)
+    arrays = MappedArrays(tmp_path, {"a": ((width,), "|u1")}, length)
     before, most = resident(), 0
     rows_of = np.random.default_rng(0).permutation(length) if order == "random" else np.arange(length)
     for rows in np.split(rows_of, length // 100):

@@ -158,9 +158,15 @@ class Markers:
                 )
             settings = Settings(**meta["settings"])
             indices, flip = (arrays[name].astype(np.int64) for name in ("indices", "flip"))
-            simplex, ridge = (arrays[name].astype(np.float32) * np.float32(GRID) for name in ("simplex", "ridge"))
+            with np.errstate(over="ignore"):
+                tables = (arrays[name].astype(np.float32) for name in ("simplex", "ridge"))
+                simplex, ridge = (table * np.float32(GRID) for table in tables)
+            if not np.isfinite(simplex).all() or not np.isfinite(ridge).all():
+                raise ValueError("weights are not finite")
             if not simplex.shape == ridge.shape == (len(flip), simplex.shape[1]) or len(indices) != len(flip):
                 raise ValueError("shapes do not fit")
+            if indices.min() < 0 or indices.max() >= simplex.shape[1] or (np.sort(flip) != range(len(flip))).any():
+                raise ValueError("indices are outside of the mesh, or flip is no order of the markers")
             return cls(indices, simplex, ridge, flip, meta["body"], settings, meta["errors"])
         except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
             raise BodyModelError(f"{path} cannot be read as a marker file ({error}); {remedy}") from error

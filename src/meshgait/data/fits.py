@@ -199,7 +199,7 @@ def _flat(content: dict[str, object], prefix: str = "") -> dict[str, object]:
 def _rows(arrays: Mapping[str, np.ndarray], mapping: Mapping[str, str], path: Path) -> np.ndarray:
     """Rows (T, 85) of the arrays of one file."""
     for key, array in arrays.items():
-        if array.dtype.kind not in "fiu" or array.ndim == 0:
+        if array.dtype.kind not in "fiu" or array.ndim == 0 or array.shape[-1] == 0:
             raise DataError(f"{path}: {key} is {array.dtype} {array.shape}, not an array of numbers; {_REMEDY}")
     poses = [_rotations(arrays[key], key, mapping, path) for key in mapping["pose"].split("+")]
     if len({len(pose) for pose in poses}) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +19,21 @@ class MappedArrays:
 
     Args:
         folder: of the files.
-        names: of the arrays.
+        rows: by the arrays' names the shape of a row and its dtype, such as ((72,), "<f4").
         length: rows that each must have.
 
     Raises:
         OSError: a file is missing.
-        ValueError: a file is damaged, holds objects, or has another length.
+        ValueError: a file is damaged, holds objects, or has another length, dtype or shape.
     """
 
-    def __init__(self, folder: Path, names: Iterable[str], length: int) -> None:
+    def __init__(self, folder: Path, rows: Mapping[str, tuple[tuple[int, ...], str]], length: int) -> None:
         self._arrays: dict[str, np.ndarray] = {}
         self._mapped = 0
-        for name in names:
+        for name, (row, dtype) in rows.items():
             array = map_npy(folder / f"{name}.npy")
+            if array.shape[1:] != tuple(row) or array.dtype != dtype:
+                raise ValueError(f"{name}.npy has rows {array.dtype} {array.shape[1:]}, not {dtype} {tuple(row)}")
             if len(array) != length:
                 raise ValueError(f"{name}.npy holds {len(array)} frames, meta.json says {length}")
             self._arrays[name] = array

@@ -39,6 +39,14 @@ SMPL_WIDTHS = {"poses": 72, "betas": 10, "cameras": 3}
 GREY_BITS = 8
 
 
+def _rows(size: tuple[int, int], bits: int, smpl: bool) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape of a row and dtype of each array of a store."""
+    rows = {"silhouettes": ((size[0], -(-size[1] // 8) if bits == 1 else size[1]), "|u1")}
+    if smpl:
+        rows |= {name: ((columns,), "<f4") for name, columns in SMPL_WIDTHS.items()} | {"valid": ((), "|b1")}
+    return rows
+
+
 class StoreWriter:
     """Write a store whole: everything goes to ``DEST.partial``, renamed to DEST by `finish`.
 
@@ -80,12 +88,10 @@ class StoreWriter:
         self.done, self.frames = 0, 0
         self.last: tuple[str, str, str] | None = None
         head = {"version": VERSION, "size": list(self.size), "bits": bits, "smpl": smpl, "source": self.source}
-        row = (size[0], -(-size[1] // 8) if bits == 1 else size[1])
-        self._arrays = {"silhouettes": GrowingArray(self.partial / "silhouettes.npy", row, "|u1")}
-        if smpl:
-            for name, columns in SMPL_WIDTHS.items():
-                self._arrays[name] = GrowingArray(self.partial / f"{name}.npy", (columns,), "<f4")
-            self._arrays["valid"] = GrowingArray(self.partial / "valid.npy", (), "|b1")
+        self._arrays = {
+            name: GrowingArray(self.partial / f"{name}.npy", row, dtype)
+            for name, (row, dtype) in _rows(self.size, bits, smpl).items()
+        }
         self._index: FileIO | None = None
         self._check_absent()
         with writing(self.partial):
@@ -261,14 +267,7 @@ class Store:
         partition = self.path / "partition.json"
         lists = TextFile(partition, REMEDY, error=StoreError)
         self.partition: dict[str, Any] | None = lists.json() if partition.is_file() else None
-        names = ["silhouettes", *((*SMPL_WIDTHS, "valid") if self.has_smpl else ())]
-        self._arrays = MappedArrays(self.path, names, meta.frames)
-        width = -(-self.size[1] // 8) if self.bits == 1 else self.size[1]
-        shapes = {"silhouettes": (self.size[0], width), "valid": ()}
-        shapes |= {name: (columns,) for name, columns in SMPL_WIDTHS.items()}
-        for name in names:
-            if (shape := self._arrays.read(name, np.arange(0)).shape[1:]) != shapes[name]:
-                raise ValueError(f"{name}.npy holds frames of the shape {shape}, expected {shapes[name]}")
+        self._arrays = MappedArrays(self.path, _rows(self.size, self.bits, self.has_smpl), meta.frames)
 
     def __getstate__(self) -> dict[str, Any]:
         # workers map the files themselves instead of receiving copies of the arrays

@@ -143,7 +143,7 @@ def _words(column: np.ndarray, where: str) -> np.ndarray:
         try:
             column = np.char.decode(column, "utf-8")
         except UnicodeDecodeError:
-            raise DataError(f"{where} hold bytes that are no UTF-8; write them as strings") from None
+            raise DataError(f"{where} are bytes that are no UTF-8; write them as strings") from None
     if column.dtype.kind not in "Uiu":
         raise DataError(f"{where} are {column.dtype}; they must be strings or integers")
     words = np.asarray(column).astype(str)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from meshgait.arrays import read_npz
+from meshgait.arrays import Expected, npz_names, read_npz
 from meshgait.errors import DataError
 from meshgait.evaluation.scoring import Task
 from meshgait.output import whole_file
@@ -17,6 +17,16 @@ COLUMNS = ("labels", "views", "conditions", "sequences", "gallery")
 NAMES = ("subjects", "view_names")
 WORDS = ("exclude", "scoring", "protocol", "distance")
 PROBES = "probes/"
+ARRAYS = {
+    "embeddings": Expected("f", (3,)),
+    **dict.fromkeys(("labels", "views", "sequences"), Expected("i", (1,))),
+    "conditions": Expected("U", (1,)),
+    "gallery": Expected("b", (1,)),
+    **dict.fromkeys(NAMES, Expected("U", (1,))),
+    **dict.fromkeys(WORDS, Expected("U", (0,))),
+}
+"""Arrays of a file besides the probes."""
+REMEDY = "evaluate again"
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,8 @@ class EvaluationRecord:
         path = Path(path)
         if not path.exists():
             raise DataError(f"{path} is not there; `meshgait fit` of stage 2 writes it at each validation")
-        arrays = read_npz(path, remedy="evaluate anew")
+        probes = [name for name in npz_names(path, REMEDY) if name.startswith(PROBES)]
+        arrays = read_npz(path, ARRAYS | dict.fromkeys(probes, Expected("b", (1,))), REMEDY)
         try:
             record = cls(
                 **{name: arrays[name] for name in ("embeddings", *COLUMNS)},
@@ -89,7 +100,7 @@ class EvaluationRecord:
                 **{name: str(arrays[name]) for name in WORDS},
             )
         except (KeyError, TypeError) as error:
-            raise DataError(f"{path} cannot be read as an evaluation ({error}); evaluate anew") from error
+            raise DataError(f"{path} cannot be read as an evaluation ({error}); {REMEDY}") from error
         record._check(path)
         return record
 
@@ -101,4 +112,4 @@ class EvaluationRecord:
         for index, names in ((self.labels, self.subjects), (self.views, self.view_names)):
             fits = fits and index.dtype.kind == "i" and (not count or 0 <= index.min() <= index.max() < len(names))
         if not fits:
-            raise DataError(f"{path} holds columns that do not belong together; evaluate anew")
+            raise DataError(f"{path} holds columns that do not belong together; {REMEDY}")

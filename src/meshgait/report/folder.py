@@ -184,10 +184,14 @@ def _read_meshes(path: Path) -> Meshes:
         "silhouettes": Expected("u", (3,)),
     }
     arrays = read_npz(path, expected, "remove it or train anew")
-    true = arrays.get("true_vertices")
+    with np.errstate(over="ignore"):  # too large numbers become not finite, as those of a diverged model are
+        vertices, true = (
+            None if arrays.get(name) is None else arrays[name].astype(np.float32)
+            for name in ("vertices", "true_vertices")
+        )
     meshes = Meshes(
-        arrays["vertices"].astype(np.float32),
-        None if true is None else true.astype(np.float32),
+        vertices,
+        true,
         arrays["faces"].astype(np.int32),
         tuple(map(str, arrays["names"])),
         arrays["silhouettes"].astype(np.uint8),

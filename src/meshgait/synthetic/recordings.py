@@ -73,21 +73,23 @@ def read_recording(path: Path) -> Recording:
         DataError: no such file, or it is no recording.
         UnsafeFileError: a needed array is a Python object; it was not loaded.
     """
-    names = ("trans", "poses", "root_orient", "pose_body", *RATES)
-    expected = {name: Expected("fiu", optional=True) for name in names}
+    names = ("trans", "poses", "root_orient", "pose_body")
+    expected = dict.fromkeys(names, Expected("fiu", (2,), optional=True))
+    expected |= dict.fromkeys(RATES, Expected("fiu", optional=True))
     arrays = read_npz(path, expected, "give .npz files of AMASS or a folder of them, as plain arrays")
     parts = [arrays[name] for name in ("root_orient", "pose_body") if name in arrays]
-    if len(parts) == 2 and {part.ndim for part in parts} == {2} and len({len(part) for part in parts}) == 1:
+    if len(parts) == 2 and len({len(part) for part in parts}) == 1:
         arrays["poses"] = np.concatenate(parts, axis=1)
     rate = next((arrays[key] for key in RATES if key in arrays), None)
     if not {"poses", "trans"} <= arrays.keys() or rate is None:
         raise DataError(f"{path} is no recording of AMASS: it lacks poses, trans or mocap_framerate; leave it out")
     poses, trans = arrays["poses"], arrays["trans"]
-    shapes = poses.ndim == 2 and poses.shape[1] in WIDTHS and trans.shape == (len(poses), 3) and rate.size == 1
+    shapes = poses.shape[1] in WIDTHS and trans.shape == (len(poses), 3) and rate.size == 1
     if not (shapes and len(poses) > 1 and np.isfinite(rate) and 1 <= rate <= 10_000):
+        found = f"poses {poses.shape}, trans {trans.shape} and rate {rate if rate.size == 1 else rate.shape}"
         raise DataError(
-            f"{path}: poses {poses.shape}, trans {trans.shape} and rate {rate} are not those of a recording: "
-            f"(T, {' or '.join(map(str, WIDTHS))}) axis-angle, (T, 3) and frames per second; leave it out"
+            f"{path}: {found} are not those of a recording: (T, {' or '.join(map(str, WIDTHS))}) axis-angle, "
+            "(T, 3) and frames per second; leave it out"
         )
     turns = rearrange(poses[:, : 3 * BODY].astype(np.float64), "t (j c) -> t j c", c=3)
     if not (np.isfinite(turns).all() and np.isfinite(trans).all()):
