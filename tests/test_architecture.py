@@ -17,7 +17,7 @@ MOST_LINES = 320
 
 EVERYWHERE = {
     "arrays", "batch", "checksum", "errors", "messages", "output", "parallel", "pickles", "plain", "progress",
-    "ranks", "textfiles", "unpickler", "",
+    "ranks", "terminal", "text", "textfiles", "unpickler", "",
 }  # fmt: skip
 """What all may import; "" is the package itself."""
 
@@ -34,6 +34,8 @@ ALLOWED = {
     "parallel": set(),
     "ranks": set(),
     "textfiles": set(),
+    "terminal": set(),
+    "text": set(),
     "batch": set(),
     "lock": set(),
     "memory": set(),
@@ -226,6 +228,15 @@ def test_text_of_strangers_is_parsed_in_one_place():
         part = next((part for part in PARSES if lies_in(name, [part])), name)
         uses[part] += sum(function in parsers for function, _ in calls(name))
     assert {part: count for part, count in uses.items() if count > PARSES.get(part, 0)} == {}
+
+
+def test_all_output_goes_through_one_module():
+    """There names from data lose their control characters and markup; argparse prints the helps by itself."""
+    makers = ("print", "Console", "sys.stdout.write", "sys.stderr.write")
+    users = {name for name in MODULES for function, _ in calls(name) if function in makers}
+    users |= {name for name in MODULES for module, _ in imports(name) if module == "rich.table"}
+    # these ask for the kind of the terminal only
+    assert users <= {"terminal", "cli", "progress"}
 
 
 def test_each_module_says_what_it_is_for():

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from meshgait import terminal
+from meshgait.text import printable as escaped
+
 MOST = 2000
 """Letters of a line: a name in a stranger's file may be as long as the file."""
 
@@ -13,7 +16,7 @@ def printable(text: object) -> str:
     line = " ".join(str(text).split())
     if len(line) > MOST:
         line = f"{line[:MOST]} ..."
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
+    return escaped(line)
 
 
 def say(text: object, kind: str = "") -> None:
@@ -23,7 +26,7 @@ def say(text: object, kind: str = "") -> None:
         text: what is to be said.
         kind: "warning" or "note"; "" for an error.
     """
-    print(f"meshgait: {kind}{': ' if kind else ''}{printable(text)}", file=sys.stderr, flush=True)
+    terminal.say(f"meshgait: {kind}{': ' if kind else ''}{printable(text)}", sys.stderr)
 
 
 def warn(text: object) -> None:

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from meshgait.messages import printable
+from meshgait.terminal import say
+from meshgait.text import printable
 
 T = TypeVar("T")
 PATIENCE = 2.0
@@ -40,9 +41,14 @@ class Progress:
         self._lines = show and not console.is_interactive
         self._begun = self._said = time.monotonic()
         if show and console.is_interactive:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+            )
             self._bar = Bar(*columns, TimeRemainingColumn(), console=console, transient=True)
-            self._row = self._bar.add_task(task, total=total, completed=done)
+            self._row = self._bar.add_task(printable(task), total=total, completed=done)
 
     def __enter__(self) -> Progress:
         if self._bar:
@@ -62,7 +68,7 @@ class Progress:
     def reach(self, done: int, note: str = "") -> None:
         """``done`` steps are done altogether."""
         before, self.done, self.note = self.done, done, note or self.note
-        text = f"{self.task} ({self.note})" if self.note else self.task
+        text = printable(f"{self.task} ({self.note})" if self.note else self.task)
         if self._bar:
             self._bar.update(self._row, completed=done, description=text)
         elif self._lines and done * 10 // max(1, self.total) > before * 10 // max(1, self.total):
@@ -75,7 +81,7 @@ class Progress:
         self._said = now
         left = (now - self._begun) * (self.total - self.done) / max(1, self.done - self.first)
         rest = f", {duration(left)} left" if self.done < self.total else f" in {duration(now - self._begun)}"
-        print(f"{printable(text)}: {self.done} of {self.total} {self.unit}{rest}", flush=True)
+        say(f"{text}: {self.done} of {self.total} {self.unit}{rest}")
 
 
 def track(items: Iterable[T], task: str, total: int, unit: str = "steps", done: int = 0) -> Iterator[T]:

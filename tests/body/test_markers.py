@@ -174,3 +174,16 @@ def test_cache(tmp_path, monkeypatch, body, quick):
     assert [(s.k, s.seed) for s in calls] == [(9, 0), (9, 1), (9, 0), (9, 0)]
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
     assert markers_for(body, k=9)[1] == "learnt"  # a cache that cannot be written only costs time
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch, body, quick):
+    """As in a container that runs under a number which no user has."""
+
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("meshgait.body.cache.Path.home", nobody)
+    monkeypatch.setattr("meshgait.body.cache.learn", lambda *_, **__: quick)
+    assert cache_folder() is None
+    assert markers_for(body, k=9)[1] == "learnt"

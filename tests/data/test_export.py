@@ -1,10 +1,12 @@
 """To OpenGait's layout and back, both ways round."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from meshgait.data import export
 from meshgait.data.export import export_opengait
 from meshgait.data.opengait import as_written
 from meshgait.data.packing import Options, pack_tree
@@ -113,3 +115,46 @@ def test_what_cannot_be_exported(tmp_path):
     with pytest.raises(DataError, match="two sequences a/b/c"):
         export_opengait(twice.path, tmp_path / "x")
     assert not list(tmp_path.glob("x*"))
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc", "..", ".", "", "a/b", "a\\b", "a\0b", "x" * 250, "人" * 90])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_nothing_is_written_outside(tmp_path, name, place):
+    names = ["001", "nm-01", "000"]
+    names[place] = name
+    store = _store(tmp_path / "in" / "s", False, [tuple(names)])
+    with pytest.raises(DataError, match="which no folder can be"):
+        export_opengait(store.path, tmp_path / "in" / "o", progress=False)
+    assert sorted(content(tmp_path)) == [f"in/{name}" for name in sorted(content(tmp_path / "in"))]
+    assert not list((tmp_path / "in").glob("o*"))
+
+
+@pytest.mark.parametrize(
+    "name", ["lock", "store.json", "store.json.tmp", "tree", "con", "a.", "-rf", "~", "~root", "a b"]
+)
+def test_odd_names_are_kept(tmp_path, name):
+    store = _store(tmp_path / "s", False, [(name, name, name), ("b", name, "000")])
+    export_opengait(store.path, tmp_path / "o", progress=False)
+    assert (tmp_path / "o" / name / name / name / f"{name}.pkl").is_file()
+    assert not (tmp_path / "o.partial").exists()
+    assert len(content(tmp_path / "o")) == 3
+
+
+def test_a_subject_called_like_the_list_is_refused(tmp_path):
+    store = _store(tmp_path / "s", False, [("partition.json", "a", "b")])
+    with pytest.raises(DataError, match="list of subjects"):
+        export_opengait(store.path, tmp_path / "o", progress=False)
+
+
+def test_names_that_the_file_system_takes_for_the_same_are_refused(tmp_path, monkeypatch):
+    """As on a disk that does not tell A from a: without a look at the end, the second walk would be lost."""
+    store = _store(tmp_path / "s", False, [("A", "nm", "0"), ("a", "nm", "0")])
+    export_opengait(store.path, tmp_path / "o", progress=False)
+    assert sorted(content(tmp_path / "o")) == ["A/nm/0/0.pkl", "a/nm/0/0.pkl", "partition.json"]
+    write = export._write
+    monkeypatch.setattr(
+        export, "_write", lambda folder, *rest: write(Path(str(folder).replace("/A/", "/a/")), *rest)
+    )
+    with pytest.raises(DataError, match="1 folders for 2 sequences"):
+        export_opengait(store.path, tmp_path / "p", progress=False)
+    assert not (tmp_path / "p").exists()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 
 import numpy as np
 import pytest
@@ -144,3 +145,27 @@ def test_without_scripts_the_still_pictures_remain(browser, file):
     page.goto(file.as_uri())
     assert "still pictures are below" in page.locator(".turn").first.inner_text()
     context.close()
+
+
+def test_foreign_scripts_and_addresses_are_refused(browser, file):
+    """As if a name had slipped through the escaping: the page's policy stops what it brings."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        attack = (
+            "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
+            f"<img src='{address}x.png'><base href='{address}'>"
+            f"<style>main {{ background: url({address}x) }}</style>"
+            "<a id='hack' href='javascript:window.hacked = 3'>x</a>"
+        )
+        harmed = file.with_name("harmed.html")
+        text = file.read_text(encoding="utf-8").replace("<main>", f"<main>{attack}")
+        harmed.write_text(text, encoding="utf-8")
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(harmed.as_uri(), wait_until="load")
+        page.locator("#hack").click(no_wait_after=True)
+        assert page.evaluate("[window.hacked, document.baseURI]") == [None, harmed.as_uri()]
+        context.close()
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody has called
+            server.accept()

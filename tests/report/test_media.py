@@ -94,3 +94,46 @@ def test_meshes_without_truth():
     turnable = media.turnable("run", 0, found, None)
     assert [trace["name"] for trace in json.loads(turnable.figures[0])["data"]] == ["predicted"]
     assert media.stills("run", found, None)[0].caption == "a"
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(run):
+    """Some hundred kilobytes of PNG that are 800 MB of picture."""
+    Image.new("1", (20_000, 40_000)).save(run / "pictures" / "heatmaps-000500.png")
+    with pytest.raises(DataError, match=r"heatmaps-000500\.png is no readable picture"):
+        media.gallery([read_run(run)])
+
+
+def test_frames_count_together(run, monkeypatch):
+    monkeypatch.setattr(media, "MOST_PIXELS", 1000 * 90)  # the heatmaps; the walk has 3 frames of 120 x 60
+    assert media.gallery([read_run(run)])
+    monkeypatch.setattr(media, "MOST_PIXELS", 3 * 120 * 60 - 1)
+    (run / "pictures" / "heatmaps-000400.png").unlink()
+    (run / "pictures" / "heatmaps-000200.png").unlink()
+    with pytest.raises(DataError, match=r"walk-000400\.gif.*more than"):
+        media.gallery([read_run(run)])
+
+
+def test_no_other_program_is_started_for_a_picture(run, monkeypatch):
+    """Of the imaging library's formats some are read by a program on the PATH, whatever the file is called."""
+    (run / "pictures" / "heatmaps-000500.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    )
+
+    def start(*arguments, **_):
+        raise AssertionError(f"{arguments} was started")
+
+    monkeypatch.setattr("subprocess.Popen", start)
+    monkeypatch.setattr("PIL.EpsImagePlugin.has_ghostscript", lambda: True)
+    with pytest.raises(DataError, match="no readable picture"):
+        media.gallery([read_run(run)])
+
+
+@pytest.mark.parametrize("name", ["heatmaps-000400.png", "walk-000400.gif"])
+def test_cut_pictures_are_refused_in_one_line(run, name):
+    whole = (run / "pictures" / name).read_bytes()
+    for length in (0, 5, 20, len(whole) // 3, len(whole) // 2):
+        (run / "pictures" / name).write_bytes(whole[:length])
+        try:
+            media.gallery([read_run(run)])
+        except DataError as error:
+            assert name in str(error)

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -10,8 +11,9 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from meshgait.errors import OutputError
+from meshgait.report.blocks import Section, Table
 from meshgait.report.folder import read_runs
-from meshgait.report.page import make, soft, write
+from meshgait.report.page import make, render, soft, write
 from tests.report.runs import make_run, record
 
 VOID = {"meta", "link", "img", "source", "input", "wbr", "br"}
@@ -166,3 +168,31 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path):
         with pytest.raises(OutputError, match="--out"):
             write(place, "text")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["deep", "file", "report.html"]
+
+
+def policy(text):
+    (content,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    return dict(part.strip().split(" ", 1) for part in content.split(";"))
+
+
+def test_the_policy_names_the_scripts_that_may_run(text, runs):
+    """By their hashes, computed here from what the page holds."""
+    rules = policy(text)
+    assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
+    ours = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    (packed,) = re.findall(r'id="plotly">([^<]*)<', text)
+    hashes = {
+        f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
+        for script in (*(one.encode() for one in ours), gzip.decompress(base64.b64decode(packed)))
+    }
+    assert set(rules["script-src"].split()) == hashes | {"'unsafe-eval'"} and len(hashes) == 2
+    assert policy(render([], ["a"]))["script-src"] == "'none'"
+
+
+def test_names_that_no_page_can_hold_are_shown_as_escapes(tmp_path):
+    names = ("a\udc80", "\x1b[2J", "\u202e", "b\0")
+    sections = [Section("a", name, [name], [Table(name, (name,), [(name, name)], words=True)]) for name in names]
+    write(tmp_path / "page.html", render(sections, names))
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert not set(page) & set("\x1b\u202e\0")
+    assert page.count("a\\udc80") > 5

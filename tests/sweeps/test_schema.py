@@ -90,3 +90,10 @@ def test_a_file_that_is_no_sweep_is_refused(tmp_path):
     path.write_text("- 1")
     with pytest.raises(DataError, match="mapping of names to values"):
         read_sweep(path)
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/x", "..", ".", "a/b", "a\\b", "a\0", "a\nb", "x" * 300])
+def test_a_name_is_that_of_one_folder(read, content, name):
+    """The results of a stranger's sweep lie in runs/sweeps/NAME and nowhere else."""
+    with pytest.raises(ConfigError, match="no folder can be called"):
+        read(content | {"name": name})

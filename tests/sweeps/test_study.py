@@ -7,7 +7,7 @@ import pytest
 from optuna.pruners import HyperbandPruner, NopPruner
 from optuna.trial import TrialState
 
-from meshgait.errors import ConfigError, OutputError
+from meshgait.errors import ConfigError, MeshGaitError, OutputError
 from meshgait.sweeps.study import (
     SLOT,
     WORKER,
@@ -189,3 +189,10 @@ def test_slots_count_the_trial_that_has_not_failed():
     trials = [trial(0, 1, failed), trial(1, 0, done), trial(2, 1, done), trial(3, 0, failed), trial(4, -1, failed),
               trial(5, 2, failed), trial(6, 2, failed)]  # fmt: skip
     assert {slot: found.number for slot, found in by_slot(trials).items()} == {0: 1, 1: 2, 2: 6}
+
+
+@pytest.mark.parametrize("start", ["postgresql//", "nodriver://", "postgresql+psycopg://", "mysql+nodriver://"])
+def test_passwords_of_storages_are_never_told(start):
+    with pytest.raises(MeshGaitError) as found:
+        open_storage(f"{start}me:secret@127.0.0.1:1/x", 60)
+    assert "secret" not in str(found.value) and "--storage" in str(found.value)

@@ -111,3 +111,9 @@ def test_a_fit_ends_with_the_trial_that_runs_it(parent_is_gone, tmp_path):
     if note.exists():
         with pytest.raises(ProcessLookupError):
             os.kill(int(note.read_text()), 0)
+
+
+@pytest.mark.parametrize(("sweep", "run"), [("..", "x"), ("/tmp", "x"), ("a", "../../x"), ("a/b", "x"), ("", "x")])
+def test_the_folder_of_an_agents_trial_lies_among_the_sweeps(sweep, run):
+    with pytest.raises(ConfigError, match="no sweep and run of W&B"):
+        trial_folder({"WANDB_SWEEP_ID": sweep, "WANDB_RUN_ID": run})

@@ -17,6 +17,7 @@ from meshgait.data.store import Store
 from meshgait.evaluation.distances import pairwise
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
+from meshgait.tools.export import recipe
 
 ROOT = Path(__file__).parents[2]
 FIGURES = {
@@ -230,3 +231,12 @@ def test_onnx_that_is_not_installed_is_said_before_anything_is_read(tmp_path, mo
 def test_the_version_is_that_of_the_package(quick, tmp_path):
     assert quick() == 0
     assert read(tmp_path / "m")["version"] == meshgait.__version__
+
+
+def test_paths_deep_in_settings_stay_here(tmp_path):
+    """Names of folders tell who somebody is; settings of parts lie below those of the whole."""
+    deep = {"lr": 0.1, "part": {"init_args": {"file": "/home/me/x"}}, "files": ["a", "~/x"], "by": {"/home/me": 1}}
+    content = {part: {"init_args": {**deep, "kept": {"rate": 1, "kind": "plain"}}} for part in ("model", "data")}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    kept = {"lr": 0.1, "kept": {"rate": 1, "kind": "plain"}}
+    assert recipe(tmp_path / "config.yaml") == {"model": kept, "data": kept}

@@ -115,3 +115,18 @@ def test_words_stand_out_from_the_page(theme):
 def test_what_does_not_fit_is_refused(make, words):
     with pytest.raises(DataError, match=words):
         make()
+
+
+def test_names_are_no_html_and_no_template():
+    """Plotly takes tags in texts, links among them, and braces in what it shows beside the mouse."""
+    name = '<a href="https://example.org">x</a>%{x}'
+    points, faces = np.eye(3), np.array([[0, 1, 2]])
+    figure = mesh_figure(points, faces, np.arange(3.0), {name: points}, name=f"{name}2", label=name)
+    shown = [
+        *(note.text for note in figure.layout.scene.annotations),
+        *(trace.name for trace in figure.data),
+        figure.data[0].colorbar.title.text,
+        figure.data[0].meta,
+    ]
+    assert all("<" not in text and "&lt;a href" in text for text in shown) and len(shown) == 6
+    assert figure.data[0].hovertemplate == "%{meta}: %{intensity:.0f}<extra></extra>"

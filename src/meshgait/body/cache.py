@@ -12,16 +12,20 @@ from meshgait.body.smpl import BodyModel
 from meshgait.errors import BodyModelError, OutputError
 
 
-def cache_folder() -> Path:
-    """Where learnt markers are kept: `$XDG_CACHE_HOME/meshgait`, by default `~/.cache/meshgait`."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "meshgait"
+def cache_folder() -> Path | None:
+    """Where learnt markers are kept: `$XDG_CACHE_HOME/meshgait`, by default `~/.cache/meshgait`; None: nowhere."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "meshgait"
+    except RuntimeError:  # a user without a home, as in many containers
+        return None
 
 
-def cache_path(body: BodyModel, settings: Settings) -> Path:
-    """The cache file of a body's markers with given settings."""
+def cache_path(body: BodyModel, settings: Settings) -> Path | None:
+    """The cache file of a body's markers with given settings; None where there is no place for it."""
+    if (folder := cache_folder()) is None:
+        return None
     text = "-".join(f"{name}{value:g}" for name, value in dataclasses.asdict(settings).items())
-    return cache_folder() / f"markers-v{VERSION}-{body.hash}-{text}.npz"
+    return folder / f"markers-v{VERSION}-{body.hash}-{text}.npz"
 
 
 def markers_for(
@@ -47,20 +51,22 @@ def markers_for(
         ConfigError: the body has too few vertices for K markers.
     """
     settings = Settings(k=k, seed=seed)
+    path = cache_path(body, settings)
     if not force:
         shipped = Markers.default()
         if shipped.body == body.hash and shipped.settings == settings:
             return shipped, "shipped"
-        path = cache_path(body, settings)
-        if path.is_file():
-            try:
+        try:
+            if path is not None and path.is_file():
                 return Markers.load(path).require(body), str(path)
-            except BodyModelError:
-                pass  # a damaged cache file is written anew
+        except (BodyModelError, OSError):
+            pass  # a damaged cache file is written anew, one that cannot be read is learnt again
     markers = learn(body, settings=settings, progress=progress)
+    if path is None:
+        return markers, "learnt"
     try:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        markers.save(cache_path(body, settings))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        markers.save(path)
     except (OSError, OutputError):
         pass  # a cache that cannot be written only costs time
     return markers, "learnt"

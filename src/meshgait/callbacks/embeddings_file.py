@@ -15,6 +15,7 @@ from torch import Tensor
 from meshgait.errors import MeshGaitError
 from meshgait.evaluation.embeddings import Embeddings
 from meshgait.messages import warn
+from meshgait.terminal import say
 
 
 class EmbeddingsFile(BasePredictionWriter):
@@ -54,7 +55,7 @@ class EmbeddingsFile(BasePredictionWriter):
         if absent := len(data.store.sequences) - len(indices):
             warn(f"{path} lacks {absent} sequences of {data.path}; leave limit_predict_batches out to have all")
         strips = tuple(embeddings.shape)
-        print(f"{path}: {strips[0]} sequences, {strips[1]} strips of {strips[2]} channels")
+        say(f"{path}: {strips[0]} sequences, {strips[1]} strips of {strips[2]} channels")
 
 
 def _roles(

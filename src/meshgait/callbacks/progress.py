@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 
 from meshgait.callbacks.evaluate import part_evaluated
 from meshgait.progress import Progress, duration
+from meshgait.terminal import say
 
 LONG = 60.0
 """Seconds after which an epoch that is not yet done gets a line."""
@@ -50,7 +51,7 @@ class ProgressLines(Callback):
             text = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, step {done}/{int(total)}"
             left = f", {duration(pace * (total - done))} left"
         text += "" if loss is None else f", loss {float(loss):.3f}"
-        print(f"{text}, {pace:.2f} s a step{left}", flush=True)
+        say(f"{text}, {pace:.2f} s a step{left}")
 
     def _begin(self, trainer: Trainer, task: str, batches: list[int | float]) -> None:
         show = trainer.is_global_zero and not trainer.sanity_checking
@@ -82,7 +83,7 @@ class ProgressLines(Callback):
         shown = [f"{name} {float(value):.1f}" for name, value in figures if name.startswith(wanted)]
         part = part_evaluated(trainer)
         of = f" of {part[0]} of {part[1]} batches" if part else ""
-        print(f"validation{of}: {', '.join(shown)}", flush=True)
+        say(f"validation{of}: {', '.join(shown)}")
 
 
 def progress_callback() -> Callback:

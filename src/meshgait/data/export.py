@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ from meshgait.data.table import Sequence
 from meshgait.errors import DataError, StoreError
 from meshgait.progress import Progress
 
-BEGUN = "store.json"
+BEGUN, TREE, PARTITION = "store.json", "tree", "partition.json"
+LONGEST = 255
+"""Bytes of a name that file systems take."""
 
 
 def export_opengait(source: Path | str, dest: Path | str, progress: bool = True) -> int:
@@ -23,8 +26,8 @@ def export_opengait(source: Path | str, dest: Path | str, progress: bool = True)
 
     Where the store has valid SMPL truth there are two files, ``sils-VIEW.pkl`` and ``smpls-VIEW.pkl``: rows
     (T, 85) = camera, pose, betas, the camera in the silhouette frame; a row of zeros is no truth. A store's
-    partition becomes DEST/partition.json. Everything goes to ``DEST.partial``, renamed when it is whole; a stopped
-    run is taken up.
+    partition becomes DEST/partition.json. Everything goes to ``DEST.partial/tree``, renamed when it is whole; a
+    stopped run is taken up.
 
     Args:
         source: the packed store, which is only read.
@@ -36,28 +39,32 @@ def export_opengait(source: Path | str, dest: Path | str, progress: bool = True)
 
     Raises:
         StoreError: SOURCE is no store, DEST exists, is being written, or was begun from another store.
-        DataError: a name that cannot be a folder's.
+        DataError: a name that cannot be a folder's, or names that the file system does not tell apart.
         OutputError: DEST cannot be written, or the disk is full.
     """
     store, dest = Store(source), Path(dest)
     partial = dest.with_name(dest.name + ".partial")
     _check_names(store)
-    if dest.exists():
+    if os.path.lexists(dest):
         raise StoreError(f"{dest} already exists; choose another folder or remove it")
     with writing(partial):
         partial.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(partial)
         try:
             _check_begun(partial, store)
+            tree = partial / TREE  # apart from the files that say how far it is: a subject may be called like them
+            tree.mkdir(exist_ok=True)
             with Progress("exporting", len(store.sequences), "sequences", show=progress) as report:
                 for index, sequence in enumerate(store.sequences):
-                    _write(partial / sequence.subject / sequence.condition / sequence.view, store, index, sequence)
+                    _write(tree / sequence.subject / sequence.condition / sequence.view, store, index, sequence)
                     report.advance()
+            _check_whole(tree, store)
             if store.partition is not None:
-                write_json(partial / "partition.json", store.partition)
-            partial.rename(dest)
+                write_json(tree / PARTITION, store.partition)
+            tree.rename(dest)
             for name in (BEGUN, LOCK):
-                (dest / name).unlink()
+                (partial / name).unlink()
+            partial.rmdir()
         finally:
             lock.release()
     return len(store.sequences)
@@ -76,14 +83,30 @@ def _check_names(store: Store) -> None:
     seen = set()
     for sequence in store.sequences:
         for name in sequence[:3]:
-            if name in ("", ".", "..") or set(name) & set("/\\\0"):
+            # the longest file of a sequence is its view's
+            length = len(os.fsencode(f"smpls-{name}.pkl.tmp"))
+            if name in ("", ".", "..") or set(name) & set("/\\\0") or length > LONGEST:
                 raise DataError(f"{store.path} has a sequence named {name!r}, which no folder can be; rename it")
+        if sequence.subject == PARTITION:
+            raise DataError(
+                f"{store.path} has a subject named {PARTITION}, which is the list of subjects; rename it"
+            )
         if sequence[:3] in seen:
             raise DataError(
                 f"{store.path} has two sequences {'/'.join(sequence[:3])}, which OpenGait's tree cannot hold; "
                 "rename one"
             )
         seen.add(sequence[:3])
+
+
+def _check_whole(tree: Path, store: Store) -> None:
+    """Each sequence has a folder of its own: some file systems take A for a, or leave dots out at the end."""
+    folders = sum(1 for _, _, files in os.walk(tree) if any(name.endswith(".pkl") for name in files))
+    if folders < len(store.sequences):
+        raise DataError(
+            f"{tree} has {folders} folders for {len(store.sequences)} sequences: the file system takes some of "
+            "their names for the same (capitals, accents, dots at the end); rename them, or export to another disk"
+        )
 
 
 def _write(folder: Path, store: Store, index: int, sequence: Sequence) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from meshgait.text import printable, shortened
+
 MEASURES = {"rank1": "rank-1", "rank5": "rank-5", "mean_ap": "mAP", "mean_inp": "mINP"}
+PLAIN = re.compile(r"(?!.*www\.)[\w (,][\w (),.+-]*|-?")
+"""Text that Markdown shows as it is."""
 BODY = {"mpjpe": "MPJPE", "pa_mpjpe": "PA-MPJPE", "mpvpe": "MPVPE"}
 
 
@@ -23,6 +28,7 @@ def render(title: str, description: Mapping[str, Any], shapes: Mapping[str, tupl
         loader=PackageLoader("meshgait.report", "assets"),
         autoescape=False,  # Markdown
         undefined=StrictUndefined,
+        finalize=as_text,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -40,6 +46,18 @@ def render(title: str, description: Mapping[str, Any], shapes: Mapping[str, tupl
         measures=list(MEASURES.values()),
         body={name: figures[f"val/{key}"] for key, name in BODY.items() if f"val/{key}" in figures},
     )
+
+
+def as_text(value: object) -> str:
+    """Any value as Markdown that shows it and does nothing else: no link, no picture, no HTML, no further column.
+
+    What could be more than text becomes a span of code, in which Markdown obeys nothing. A span and a column end
+    at characters that cannot be escaped in either, so these are replaced by their likes.
+    """
+    text = shortened(printable(str(value)), 200)
+    if PLAIN.fullmatch(text) and "_" not in text:
+        return text
+    return "`" + text.replace("`", "'").replace("|", "\u00a6").strip() + "`"
 
 
 def recognition_rows(figures: Mapping[str, float]) -> list[tuple[str, list[str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,12 @@ KINDS = {
 }
 """Pictures that are shown; what consists of figures (CMC, views, embeddings) is drawn anew from them."""
 
+FORMATS = ("PNG", "GIF")
+"""Others are not looked for: some are read by programs of their own."""
+MOST_PIXELS = 50_000_000
+"""Of a picture, all its frames together; ours have a tenth."""
+DAMAGED = (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error)
+"""What the imaging library raises of damaged files."""
 LEAST = 820
 """Pixels down to which a picture may shrink: less would not be read."""
 ANIMATION_BYTES = 400_000
@@ -50,10 +57,12 @@ def gallery(runs: Sequence[Run]) -> Section:
 def _picture(path: Path, alt: str, name: str) -> Picture:
     step = int(path.stem.rsplit("-", 1)[-1])
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height * getattr(image, "n_frames", 1) > MOST_PIXELS:
+                raise ValueError(f"more than {MOST_PIXELS:,} pixels")
             least = min(LEAST, image.width)
             uri = _animation(image, path) if getattr(image, "n_frames", 1) > 1 else _still(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         raise DataError(f"{path} is no readable picture ({error}); remove it or draw it anew") from error
     return Picture(uri, f"{alt}, step {step}.", f"{name}, step {step}", least=least)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from meshgait.report import charts, media, tables
 from meshgait.report.blocks import Section
 from meshgait.report.folder import Run
 from meshgait.report.recognition import Recognition, conditions, recognition
+from meshgait.text import printable
 from meshgait.viz.interactive import CONFIG, INKS
 
 
@@ -59,24 +61,28 @@ def make(runs: Sequence[Run], show: bool = False) -> str:
 
 
 def render(sections: Sequence[Section], names: Sequence[str]) -> str:
-    """Fill the template; all text is escaped there."""
+    """Fill the template; all text is escaped there, and no script runs but ours."""
     environment = Environment(
         loader=PackageLoader("meshgait.report", "assets"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["soft"] = soft
     turnables = [inner for section in sections for inner in _turnables(section.blocks)]
     source = environment.loader.get_source
+    script = source(environment, "turn.js")[0]
+    scripts = [script, get_plotlyjs()] if turnables else []
     return environment.get_template("page.html").render(
         sections=sections,
         names=names,
         style=source(environment, "style.css")[0],
         # plotly alone is larger than all the rest: it comes packed, and only where there is something to turn
-        plotly=_packed(get_plotlyjs()) if turnables else None,
-        script=source(environment, "turn.js")[0],
+        plotly=_packed(scripts[1]) if scripts else None,
+        script=script,
+        allowed=" ".join(map(_fingerprint, scripts)),
         options={"config": CONFIG, "light": INKS["light"], "dark": INKS["dark"]},
         version=__version__,
         made=datetime.now(timezone.utc).strftime("%d %B %Y, %H:%M UTC"),
@@ -85,7 +91,17 @@ def render(sections: Sequence[Section], names: Sequence[str]) -> str:
 
 def soft(text: str) -> Markup:
     """Let long names break after dots, slashes and underscores."""
-    return Markup(re.sub(r"([./_])(?=\w)", r"\1<wbr>", str(escape(text))))
+    return Markup(re.sub(r"([./_])(?=\w)", r"\1<wbr>", str(escape(printable(text)))))
+
+
+def _shown(value: object) -> object:
+    """What an expression of the template gives, as it is shown: names may hold what no page can."""
+    return printable(value) if type(value) is str else value
+
+
+def _fingerprint(script: str) -> str:
+    """By which a page's policy knows a script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def _packed(text: str) -> str:

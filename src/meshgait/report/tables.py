@@ -8,6 +8,7 @@ import numpy as np
 
 from meshgait.report.blocks import Grid, Section, Table
 from meshgait.report.folder import Run
+from meshgait.report.privacy import without_secrets
 from meshgait.report.recognition import Recognition
 
 NONE = "–"
@@ -34,7 +35,7 @@ def summary(runs: Sequence[Run]) -> Section:
     rows.append(("state", *state))
     facts = {
         "protocol": lambda m: m.get("protocol"),
-        "data": lambda m: m.get("data", {}).get("path"),
+        "data": lambda m: _path(m),
         "hash of the data": lambda m: m.get("data", {}).get("hash"),
         "training steps": lambda m: m.get("step"),
         "parameters": lambda m: f"{m['parameters']:,}" if "parameters" in m else None,
@@ -76,7 +77,7 @@ def _recognition(runs: Sequence[Run], protocol: str) -> Table:
     rows = []
     for number, run in enumerate(runs):
         if hashes[number] not in hashes[:number] and "gei/rank1" in run.figures:
-            of = f", {run.metrics.get('data', {}).get('path')}" if len(set(hashes)) > 1 else ""
+            of = f", {_path(run.metrics)}" if len(set(hashes)) > 1 else ""
             rows.append((f"GEI baseline{of}", *_rates(run.figures, "gei", conditions)))
         rows.append((run.name, *_rates(run.figures, "val", conditions)))
     groups = [("", 1), ("rank-1 %", len(conditions) + 1), ("mAP %", len(conditions) + 1), ("mean", 2)]
@@ -137,7 +138,7 @@ def settings(runs: Sequence[Run]) -> Section:
     partly = [name for name in names if name not in everywhere]
 
     def table(caption: str, chosen: Sequence[str]) -> Table:
-        rows = [(name, *(run.settings.get(name, NONE) for run in known)) for name in chosen]
+        rows = [(name, *(_setting(run, name) for run in known)) for name in chosen]
         return Table(caption, ("setting", *(run.name for run in known)), rows, words=True)
 
     if len(known) == 1:
@@ -151,10 +152,19 @@ def settings(runs: Sequence[Run]) -> Section:
         blocks.append(Grid("Settings that only some of the runs have", [table("Only in some", partly)], fold=True))
     equal = [name for name in everywhere if name not in differing]
     if equal:
-        rows = [(name, known[0].settings[name]) for name in equal]
+        rows = [(name, _setting(known[0], name)) for name in equal]
         same = Table("Equal settings", ("setting", "value"), rows, words=True)
         blocks.append(Grid("Settings that are equal", [same], fold=True))
     return Section("settings", "Settings", text, blocks)
+
+
+def _setting(run: Run, name: str) -> str:
+    return without_secrets(run.settings.get(name, NONE), name)
+
+
+def _path(metrics: dict[str, object]) -> str | None:
+    path = metrics.get("data", {}).get("path")
+    return None if path is None else without_secrets(str(path))
 
 
 def _stage(run: Run) -> str:

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from meshgait import terminal
 from meshgait.progress import duration
+from meshgait.text import printable
 
 
 class Progress:
@@ -26,8 +28,13 @@ class Progress:
 
     def __init__(self, metric: str, total: int, done: int = 0, console: Console | None = None) -> None:
         self.metric, self.total, self._first, self._begun = metric, total, done, time.monotonic()
-        self.console = console or Console()
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self.console = console or terminal.console()
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         self._bar = Bar(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
         self._task = self._bar.add_task("trials", total=total, completed=done)
 
@@ -42,7 +49,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """One line."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def began(self, slot: int, parameters: Mapping[str, Any]) -> None:
         """A trial begins."""

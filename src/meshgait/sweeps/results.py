@@ -11,12 +11,12 @@ import yaml
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState
 from rich.console import Console
-from rich.table import Table
 
 from meshgait.errors import OutputError
 from meshgait.sweeps.best import best_experiments
 from meshgait.sweeps.schema import Sweep
 from meshgait.sweeps.study import WORKER, by_slot
+from meshgait.terminal import PlainTable
 from meshgait.textfiles.words import spreadsheet_cell
 from meshgait.viz.plots import to_png
 from meshgait.viz.sweeps import importance_figure, parallel_figure
@@ -48,10 +48,10 @@ class Results:
         slot = self.order[0] if self.order else None
         return slot if slot is not None and self.trials[slot].state == TrialState.COMPLETE else None
 
-    def table(self) -> Table:
+    def table(self) -> PlainTable:
         """The best trials."""
         goal = "most" if self.sweep.maximize else "least"
-        table = Table(title=f"{self.sweep.name}: {self.sweep.metric}, {goal} first", title_justify="left")
+        table = PlainTable(title=f"{self.sweep.name}: {self.sweep.metric}, {goal} first", title_justify="left")
         table.add_column("trial", justify="right")
         table.add_column(self.sweep.metric, justify="right", no_wrap=True)
         for name in self.sweep.searched:

@@ -52,8 +52,10 @@ def open_storage(url: str, grace: int) -> RDBStorage:
     warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")  # workers report by themselves
     try:
         shown = sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError as error:
-        raise ConfigError(f"--storage {url} is no database URL; give e.g. sqlite:///sweep.db") from error
+    except sqlalchemy.exc.ArgumentError:
+        raise ConfigError(
+            "--storage is no database URL; give e.g. sqlite:///sweep.db"
+        ) from None  # it may hold a password
     options = {"connect_args": {"timeout": 60}} if shown.startswith("sqlite") else {"pool_pre_ping": True}
     for attempt in range(5):
         try:

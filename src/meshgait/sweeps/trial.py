@@ -28,7 +28,10 @@ def trial_folder(environment: Mapping[str, str]) -> Path:
         ConfigError: no agent did.
     """
     try:
-        return Path("runs/sweeps") / environment[AGENT] / environment["WANDB_RUN_ID"]
+        names = environment[AGENT], environment["WANDB_RUN_ID"]
+        if any(name in ("", "..") or Path(name).name != name for name in names):  # a server gave them
+            raise ConfigError(f"{'/'.join(names)!r} is no sweep and run of W&B; give --folder runs/my-trial")
+        return Path("runs/sweeps").joinpath(*names)
     except KeyError as error:
         raise ConfigError(
             f"--folder is missing, and no W&B agent set {error}; give --folder runs/my-trial"

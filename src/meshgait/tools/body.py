@@ -9,14 +9,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from meshgait.body.bake import STEPS, bake
 from meshgait.body.files import check_arrays, fingerprint, write_arrays
 from meshgait.body.smpl import BodyModel, rest_mesh
 from meshgait.errors import BodyModelError, ConfigError, OutputError
 from meshgait.progress import Progress
+from meshgait.terminal import PlainTable, console
 from meshgait.viz.mesh import Mesh, views, write_obj
 
 CHECK_TOLERANCE = 1e-5  # metres (or weights): another machine's linear algebra may round otherwise
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError("--bake needs --out FILE to write to, or --check to compare with the shipped body")
     for path in (args.out, args.picture, args.obj):
         require_writable(path)
-    console = Console(width=None if Console().is_terminal else 100, soft_wrap=True)
+    out = console(100, soft_wrap=True)
 
     if args.bake:
         with Progress("baking the default body", STEPS) as bar:
@@ -63,24 +62,24 @@ def run(args: argparse.Namespace) -> None:
     else:
         body = BodyModel.load(args.source)
         arrays = {**body.arrays, "meta": np.array(json.dumps(body.meta))}
-    console.print(describe(body))
+    out.print(describe(body))
     if args.check:
-        console.print(compare(arrays))
+        out.print(compare(arrays))
     if args.out:
         write_arrays(args.out, arrays)
-        console.print(f"wrote {args.out}")
+        out.print(f"wrote {args.out}")
     solid = Mesh.of(rest_mesh(body), body.faces)
     if args.picture:
         write_picture(args.picture, views(solid))
-        console.print(f"wrote {args.picture}")
+        out.print(f"wrote {args.picture}")
     if args.obj:
         write_obj(args.obj, solid)
-        console.print(f"wrote {args.obj}")
+        out.print(f"wrote {args.obj}")
 
 
-def describe(body: BodyModel) -> Table:
+def describe(body: BodyModel) -> PlainTable:
     """What a body is and how exact it is, as a table."""
-    meta, table = body.meta, Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    meta, table = body.meta, PlainTable(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("body", str(meta.get("name", body.source)))
     table.add_row("source", str(meta.get("source", body.source)))
     table.add_row("hash", body.hash)

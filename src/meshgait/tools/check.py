@@ -9,12 +9,13 @@ import os
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
+from meshgait import terminal
 from meshgait.errors import OutputError, StoreError
 from meshgait.inspection.kinds import KINDS
 from meshgait.inspection.report import Options, Report, check
+from meshgait.text import printable
 from meshgait.viz.doubts import Doubt, doubts_sheet
 from meshgait.viz.plots import histogram_figure, to_png
 from meshgait.viz.silhouettes import save_png
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         ignore=tuple(args.ignore),
     )
     report = check(args.store, options)
-    console = Console(width=None if Console().is_terminal else 120, highlight=False)
+    console = terminal.console(highlight=False)
     if not report.damage:
         _print_summary(console, report, options)
     _print_findings(console, report)
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         _write(args.json, json.dumps(report.plain(), indent=1).encode() + b"\n")
     if args.pictures is not None and not report.damage:
         for path in draw(report, args.pictures, options.iou):
-            console.print(f"[dim]{escape(str(path))}", soft_wrap=True)
+            console.print(str(path), style="dim", soft_wrap=True)
     if report.damage:
         raise StoreError(report.damage)
     return WRONG if args.strict and report.findings else 0
@@ -96,8 +97,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_summary(console: Console, report: Report, options: Options) -> None:
     of = f"protocol {report.protocol}" if report.protocol else "no protocol: give --protocol to check the split"
-    console.print(f"{report.path} ({of})", soft_wrap=True, markup=False)
-    table = Table()
+    console.print(f"{report.path} ({of})", soft_wrap=True)
+    table = terminal.PlainTable()
     for column in ("", "subjects", "sequences", "frames"):
         table.add_column(column, justify="right" if column else "left")
     for name, group in (report.groups or {}).items():
@@ -128,16 +129,16 @@ def _print_findings(console: Console, report: Report) -> None:
     if not report.findings:
         console.print("nothing is wrong", style="green")
         return
-    table = Table(show_lines=True)
+    table = terminal.PlainTable(show_lines=True)
     table.add_column("code", no_wrap=True)
     table.add_column("what", ratio=3)
     table.add_column("where", ratio=3)
     table.add_column("remedy", ratio=3)
     colours = {"error": "red", "warning": "yellow"}
     for finding in report.findings:
-        where = "\n".join(finding.where)
-        name = f"[{colours[finding.severity]}]{finding.code}[/]\n{finding.severity}"
-        table.add_row(name, escape(finding.what), escape(where), escape(finding.remedy))
+        where = "\n".join(map(printable, finding.where))
+        name = Text.assemble((finding.code, colours[finding.severity]), "\n", finding.severity)
+        table.add_row(name, finding.what, where, finding.remedy)
     console.print(table)
 
 

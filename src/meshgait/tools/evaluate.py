@@ -6,10 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from meshgait.errors import DataError
+from meshgait.terminal import PlainTable, console
 from meshgait.textfiles import runs as runfiles
 
 
@@ -24,22 +22,22 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the table."""
     runs = [read_metrics(path) for path in arguments.runs]
-    console = Console(width=None if Console().is_terminal else 120, markup=False)
+    out = console()
     bodies = [run for run in runs if "val/mpjpe" in run["figures"]]
     if bodies:
-        console.print(body_table(bodies))
+        out.print(body_table(bodies))
     recognisers = [run for run in runs if "val/rank1" in run["figures"]]
     for protocol in dict.fromkeys(run["protocol"] for run in recognisers):
-        console.print(recognition_table([run for run in recognisers if run["protocol"] == protocol]))
+        out.print(recognition_table([run for run in recognisers if run["protocol"] == protocol]))
     for run in recognisers:
         if arguments.errors and "errors" in run:
-            console.print(f"{run['name']}: wrong rank-1s by what both walkers share: {run['errors']}")
+            out.print(f"{run['name']}: wrong rank-1s by what both walkers share: {run['errors']}")
         if arguments.views:
             for condition, cells in run.get("cells", {}).items():
-                console.print(cell_table(f"{run['name']}, {condition}: rank-1 %", cells))
+                out.print(cell_table(f"{run['name']}, {condition}: rank-1 %", cells))
     for run in runs:
         spent = "" if run["seconds"] is None else f", {run['seconds']:.0f} s"
-        console.print(f"{run['name']}: {run['machine']}{spent}", style="dim")
+        out.print(f"{run['name']}: {run['machine']}{spent}", style="dim")
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -58,9 +56,9 @@ def read_metrics(path: Path) -> dict[str, Any]:
     return content | {"name": f"{name}, partial" if content.get("partial") else name}
 
 
-def body_table(runs: list[dict[str, Any]]) -> Table:
+def body_table(runs: list[dict[str, Any]]) -> PlainTable:
     """Errors of joints and mesh in millimetres."""
-    table = Table(title="3D on held-out subjects (mm)", title_justify="left")
+    table = PlainTable(title="3D on held-out subjects (mm)", title_justify="left")
     table.add_column("run")
     measures = {"MPJPE": "val/mpjpe", "PA-MPJPE": "val/pa_mpjpe", "MPVPE": "val/mpvpe"}
     for name in measures:
@@ -70,10 +68,10 @@ def body_table(runs: list[dict[str, Any]]) -> Table:
     return table
 
 
-def recognition_table(runs: list[dict[str, Any]]) -> Table:
+def recognition_table(runs: list[dict[str, Any]]) -> PlainTable:
     """Rank-1 per probe condition, and the means of the other measures; the baseline of each data set first."""
     conditions = list(dict.fromkeys(c for run in runs for c in _conditions(run["figures"], "val")))
-    table = Table(title=f"Recognition, rank-1 %, protocol {runs[0]['protocol']}", title_justify="left")
+    table = PlainTable(title=f"Recognition, rank-1 %, protocol {runs[0]['protocol']}", title_justify="left")
     table.add_column("run", no_wrap=True)
     for name in (*conditions, "rank-5", "mAP", "mINP"):
         table.add_column(name, justify="right")
@@ -87,9 +85,9 @@ def recognition_table(runs: list[dict[str, Any]]) -> Table:
     return table
 
 
-def cell_table(title: str, cells: dict[str, Any]) -> Table:
+def cell_table(title: str, cells: dict[str, Any]) -> PlainTable:
     """Rank-1 per probe view (rows) and gallery view (columns)."""
-    table = Table(title=title, title_justify="left")
+    table = PlainTable(title=title, title_justify="left")
     table.add_column("probe view")
     for view in cells["gallery_views"]:
         table.add_column(view, justify="right")

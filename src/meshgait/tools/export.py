@@ -17,6 +17,7 @@ from meshgait.stages.onnx_file import require_onnx, write_onnx
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 from meshgait.stages.weights import DESCRIPTION, WEIGHTS, learnt, write_description, write_model
+from meshgait.terminal import say
 from meshgait.textfiles.runs import read_settings
 from meshgait.tools.evaluate import read_metrics
 
@@ -73,9 +74,9 @@ def run(arguments: argparse.Namespace) -> None:
     with whole_folder(out) as partial:
         written = write_export(stage, training, partial, out.name, arguments.onnx, arguments.with_classifier)
     for text in notes:
-        print(f"note: {text}")
+        say(f"note: {text}")
     for file, text in written.items():
-        print(f"{out / file}: {text}")
+        say(f"{out / file}: {text}")
 
 
 def write_export(
@@ -163,7 +164,7 @@ def recipe(path: Path) -> dict[str, Any]:
         part: {
             name: value
             for name, value in settings.items()
-            if name not in elsewhere and not (isinstance(value, str) and set(value) & set("/\\~"))
+            if name not in elsewhere and not any(set(text) & set("/\\~") for text in _texts(value))
         }
         for part, settings in parts.items()
     }
@@ -177,3 +178,12 @@ def _arguments(path: Path, content: dict[str, Any], part: str) -> dict[str, Any]
         raise DataError(
             f"{path} holds no settings of a run ({part}.init_args is missing); restore it or remove it"
         ) from None
+
+
+def _texts(value: object) -> list[str]:
+    """All text within a setting: paths may lie deep."""
+    if isinstance(value, dict):
+        return [text for pair in value.items() for one in pair for text in _texts(one)]
+    if isinstance(value, list | tuple):
+        return [text for one in value for text in _texts(one)]
+    return [value] if isinstance(value, str) else []

@@ -7,8 +7,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from meshgait.arrays import read_npy
 from meshgait.body.cache import markers_for
@@ -18,6 +16,7 @@ from meshgait.body.smpl import BodyModel, rest_mesh
 from meshgait.errors import ConfigError, DataError, UnsafeFileError, python_command
 from meshgait.pickles import load_pickle, to_array
 from meshgait.progress import Progress
+from meshgait.terminal import PlainTable, console
 from meshgait.tools.body import require_writable, write_picture
 from meshgait.viz.mesh import Mesh, spheres, views
 
@@ -59,17 +58,17 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError("--force learns markers, --import reads them; leave one out")
     for path in (args.out, args.picture):
         require_writable(path)
-    console = Console(width=None if Console().is_terminal else 100, soft_wrap=True)
+    out = console(100, soft_wrap=True)
     body = BodyModel.load(args.body)
     markers, origin = _published(args, body) if args.folder else _learnt(args, body)
-    console.print(f"{markers.k} markers of {body.source} ({body.hash}), {origin}")
-    console.print(describe(markers))
+    out.print(f"{markers.k} markers of {body.source} ({body.hash}), {origin}")
+    out.print(describe(markers))
     if args.out:
         markers.save(args.out)
-        console.print(f"wrote {args.out}")
+        out.print(f"wrote {args.out}")
     if args.picture:
         write_picture(args.picture, draw(body, markers))
-        console.print(f"wrote {args.picture}")
+        out.print(f"wrote {args.picture}")
 
 
 def _learnt(args: argparse.Namespace, body: BodyModel) -> tuple[Markers, str]:
@@ -128,9 +127,9 @@ def _head(path: Path, value: object) -> np.ndarray:
     return indices
 
 
-def describe(markers: Markers) -> Table:
+def describe(markers: Markers) -> PlainTable:
     """Errors of both decoders as a table."""
-    table = Table("mean mesh error, mm", "simplex", "ridge", box=None, padding=(0, 2, 0, 0))
+    table = PlainTable("mean mesh error, mm", "simplex", "ridge", box=None, padding=(0, 2, 0, 0))
     rows = (
         ("people and poses not learnt from", "held_out"),
         ("walking", "walking"),

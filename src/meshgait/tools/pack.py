@@ -7,8 +7,6 @@ import os
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
 from meshgait.data.export import export_opengait
 from meshgait.data.fitfiles import FitFiles
 from meshgait.data.opengait import as_written
@@ -18,6 +16,7 @@ from meshgait.data.store import Store
 from meshgait.data.takes import Align
 from meshgait.data.trees import guess
 from meshgait.errors import ConfigError
+from meshgait.terminal import say
 
 MOST_KINDS = 10
 """Kinds of figures that are told after packing."""
@@ -99,7 +98,7 @@ def run(args: argparse.Namespace) -> None:
     """
     if args.to == "opengait":
         count = export_opengait(args.source, args.dest)
-        _say(f"{args.dest}: {count} sequences in OpenGait's layout")
+        say(f"{args.dest}: {count} sequences in OpenGait's layout")
         return
     options = Options(
         size=tuple(args.size),
@@ -116,7 +115,7 @@ def run(args: argparse.Namespace) -> None:
     layout = args.layout
     if layout == "auto" and args.pattern is None and not args.dest.exists():
         layout = guess(args.source)
-        _say(f"{args.source} looks like {layout}")
+        say(f"{args.source} looks like {layout}")
     store = pack(args.source, args.dest, layout, args.pattern, options, args.workers)
     _summarise(store)
 
@@ -168,31 +167,27 @@ def _summarise(store: Store) -> None:
     dest = store.path
     people = len({sequence.subject for sequence in store.sequences})
     megabytes = (dest / "silhouettes.npy").stat().st_size / 1e6
-    _say(
+    say(
         f"{dest}: {people} subjects, {len(store.sequences)} sequences, {store.meta['frames']} frames, "
         f"{megabytes:.1f} MB; protocol: {store.meta.get('protocol', '(none)')}"
     )
     packing = store.meta.get("packing", {})
     kinds = list(packing.get("figures", {}).items())
     for kind, seen in kinds[:MOST_KINDS]:
-        _say(f"figure: {kind}: {seen['sequences']} sequences, the first: {seen['first']}")
+        say(f"figure: {kind}: {seen['sequences']} sequences, the first: {seen['first']}")
     if len(kinds) > MOST_KINDS:
-        _say(f"figure: {len(kinds) - MOST_KINDS} more kinds; all of them: {dest / 'meta.json'}")
+        say(f"figure: {len(kinds) - MOST_KINDS} more kinds; all of them: {dest / 'meta.json'}")
     for what, reasons in packing.get("dropped", {}).items():
         if what == "fits":
             count = sum(reasons.values())
-            _say(f"no file of fits, hence no truth: {count} sequences; each one: {dest / 'dropped.csv'}")
+            say(f"no file of fits, hence no truth: {count} sequences; each one: {dest / 'dropped.csv'}")
         elif reasons:
             each = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
-            _say(f"left out {sum(reasons.values())} {what}: {each}; each one: {dest / 'dropped.csv'}")
+            say(f"left out {sum(reasons.values())} {what}: {each}; each one: {dest / 'dropped.csv'}")
     if packing.get("strays"):
-        _say(f"passed over {packing['strays']} folders that do not fit, such as {packing['stray']}")
+        say(f"passed over {packing['strays']} folders that do not fit, such as {packing['stray']}")
     if packing.get("fits"):
-        _say("SMPL rows were left out; give --body SMPL_NEUTRAL.npz to take them along")
+        say("SMPL rows were left out; give --body SMPL_NEUTRAL.npz to take them along")
     if store.has_smpl:
         valid = sum(int(store.smpl(index)["valid"].sum()) for index in range(len(store.sequences)))
-        _say(f"SMPL truth of {valid} of {store.meta['frames']} frames")
-
-
-def _say(text: str) -> None:
-    Console().print(text, soft_wrap=True, highlight=False)
+        say(f"SMPL truth of {valid} of {store.meta['frames']} frames")

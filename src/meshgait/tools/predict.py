@@ -17,6 +17,7 @@ from meshgait.errors import ConfigError, OutputError
 from meshgait.output import whole_folder
 from meshgait.progress import Progress
 from meshgait.recogniser import MAX_FRAMES, Recogniser, pixels_per_metre
+from meshgait.terminal import say
 from meshgait.viz.mesh import Mesh, skeleton, turntable, write_obj
 from meshgait.viz.panels import PanelRow, heatmap_panel
 
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Read, embed, draw; the folder appears only when all of it is written."""
     if not 0.3 <= arguments.stature <= 2.6:
         raise ConfigError(f"--stature is {arguments.stature} m; give the body height in metres, 0.3 to 2.6")
-    out = arguments.out or Path("predictions") / arguments.path.stem
+    out = arguments.out or Path("predictions") / (arguments.path.resolve().stem or "walker")
     if out.exists() and not arguments.overwrite:
         raise OutputError(f"{out} exists; give another --out, or --overwrite")
     if out.exists() and not (out / EMBEDDING).is_file():
@@ -67,12 +68,12 @@ def run(arguments: argparse.Namespace) -> None:
     recogniser = Recogniser.load(arguments.checkpoint, arguments.body, arguments.markers)
     walker = recogniser.read(arguments.path, arguments.person)
     for line in report_lines(walker):
-        print(line)
+        say(line)
     chosen = choose_frame(walker, arguments.frame)
     with whole_folder(out) as partial:
         written = write_prediction(recogniser, walker, chosen, arguments.stature, partial)
     for name, text in written.items():
-        print(f"{out / name}: {text}")
+        say(f"{out / name}: {text}")
 
 
 def report_lines(walker: Silhouettes) -> list[str]:

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from meshgait.admission import FLAG
 from meshgait.configured import build_stage
@@ -20,6 +18,7 @@ from meshgait.output import whole_file
 from meshgait.profiling import Cost, profile
 from meshgait.progress import Progress
 from meshgait.stages.recognise import RecogniseStage
+from meshgait.terminal import PlainTable, console
 
 
 def add_parser(verbs: argparse._SubParsersAction) -> None:
@@ -108,7 +107,7 @@ def describe(stage: RecogniseStage, cost: Cost, arguments: argparse.Namespace) -
 
 def _print(content: dict[str, Any]) -> None:
     given, machine = content["input"], content["machine"]
-    table = Table(
+    table = PlainTable(
         title=f"One sequence of {given['frames_per_sequence']} frames of {given['frame'][0]} x "
         f"{given['frame'][1]}, {machine['device']}, {machine['threads']} threads, {given['classes']} classes",
         title_justify="left",
@@ -126,10 +125,10 @@ def _print(content: dict[str, Any]) -> None:
             f"{content['flops_per_sequence'][name] / 1e9:.2f}",
             f"{1000 * content['forward_seconds'][name]:.1f}",
         )
-    console = Console(width=None if Console().is_terminal else 120)
-    console.print(table)
+    out = console()
+    out.print(table)
     step = f"{1000 * content['step_seconds']:.0f} ms for {given['training_sequences']} sequences"
-    console.print(
+    out.print(
         f"without classifier {content['parameters']['without_classifier'] / 1e6:.3f} M parameters; "
         f"{content['frames_per_second']:.0f} frames/s, peak {_megabytes(content['forward_bytes'])} besides the "
         f"weights; training step {step}, peak {_megabytes(content['step_bytes'])}",

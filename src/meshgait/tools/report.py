@@ -8,6 +8,7 @@ from pathlib import Path
 from meshgait.errors import OutputError
 from meshgait.report.folder import read_runs
 from meshgait.report.page import make, write
+from meshgait.terminal import say
 
 TEXT = "one page of runs side by side: settings, curves, tables, pictures, meshes to turn"
 
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     runs = read_runs(arguments.runs)
     for one in runs:
         for text in one.missing:
-            print(f"{one.name}: left out: {text}")
+            say(f"{one.name}: left out: {text}")
     page = make(runs, show=True)
     write(out, page)
-    print(f"{out}: {', '.join(one.name for one in runs)}; {len(page.encode()) / 1e6:.1f} MB, opens in any browser")
+    say(f"{out}: {', '.join(one.name for one in runs)}; {len(page.encode()) / 1e6:.1f} MB, opens in any browser")

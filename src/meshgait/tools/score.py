@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from meshgait.data.partitions import Partition
 from meshgait.data.protocols import PROTOCOLS, Protocol, Selection, Walk, get_protocol, select, split
@@ -24,6 +22,7 @@ from meshgait.evaluation.scoring import Scores, evaluate
 from meshgait.evaluation.submission import nearest_rows, write_submission
 from meshgait.memory import keep_memory
 from meshgait.output import whole_file
+from meshgait.terminal import PlainTable, console, say
 from meshgait.textfiles.json_text import finite
 
 MEASURES = {"rank1": "rank1", "rank5": "rank5", "rank10": "rank10", "mAP": "mean_ap", "mINP": "mean_inp"}
@@ -268,28 +267,28 @@ def _submit(given: Embeddings, task: Selection, arguments: argparse.Namespace) -
     probes = np.flatnonzero(np.logical_or.reduce(list(task.probes.values())))
     found = nearest_rows(given.vectors, probes, np.flatnonzero(task.gallery), arguments.metric)
     write_submission(arguments.submission, given.views[probes], given.labels[found])
-    print(f"{arguments.submission}: {len(probes)} probes, the {found.shape[1]} nearest of each")
+    say(f"{arguments.submission}: {len(probes)} probes, the {found.shape[1]} nearest of each")
 
 
 def _print(scores: dict[str, Scores], result: dict[str, Any]) -> None:
-    console = Console(width=None if Console().is_terminal else 120, markup=False)
-    table = Table(title=f"protocol {result['protocol']}, {result['metric']} (%)", title_justify="left")
+    out = console()
+    table = PlainTable(title=f"protocol {result['protocol']}, {result['metric']} (%)", title_justify="left")
     table.add_column("probes")
     for name in MEASURES:
         table.add_column(name, justify="right")
     for group, score in scores.items():
         table.add_row(group, *(f"{getattr(score, field):.2f}" for field in MEASURES.values()))
-    console.print(table)
+    out.print(table)
     for name, found in result.get("verification", {}).items():
         low, high = found["eer_interval"]
         rates = ", ".join(f"TAR {rate:.2f} at FAR {far}" for far, rate in found["tar_at_far"].items())
-        console.print(f"{name}: EER {found['eer']:.2f} ({low:.2f} to {high:.2f}), {rates} (%)")
+        out.print(f"{name}: EER {found['eer']:.2f} ({low:.2f} to {high:.2f}), {rates} (%)")
     for name, found in result.get("open_set", {}).items():
         rates = (
             f"FNIR {rate:.2f} ({'{:.2f} to {:.2f}'.format(*found['fnir_at_fpir_interval'][fpir])}) at FPIR {fpir}"
             for fpir, rate in found["fnir_at_fpir"].items()
         )
-        console.print(f"{name}: {', '.join(rates)} (%), {len(found['held_out'])} subjects held out")
+        out.print(f"{name}: {', '.join(rates)} (%), {len(found['held_out'])} subjects held out")
 
 
 def _write(path: Path, result: dict[str, Any]) -> None:
@@ -298,4 +297,4 @@ def _write(path: Path, result: dict[str, Any]) -> None:
 
 
 def _note(text: str) -> None:
-    print(f"meshgait: note: {text}", file=sys.stderr)
+    say(f"meshgait: note: {text}", sys.stderr)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from meshgait.errors import ConfigError, OutputError
+from meshgait.terminal import console
 
 HELP = "search settings with a W&B sweep file, here (by Optuna) or at W&B"
 
@@ -64,9 +63,9 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.seed < 0 or (arguments.trials is not None and arguments.trials < 1):
         raise ConfigError(f"--seed is {arguments.seed}, --trials is {arguments.trials}; neither may be so small")
     sweep = read_sweep(arguments.file)
-    console = Console(width=None if Console().is_terminal else 120, markup=False)
+    out = console()
     if arguments.online:
-        return run_online(sweep, arguments.workers, console.print)
+        return run_online(sweep, arguments.workers, out.print)
     count = sweep.trials(arguments.trials)
     folder = arguments.out or Path("runs") / "sweeps" / sweep.name
     try:
@@ -76,15 +75,13 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         storage = studies.open_storage(arguments.storage or f"sqlite:///{folder / 'sweep.db'}", arguments.grace)
         if not studies.known(storage, sweep):
-            check_settings(sweep, console.print)
+            check_settings(sweep, out.print)
         study = studies.open_study(storage, sweep, count, arguments.seed)
         done, _ = studies.Queue(storage, sweep, count, arguments.seed).standing()
-        console.print(
-            f"sweep {sweep.name}: {done} of {count} trials done, {arguments.workers} workers, in {folder}"
-        )
-        with Progress(sweep.metric, count, done, console) as progress:
+        out.print(f"sweep {sweep.name}: {done} of {count} trials done, {arguments.workers} workers, in {folder}")
+        with Progress(sweep.metric, count, done, out) as progress:
             Runner(sweep, storage, folder, progress, count, arguments.seed, arguments.workers).run()
-        Results(sweep, study).write(folder, study, console)
+        Results(sweep, study).write(folder, study, out)
     except studies.DATABASE_ERRORS as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise OutputError(

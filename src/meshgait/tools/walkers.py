@@ -14,6 +14,7 @@ from meshgait.errors import ConfigError
 from meshgait.synthetic.cast import NOISES, Settings
 from meshgait.synthetic.generate import generate
 from meshgait.synthetic.motions import Motions
+from meshgait.terminal import say
 from meshgait.viz.silhouettes import montage, save_gif, save_png
 
 HELP = "make synthetic walkers (silhouettes with exact SMPL truth) as a packed store"
@@ -101,18 +102,18 @@ def run(args: argparse.Namespace) -> int:
     motions = None
     if args.motions:
         motions = Motions.collect(args.motions, settings.styles, (settings.frames - 1) / settings.fps)
-        print(f"motions: {motions}")
+        say(f"motions: {motions}")
     made = generate(args.dest, settings, args.workers, body, overwrite=args.overwrite, motions=motions)
     store = Store(args.dest)
     state = "made" if made else "already there with the same settings, nothing done:"
     people = f"{2 * settings.bodies} subjects ({2 * settings.test_bodies} for testing)"
-    print(f"{state} {args.dest}: {people}, {len(store.sequences)} sequences, {store.meta['frames']} frames")
+    say(f"{state} {args.dest}: {people}, {len(store.sequences)} sequences, {store.meta['frames']} frames")
     if args.montage:
         save_montage(store, args.montage)
-        print(f"montage: {args.montage}")
+        say(f"montage: {args.montage}")
     if args.gif:
         save_animation(store, args.gif, settings.fps)
-        print(f"animation: {args.gif}")
+        say(f"animation: {args.gif}")
     return 0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from einops import rearrange
 from PIL import Image, ImageDraw, ImageFont
 
+from meshgait.text import printable, shortened
 from meshgait.viz.panels import INK, PAPER, PREDICTED, TRUE
 
 GAP, HEAD, TEXT = 6, 20, 178
@@ -56,7 +57,7 @@ def confusion_sheet(rows: Sequence[ConfusionRow]) -> np.ndarray:
     for number, row in enumerate(rows):
         top = HEAD + number * (height + GAP)
         for line, text in enumerate(row.text):
-            draw.text((4, top + 2 + 15 * line), text, fill=INK, font=small)
+            draw.text((4, top + 2 + 15 * line), printable(shortened(text)), fill=INK, font=small)
         for left, sequence, colour in zip(
             lefts, (row.probe, row.found, row.own), (INK, PREDICTED, TRUE), strict=True
         ):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from einops import repeat
 from PIL import Image, ImageDraw, ImageFont
+
+from meshgait.text import printable, shortened
 
 FIGURE, SURROUNDINGS, OUTLINE = (176, 182, 194), (34, 37, 44), (255, 140, 40)
 INK, PAPER = (225, 228, 235), (22, 24, 30)
@@ -44,6 +46,8 @@ def doubts_sheet(doubts: Sequence[Doubt], title: str) -> Image.Image:
     Returns:
         RGB picture.
     """
+    doubts = [replace(doubt, lines=tuple(printable(shortened(line)) for line in doubt.lines)) for doubt in doubts]
+    title = printable(shortened(title, 120))
     height, width = doubts[0].silhouette.shape
     scale = max(1, HEIGHT // height)
     font, small = ImageFont.load_default(size=15), ImageFont.load_default(size=12)

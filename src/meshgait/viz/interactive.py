@@ -7,6 +7,7 @@ so figures hold (x, -z, y).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Literal
 
 import matplotlib
@@ -14,6 +15,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from meshgait.errors import DataError
+from meshgait.text import printable, shortened
 from meshgait.viz.panels import MESH_COLOURS
 
 CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True, "scrollZoom": False}
@@ -104,7 +106,7 @@ def mesh_figure(
         placed = (placed * (1, 1, -1))[:, [0, 2, 1]]
         figure.add_trace(_trace(title, placed, faces, colour))
         above = {"x": 1.15 * number * width, "y": 0, "z": placed[:, 2].max() + 0.08}
-        titles.append({"text": title, "showarrow": False, **above})
+        titles.append({"text": _words(title), "showarrow": False, **above})
         clouds.append(placed)
     figure.update_layout(
         height=height,
@@ -175,13 +177,13 @@ def _trace(title: str, points: np.ndarray, faces: np.ndarray, colour: dict) -> g
     index = np.uint16 if len(points) < 2**16 else np.uint32
     i, j, k = faces.astype(index).T
     look = {"lighting": _LIGHTING, "lightposition": _LIGHT, "flatshading": False}
-    return go.Mesh3d(x=x, y=y, z=z, i=i, j=j, k=k, name=title, **look, **colour)
+    return go.Mesh3d(x=x, y=y, z=z, i=i, j=j, k=k, name=_words(title), **look, **colour)
 
 
 def _scale(intensity: np.ndarray, label: str, limit: float, ink: str) -> dict:
     # below the meshes: on a telephone there is no room beside them
     place = {"orientation": "h", "x": 0.5, "xanchor": "center", "y": 0, "yanchor": "bottom", "len": 0.6}
-    title = {"text": label, "side": "top"}
+    title = {"text": _words(label), "side": "top"}
     bar = {"title": title, "thickness": 10, "tickfont": {"color": ink}, "outlinewidth": 0, **place}
     return {
         "intensity": intensity.astype(np.float32),
@@ -189,8 +191,14 @@ def _scale(intensity: np.ndarray, label: str, limit: float, ink: str) -> dict:
         "cmin": 0,
         "cmax": limit,
         "colorbar": bar,
-        "hovertemplate": f"{label}: %{{intensity:.0f}}<extra></extra>",
+        "meta": _words(label),
+        "hovertemplate": "%{meta}: %{intensity:.0f}<extra></extra>",
     }
+
+
+def _words(name: str) -> str:
+    """A name as plotly shows it: otherwise it takes some HTML, links among it, for what it says."""
+    return escape(printable(shortened(name)), quote=False)
 
 
 def _css(colour: tuple[int, ...]) -> str:

@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy.stats import norm
 
+from meshgait.viz.labels import drawing, label
+
 Theme = Literal["light", "dark"]
 SIZE = (4.3, 3.2)
 DPI = 160
@@ -60,7 +62,14 @@ def cmc_figure(
     figure, axes = _figure(theme)
     for number, (name, curve) in enumerate(curves.items()):
         ranks, colour = np.arange(1, len(curve) + 1), _colour(theme, number)
-        axes.plot(ranks, curve, color=colour, label=f"{name} ({curve[0]:.1f})", linewidth=1.8, marker=".")
+        axes.plot(
+            ranks,
+            curve,
+            color=colour,
+            label=f"{label(name)} ({curve[0]:.1f})",
+            linewidth=1.8,
+            marker=".",
+        )
         if bands and name in bands:
             axes.fill_between(ranks, *bands[name], color=colour, alpha=0.18, linewidth=0)
     axes.set(xlabel="rank", ylabel="probes found, %")
@@ -93,7 +102,7 @@ def det_figure(
         colour = _colour(theme, number)
         # what lies beyond either end is drawn on the frame
         x, y = (_deviate(np.clip(values, low, high)) for values in (rate.fmr, rate.fnmr))
-        axes.plot(x, y, color=colour, linewidth=1.8, label=f"{name} (EER {rate.eer:.1f})")
+        axes.plot(x, y, color=colour, linewidth=1.8, label=f"{label(name)} (EER {rate.eer:.1f})")
         if bands and name in bands:
             ends = (_deviate(np.clip(end, low, high)) for end in bands[name])
             axes.fill_between(x, *ends, color=colour, alpha=0.18, linewidth=0)
@@ -131,10 +140,10 @@ def view_matrix_figure(
             strong = int(value > 55)
             ink = {"light": ("#22262e", "#ffffff"), "dark": ("#e1e4eb", "#16181e")}[theme][strong]
             axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=ink, fontsize=size)
-    axes.set_xticks(range(len(gallery_views)), gallery_views, fontsize=size)
-    axes.set_yticks(range(len(probe_views)), probe_views, fontsize=size)
+    axes.set_xticks(range(len(gallery_views)), map(label, gallery_views), fontsize=size)
+    axes.set_yticks(range(len(probe_views)), map(label, probe_views), fontsize=size)
     axes.set(xlabel="gallery view", ylabel="probe view")
-    axes.set_title(title, fontsize=FONT, color=INK[theme])
+    axes.set_title(label(title, 60), fontsize=FONT, color=INK[theme])
     axes.grid(False)
     axes.tick_params(length=0)
     return figure
@@ -162,10 +171,10 @@ def embedding_figure(
             linewidths=0, alpha=0.85,
         )  # fmt: skip
         if len(kinds) > 1:
-            axes.scatter([], [], color=INK[theme], marker=MARKERS[kind % len(MARKERS)], s=13, label=name)
+            axes.scatter([], [], color=INK[theme], marker=MARKERS[kind % len(MARKERS)], s=13, label=label(name))
     if 1 < len(persons) <= MOST_NAMED:
         for number, name in enumerate(persons):
-            axes.scatter([], [], color=colours[number], marker="s", s=13, label=name)
+            axes.scatter([], [], color=colours[number], marker="s", s=13, label=label(name))
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_title(f"{len(points)} sequences of {len(persons)} persons (colours)", fontsize=FONT, color=INK[theme])
@@ -188,8 +197,8 @@ def history_figure(
     figure, axes = _figure(theme)
     for number, (run, (steps, values)) in enumerate(series.items()):
         marker = "." if len(steps) < 30 else ""
-        axes.plot(steps, values, color=_colour(theme, number), linewidth=1.5, marker=marker, label=run)
-    axes.set(xlabel="step", ylabel=name)
+        axes.plot(steps, values, color=_colour(theme, number), linewidth=1.5, marker=marker, label=label(run))
+    axes.set(xlabel="step", ylabel=label(name, 40))
     if len(series) > 1:
         _legend(axes, theme, "best")
     return figure
@@ -213,9 +222,9 @@ def histogram_figure(
     colours = np.where(low, _colour(theme, 0), _colour(theme, 1))
     axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=colours, edgecolor=PAPER[theme])
     if limit:
-        axes.axvline(limit[0], color=INK[theme], linewidth=1, linestyle="--", label=limit[1])
+        axes.axvline(limit[0], color=INK[theme], linewidth=1, linestyle="--", label=label(limit[1]))
         _legend(axes, theme, "upper left")
-    axes.set(xlabel=name, ylabel=things, xlim=(0, 1))
+    axes.set(xlabel=label(name), ylabel=label(things), xlim=(0, 1))
     return figure
 
 
@@ -223,16 +232,15 @@ def to_png(figure: Figure) -> bytes:
     """The figure as a PNG file."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", dpi=DPI)
+    with drawing(figure):
+        figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
 
 
 def to_svg(figure: Figure) -> str:
     """The figure as SVG text; figures made alike give the same text."""
-    import matplotlib
-
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "meshgait"}):
+    with drawing(figure):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
@@ -241,7 +249,8 @@ def to_rgb(figure: Figure) -> np.ndarray:
     """The figure as an RGB picture (H, W, 3) uint8."""
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with drawing(figure):
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
@@ -249,8 +258,8 @@ def _figure(theme: Theme) -> tuple[Figure, Axes]:
     figure = Figure(SIZE, facecolor=PAPER[theme], layout="constrained")
     axes = figure.add_subplot(facecolor=PAPER[theme])
     axes.tick_params(colors=INK[theme], labelsize=FONT - 1)
-    for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set(color=INK[theme], fontsize=FONT)
+    for text in (axes.xaxis.label, axes.yaxis.label):
+        text.set(color=INK[theme], fontsize=FONT)
     for side, spine in axes.spines.items():
         spine.set(color=GRID[theme], visible=side in ("left", "bottom"))
     axes.grid(True, color=GRID[theme], linewidth=0.6)

@@ -10,6 +10,7 @@ from einops import rearrange, repeat
 from PIL import Image, ImageDraw
 
 from meshgait.errors import OutputError
+from meshgait.text import printable, shortened
 from meshgait.viz.animation import write_gif
 
 LABEL_WIDTH = 96
@@ -40,7 +41,7 @@ def montage(
     draw = ImageDraw.Draw(picture)
     for i, row in enumerate(rows):
         if labels:
-            draw.text((4, i * cell_height + cell_height // 2 - 6), labels[i], fill=INK)
+            draw.text((4, i * cell_height + cell_height // 2 - 6), printable(shortened(labels[i])), fill=INK)
         for j, silhouette in enumerate(row):
             x = left + j * cell_width + (j // gap_every * wide if gap_every else 0)
             picture.paste(_enlarge(silhouette, scale), (x, i * cell_height))

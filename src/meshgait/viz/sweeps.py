@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from meshgait.viz.labels import label
 from meshgait.viz.plots import CYCLE, FONT, GRID, INK, PAPER
 
 INKED, GREY, BEST = INK["light"], GRID["light"], CYCLE["light"][0]
@@ -29,10 +30,13 @@ def importance_figure(importances: Mapping[str, float], metric: str, trials: int
     figure = Figure(figsize=(6.4, 1.2 + 0.36 * len(importances)), facecolor=PAPER["light"], layout="constrained")
     axes = figure.add_subplot()
     shares = 100 * np.array(list(importances.values())[::-1])
-    bars = axes.barh(list(importances)[::-1], shares, color=CYCLE["light"][1], height=0.62)
+    names = [label(name) for name in importances][::-1]
+    bars = axes.barh(range(len(names)), shares, tick_label=names, color=CYCLE["light"][1], height=0.62)
     axes.bar_label(bars, [f"{share:.0f}" for share in shares], padding=3, fontsize=FONT, color=INKED)
     axes.set_xlim(0, max(10.0, 1.12 * float(shares.max(initial=0))))
-    axes.set_xlabel(f"explains so many % of the differences in {metric} (fANOVA)", fontsize=FONT, color=INKED)
+    axes.set_xlabel(
+        f"explains so many % of the differences in {label(metric)} (fANOVA)", fontsize=FONT, color=INKED
+    )
     axes.set_title(f"What matters, from {trials} trials", loc="left", fontsize=FONT + 1, color=INKED)
     axes.tick_params(labelsize=FONT, colors=INKED, length=0)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
@@ -73,9 +77,8 @@ def parallel_figure(
     axes.set(xlim=(-0.45, count - 0.9), ylim=(-0.06, 1.06), yticks=[])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    title = (
-        f"{len(values)} trials, the best one ({metric} {values[order[0]]:.4g}) in orange; the darker, the better"
-    )
+    best = f"{label(metric)} {values[order[0]]:.4g}"
+    title = f"{len(values)} trials, the best one ({best}) in orange; the darker, the better"
     axes.set_title(title, loc="left", fontsize=FONT + 1, color=INKED)
     return figure
 
@@ -101,10 +104,12 @@ def _column(axes: Axes, place: int, values: Sequence[object], logarithmic: bool)
     for height, value in pairs:
         if height - below > CLEAR:
             below = height
-            axes.text(place - 0.04, height, f"{value:.3g}" if isinstance(value, float) else str(value), **style)
+            axes.text(
+                place - 0.04, height, f"{value:.3g}" if isinstance(value, float) else label(str(value)), **style
+            )
     return found
 
 
 def _broken(name: str) -> str:
     """A dotted name on several lines."""
-    return name.replace(".", ".\n")
+    return label(name).replace(".", ".\n")

@@ -1,0 +1,63 @@
+"""What the commands print. Names come from strangers' data: none is taken for markup or for control codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TextIO
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from meshgait.text import printable
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print one line at once; to ``stream``, by default standard output."""
+    stream = stream or sys.stdout
+    _encodable(stream)
+    print(printable(text), file=stream, flush=True)
+
+
+def console(width: int = 120, **options: Any) -> Console:  # noqa: ANN401
+    """Standard output for tables and styled lines.
+
+    Args:
+        width: where the output is no terminal, which has a width of its own.
+        options: of rich's `Console`.
+    """
+    _encodable(sys.stdout)
+    return _PlainConsole(width=None if Console().is_terminal else width, **options)
+
+
+class PlainTable(Table):
+    """A table whose heads and cells are text and nothing else, also where a notebook shows it."""
+
+    def __init__(self, *headers: str, title: str | None = None, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(*headers, title=_plain(title), **options)
+
+    def add_column(self, header: RenderableType = "", *args: Any, **options: Any) -> None:  # noqa: ANN401
+        """As rich's, without markup."""
+        super().add_column(_plain(header), *args, **options)
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:  # noqa: ANN401
+        """As rich's, without markup."""
+        super().add_row(*map(_plain, cells), **options)
+
+
+class _PlainConsole(Console):
+    """Strings are shown as they are, wherever they stand."""
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401
+        """Rich turns all strings into text here: those printed, and those within tables."""
+        return super().render_str(printable(text, keep="\n"), **(options | {"markup": False, "emoji": False}))
+
+
+def _plain(cell: RenderableType | None) -> RenderableType | None:
+    return Text(printable(cell, keep="\n")) if isinstance(cell, str) else cell
+
+
+def _encodable(stream: TextIO) -> None:
+    """Let characters that the stream's encoding lacks be written as escapes, as standard error does."""
+    if hasattr(stream, "reconfigure"):  # not what replaces it in tests and notebooks
+        stream.reconfigure(errors="backslashreplace")
