@@ -119,7 +119,9 @@ def test_what_cannot_be_exported(tmp_path):
 
 @pytest.mark.parametrize("name", ["../x", "/etc", "..", ".", "", "a/b", "a\\b", "a\0b", "x" * 250, "人" * 90])
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_nothing_is_written_outside(tmp_path, name, place):
+def test_nothing_is_written_outside(tmp_path, monkeypatch, name, place):
+    """Nor where another program than ours wrote the store, which refuses some of these names."""
+    monkeypatch.setattr("meshgait.data.store.check_names", lambda *names: None)
     names = ["001", "nm-01", "000"]
     names[place] = name
     store = _store(tmp_path / "in" / "s", False, [tuple(names)])

@@ -46,9 +46,9 @@ def test_settings_of_the_experiment_may_follow(words, tmp_path):
 @pytest.mark.parametrize(
     ("more", "text"),
     [
-        (["--config", "absent.yaml"], "absent.yaml cannot be read"),
+        (["--config", "absent.yaml"], "absent.yaml does not exist"),
         (["--config", str(EXPERIMENTS / "pretrain" / "walkers.yaml")], "describes stage 1"),
-        (["--config", str(EXPERIMENTS / "size-narrow.yaml")], "describes no model"),
+        (["--config", str(EXPERIMENTS / "size-narrow.yaml")], "holds no description of a model"),
         (["--frames", "0"], "--frames is 0"),
         (["--", "--model.wdith=3"], "wdith"),
         (["--", "--model.size.blocks=[0,1,1,1]"], "blocks"),
