@@ -21,8 +21,8 @@ from pathlib import Path
 
 from meshgait.data.store import Store, StoreWriter
 from meshgait.progress import track
-from meshgait.synthetic.cast import Settings
 from meshgait.synthetic.generate import generate
+from meshgait.synthetic.population import Settings
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 PEOPLE = 3000

@@ -10,8 +10,8 @@ from meshgait.body.markers import Markers
 from meshgait.body.smpl import BodyModel
 from meshgait.data.store import Store
 from meshgait.models.size import NetworkSize
-from meshgait.synthetic.cast import Settings
 from meshgait.synthetic.generate import generate
+from meshgait.synthetic.population import Settings
 
 torch.set_num_threads(1)  # tests may run side by side, and sums come out the same on every machine
 

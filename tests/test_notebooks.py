@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from meshgait.data.store import Store
-from meshgait.synthetic.cast import Settings
+from meshgait.synthetic.population import Settings
 
 ROOT = Path(__file__).parents[1]
 PATHS = {path.name: path for path in (ROOT / "notebooks").glob("*.ipynb")}

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from meshgait.models.meshgait import MeshGait
     from meshgait.models.size import NetworkSize
     from meshgait.recogniser import Recogniser, Reconstruction
-    from meshgait.synthetic.cast import Settings as WalkerSettings
     from meshgait.synthetic.generate import generate as walkers
+    from meshgait.synthetic.population import Settings as WalkerSettings
 
 __version__ = "0.1.0"
 
@@ -33,7 +33,7 @@ _HOME = {
     "Recogniser": "meshgait.recogniser.Recogniser",
     "Reconstruction": "meshgait.recogniser.Reconstruction",
     "Store": "meshgait.data.store.Store",
-    "WalkerSettings": "meshgait.synthetic.cast.Settings",
+    "WalkerSettings": "meshgait.synthetic.population.Settings",
     "pack": "meshgait.data.pack.pack",
     "walkers": "meshgait.synthetic.generate.generate",
 }

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from meshgait.body.smpl import BodyModel
-from meshgait.synthetic.cast import Settings
 from meshgait.synthetic.dress import Outfit, Top
+from meshgait.synthetic.population import Settings
 from meshgait.synthetic.rig import Rig
-from meshgait.synthetic.sequence import Studio
+from meshgait.synthetic.sequence import SequenceRenderer
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +27,8 @@ def small() -> Settings:
 
 
 @pytest.fixture(scope="session")
-def studio(small, rig) -> Studio:
-    return Studio(small, rig)
+def renderer(small, rig) -> SequenceRenderer:
+    return SequenceRenderer(small, rig)
 
 
 @pytest.fixture(scope="session")

@@ -5,17 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from meshgait.synthetic.camera import film
+from meshgait.synthetic.camera import following_camera
 from meshgait.synthetic.dress import Dressed, Outfit, Top
 from meshgait.synthetic.gait import Gait
+from meshgait.synthetic.images import render_images
 from meshgait.synthetic.parts import BAGS, sample_bag
-from meshgait.synthetic.sequence import shoot
 from meshgait.synthetic.style import Style
 
 
 @pytest.fixture(scope="module")
-def scene(studio):
-    skin = studio.skin(0)
+def scene(renderer):
+    skin = renderer.skin(0)
     motion = Gait(Style(), skin.figure).frames(np.arange(4) / 4.3)
     return skin, motion
 
@@ -23,7 +23,9 @@ def scene(studio):
 def images(scene, outfit, bag=None, view=90.0):
     """Images placed so that the pelvis has the same pixel in all."""
     skin, motion = scene
-    picture, (x, y) = shoot(Dressed(skin, outfit, bag), motion, film(motion.path, view, 8.0, 1.2))
+    picture, (x, y) = render_images(
+        Dressed(skin, outfit, bag), motion, following_camera(motion.path, view, 8.0, 1.2)
+    )
     canvas = np.zeros((len(picture), 260, 240), bool)
     top, left = 120 - int(y), 120 - int(x)
     canvas[:, top : top + picture.shape[1], left : left + picture.shape[2]] = picture > 0

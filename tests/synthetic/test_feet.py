@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from meshgait.synthetic.feet import Foot, schedule, slip, sole
+from meshgait.synthetic.feet import Foot, foot_skate, schedule, sole
 from meshgait.synthetic.gait import Gait
 from meshgait.synthetic.style import Style
 from tests.synthetic.conftest import draw_betas
@@ -21,7 +21,7 @@ def walk(rig, seed: int, rate: float, seconds: float = 2.2):
 @pytest.mark.parametrize("seed", range(8))
 def test_feet_neither_slide_nor_sink(rig, seed):
     _, vertices, soles = walk(rig, seed, 25.0)
-    assert slip(vertices, soles, 25.0) < 0.05
+    assert foot_skate(vertices, soles, 25.0) < 0.05
     assert vertices[..., 1].min() > -0.003
     # somebody always stands: the lowest point of the body is on the ground
     assert vertices[..., 1].min(axis=1).max() < 0.004
@@ -29,14 +29,14 @@ def test_feet_neither_slide_nor_sink(rig, seed):
 
 def test_average_walker_does_not_slide_at_a_finer_rate(rig):
     _, vertices, soles = walk(rig, 0, 100.0)
-    assert slip(vertices, soles, 100.0) < 0.05
+    assert foot_skate(vertices, soles, 100.0) < 0.05
 
 
 def test_slip_sees_a_foot_that_slides(rig):
     """Moving the body forward by 20 % more than its feet walk must show as about 20 % of slip."""
     gait, vertices, soles = walk(rig, 0, 25.0)
     vertices[..., 2] += 0.25 * gait.speed * (np.arange(len(vertices)) / 25.0)[:, None]
-    assert slip(vertices, soles, 25.0) == pytest.approx(0.2, abs=0.04)
+    assert foot_skate(vertices, soles, 25.0) == pytest.approx(0.2, abs=0.04)
 
 
 def test_swinging_feet_clear_the_ground(rig):

@@ -9,8 +9,8 @@ import pytest
 from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import ConfigError, OutputError, StoreError
 from meshgait.synthetic import generate as module
-from meshgait.synthetic.cast import Settings
 from meshgait.synthetic.generate import generate
+from meshgait.synthetic.population import Settings
 
 SETTINGS = Settings(bodies=4, styles=4, views=(0, 90), conditions=("nm-01", "bg-01"), frames=3)
 
@@ -46,6 +46,16 @@ def test_bytes_do_not_depend_on_workers(store, tmp_path, body):
     assert same(store.path, tmp_path / "three")
 
 
+def test_varied_walkers_do_not_depend_on_workers_either(tmp_path, body):
+    varied = replace(
+        SETTINGS, noise="mixed", camera_variety=1.0, wardrobe_variety=1.0, body_variety=1.0, views=(0,)
+    )
+    for workers in (1, 2):
+        generate(tmp_path / str(workers), varied, workers, body, progress=False)
+    assert same(tmp_path / "1", tmp_path / "2")
+    assert Store(tmp_path / "1").meta["source"]["noise"] == "mixed"
+
+
 def test_killed_run_is_taken_up(store, tmp_path, body, monkeypatch):
     class Killed(Exception):
         pass
@@ -63,8 +73,10 @@ def test_killed_run_is_taken_up(store, tmp_path, body, monkeypatch):
     assert not (tmp_path / "again").exists()
     monkeypatch.undo()
     taken = []
-    takes = module._takes
-    monkeypatch.setattr(module, "_takes", lambda s, a, jobs, *rest: takes(s, a, taken.append(jobs) or jobs, *rest))
+    sequences = module._render_all
+    monkeypatch.setattr(
+        module, "_render_all", lambda s, a, jobs, *rest: sequences(s, a, taken.append(jobs) or jobs, *rest)
+    )
     generate(tmp_path / "again", SETTINGS, 1, body, progress=False)
     assert len(taken[0]) == 32 - 7
     assert same(store.path, tmp_path / "again")

@@ -8,15 +8,15 @@ from scipy.spatial.transform import Rotation
 
 from meshgait.data.store import Store
 from meshgait.errors import DataError, OutputError
-from meshgait.synthetic.camera import film
-from meshgait.synthetic.cast import Settings
+from meshgait.synthetic.camera import following_camera
 from meshgait.synthetic.dress import Dressed, Outfit
-from meshgait.synthetic.feet import slip, sole
+from meshgait.synthetic.feet import foot_skate, sole
 from meshgait.synthetic.gait import Gait
 from meshgait.synthetic.generate import generate
-from meshgait.synthetic.motions import Motions, perform
+from meshgait.synthetic.motions import Motions, retarget
+from meshgait.synthetic.population import Settings
 from meshgait.synthetic.recordings import read_recording
-from meshgait.synthetic.sequence import record
+from meshgait.synthetic.sequence import render_sequence
 from tests.synthetic.amass import save, walk
 
 TIMES = np.arange(20) / 25
@@ -28,10 +28,10 @@ def overlap(first, second) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("heading", "kind"), [(0, "smplh"), (217, "smplx")])
-def test_our_own_gait_comes_back(tmp_path, studio, heading, kind):
-    skin, style = studio.skin(1), studio.style(2)
+def test_our_own_gait_comes_back(tmp_path, renderer, heading, kind):
+    skin, style = renderer.skin(1), renderer.style(2)
     recording = read_recording(save(tmp_path / "a.npz", *walk(skin.figure, style=style), heading, kind=kind))
-    again = perform(recording, 1.0, skin.figure, TIMES)
+    again = retarget(recording, 1.0, skin.figure, TIMES)
     before = Gait(style, skin.figure).frames(1.0 + TIMES)
     np.testing.assert_allclose(
         again.local[:, 1:], before.local[:, 1:], atol=0.02
@@ -41,16 +41,19 @@ def test_our_own_gait_comes_back(tmp_path, studio, heading, kind):
     assert walked[0] == pytest.approx(walked[1], rel=0.02)
     clothes = Dressed(skin, Outfit.sample(np.random.default_rng(1)))
     for view in (0, 54, 90, 180):
-        takes = [record(clothes, motion, film(motion.path, view, 8.0, 1.2)) for motion in (again, before)]
-        assert overlap(*takes).mean() > 0.97
-        roots = [Rotation.from_rotvec(take.poses[:, :3]) for take in takes]
+        sequences = [
+            render_sequence(clothes, motion, following_camera(motion.path, view, 8.0, 1.2))
+            for motion in (again, before)
+        ]
+        assert overlap(*sequences).mean() > 0.97
+        roots = [Rotation.from_rotvec(sequence.poses[:, :3]) for sequence in sequences]
         assert np.rad2deg((roots[0].inv() * roots[1]).magnitude()).max() < 1.5
-        assert np.abs(takes[0].cameras - takes[1].cameras).mean() < 0.3
+        assert np.abs(sequences[0].cameras - sequences[1].cameras).mean() < 0.3
 
 
-def test_another_body_walks_on_the_ground_without_sliding(tmp_path, studio):
+def test_another_body_walks_on_the_ground_without_sliding(tmp_path, renderer):
     """A tall man's walk on shorter legs: the path shrinks with them, the soles stay on the ground."""
-    tall, short = (studio.rig.figure(np.eye(10)[0] * beta) for beta in (2.0, -2.0))
+    tall, short = (renderer.rig.figure(np.eye(10)[0] * beta) for beta in (2.0, -2.0))
     legs = [figure.joints[1, 1] - figure.joints[7, 1] for figure in (tall, short)]
     if legs[0] < legs[1]:
         tall, short, legs = short, tall, legs[::-1]
@@ -58,22 +61,22 @@ def test_another_body_walks_on_the_ground_without_sliding(tmp_path, studio):
     times = np.arange(50) / 25
     lengths = {}
     for name, figure in (("tall", tall), ("short", short)):
-        motion = perform(recording, 1.0, figure, times)
+        motion = retarget(recording, 1.0, figure, times)
         vertices = figure.skin(motion.rotations, motion.joints) + motion.path[:, None]
         assert abs(vertices[..., 1].min(axis=1).mean()) < 0.015
         soles = sole(figure, 7, 10), sole(figure, 8, 11)
-        assert slip(vertices, soles, 25.0, near=0.01) < 0.08  # planned gaits slide by 0.045 in this measure
+        assert foot_skate(vertices, soles, 25.0, near=0.01) < 0.08  # planned gaits slide by 0.045 in this measure
         lengths[name] = motion.path[-1, 2] - motion.path[0, 2]
         assert abs(motion.path[-1, 0] - motion.path[0, 0]) < 0.1  # along +z
 
     assert lengths["short"] / lengths["tall"] == pytest.approx(legs[1] / legs[0], abs=0.04)
 
 
-def test_a_carried_bag_stills_the_arm(tmp_path, studio):
-    figure = studio.skin(0).figure
+def test_a_carried_bag_stills_the_arm(tmp_path, renderer):
+    figure = renderer.skin(0).figure
     recording = read_recording(save(tmp_path / "a.npz", *walk(figure)))
     times = np.arange(40) / 25
-    free, still = (perform(recording, 0.5, figure, times, (damping, 1.0)) for damping in (1.0, 0.0))
+    free, still = (retarget(recording, 0.5, figure, times, (damping, 1.0)) for damping in (1.0, 0.0))
     swung, held = (np.ptp(motion.joints[:, [20, 21], 2], axis=0) for motion in (free, still))
     assert held[0] < 0.6 * swung[0]  # the trunk still turns
     assert held[1] == pytest.approx(swung[1])
@@ -81,16 +84,22 @@ def test_a_carried_bag_stills_the_arm(tmp_path, studio):
 
 
 @pytest.fixture(scope="module")
-def amass(tmp_path_factory, studio):
+def amass(tmp_path_factory, renderer):
     """A data set of AMASS: four people in folders, one of whom never walks, and files that are no recordings."""
     root = tmp_path_factory.mktemp("amass") / "SET"
-    figure = studio.skin(0).figure
+    figure = renderer.skin(0).figure
     for person in range(5):
-        local, path = walk(figure, 3.0, studio.style(person % 4), rate=60.0)
+        local, path = walk(figure, 3.0, renderer.style(person % 4), rate=60.0)
         if person == 1:
             path = path * [1, 1, 0.1]
-        for take in range(1 + person % 2):
-            save(root / f"P{person}" / f"walk_{take}_poses.npz", local, path, 50 * person + 20 * take, rate=60.0)
+        for sequence in range(1 + person % 2):
+            save(
+                root / f"P{person}" / f"walk_{sequence}_poses.npz",
+                local,
+                path,
+                50 * person + 20 * sequence,
+                rate=60.0,
+            )
         np.savez(root / f"P{person}" / "shape.npz", betas=np.zeros(16), gender="male")
     (root / "P0" / "cut_poses.npz").write_bytes(b"PK")
     return root
@@ -134,7 +143,7 @@ def test_a_file_that_the_user_names_must_be_a_recording(amass):
 SETTINGS = Settings(bodies=4, styles=4, views=(0, 90), conditions=("nm-01", "bg-01"), frames=4)
 
 
-def test_a_store_of_recorded_walks(amass, tmp_path, body, studio):
+def test_a_store_of_recorded_walks(amass, tmp_path, body, renderer):
     """Crossed as styles are, the same bytes for any number of workers, told apart by the recordings' hash."""
     motions = Motions.collect([amass], 4, 1.0, progress=False)
     for workers in (1, 2):

@@ -10,8 +10,8 @@ from tests.synthetic.amass import RATE, save, walk
 
 
 @pytest.fixture(scope="module")
-def walked(studio):
-    return walk(studio.skin(0).figure)
+def walked(renderer):
+    return walk(renderer.skin(0).figure)
 
 
 @pytest.mark.parametrize("kind", ["smplh", "smplx"])

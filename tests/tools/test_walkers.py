@@ -44,6 +44,8 @@ def test_makes_a_store_and_pictures(tmp_path, capsys):
         (("--frames", "0"), "--frames 0"),
         (("--styles", "3"), "--styles 3 differs from --bodies 30"),
         (("--workers", "0"), "--workers 0"),
+        (("--camera-variety", "2"), "--camera-variety 2"),
+        (("--noise-strength", "3"), "--noise-strength 3"),
     ],
 )
 def test_bad_options_are_named(tmp_path, words, message):
@@ -74,3 +76,11 @@ def test_unwritable_destination(tmp_path):
         call(str(tmp_path / "file" / "w"), *SMALL)
     with pytest.raises(OutputError):
         call(str(tmp_path / "file"), *SMALL)
+
+
+def test_strengths_reach_the_store(tmp_path):
+    words = ("--noise", "learned", "--noise-strength", "0.5", "--camera-variety", "0.7", "--wardrobe-variety", "1")
+    assert call(str(tmp_path / "w"), *SMALL, *words, "--body-variety", "0.9") == 0
+    source = Store(tmp_path / "w").meta["source"]
+    expected = {"noise": "learned", "noise_strength": 0.5, "camera_variety": 0.7, "body_variety": 0.9}
+    assert {name: source[name] for name in expected} == expected

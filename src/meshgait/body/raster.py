@@ -84,14 +84,17 @@ def outlines(points: np.ndarray, topology: Topology) -> np.ndarray:
 
 def hulls(points: np.ndarray) -> np.ndarray:
     """Directed edges (6, K), as of `outlines`, of the convex hull of points (2, n, T) in each frame."""
-    rows = []
-    for frame, cloud in enumerate(np.ascontiguousarray(rearrange(points, "c n t -> t n c"), np.float32)):
-        corner = cv2.convexHull(cloud)[:, 0]
-        following = np.roll(corner, -1, axis=0)
-        area = np.sum(corner[:, 0] * following[:, 1] - corner[:, 1] * following[:, 0])
-        same = np.ones(len(corner))
-        rows.append(np.stack([frame * same, *corner.T, *following.T, np.sign(area) * same]))
-    return np.concatenate(rows, axis=1).astype(np.float32)
+    clouds = np.ascontiguousarray(rearrange(points, "c n t -> t n c"), np.float32)
+    corners = [cv2.convexHull(cloud)[:, 0] for cloud in clouds]
+    sizes = np.array([len(corner) for corner in corners])
+    first = np.cumsum(sizes) - sizes
+    index = np.arange(sizes.sum()) + 1
+    index[first + sizes - 1] = first  # the last corner of a hull is followed by its first
+    start = np.concatenate(corners)
+    end = start[index]
+    area = np.add.reduceat(start[:, 0] * end[:, 1] - start[:, 1] * end[:, 0], first)
+    frame, weight = np.repeat(np.arange(len(clouds)), sizes), np.repeat(np.sign(area), sizes)
+    return np.stack([frame, *start.T, *end.T, weight]).astype(np.float32)
 
 
 def fill(edges: np.ndarray, frames: int, size: tuple[int, int]) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""A standing camera that turns to follow a walker.
+"""A standing camera that turns to follow a walker, and one that does not turn.
 
-Camera frame: x right in the image, y up, z towards the camera, origin at the walker's pelvis joint; it turns
-with the camera, which looks at the pelvis in every frame. View (azimuth) 0 sees the walker from the front,
-90 from the body's left side (the walker then moves to the left of the image, as in CASIA-B's view 090), 180
-from behind.
+Camera frame: x right in the image, y up, z towards the camera, origin at the walker's pelvis joint; z runs along
+    the line of sight to the pelvis in every frame, whether the camera turns or not. View (azimuth) 0 sees the
+    walker from the front, 90 from the body's left side (the walker then moves to the left of the image, as in
+    CASIA-B's view 090), 180 from behind.
 """
 
 from __future__ import annotations
@@ -20,18 +20,23 @@ FIGURE_HEIGHT = 1.75
 
 
 @dataclass(frozen=True)
-class Shot:
-    """How a sequence is seen, per frame.
+class Camera:
+    """Where the camera of a sequence stands and looks, per frame.
 
     Attributes:
         rotation: (T, 3, 3) from world to camera axes.
         distance: (T,) metres from the camera to the pelvis joint.
-        focal: pixels.
+        focal: pixels, of all frames or (T,) of each.
+        lens: (T, 3, 3) from camera axes to those of the image plane, for a camera that does not look at the pelvis
+            straight on; None if it does.
+        aspect: width of a pixel's step in x against y: 1 for square pixels.
     """
 
     rotation: np.ndarray
     distance: np.ndarray
-    focal: float
+    focal: float | np.ndarray
+    lens: np.ndarray | None = None
+    aspect: float = 1.0
 
     @property
     def scale(self) -> np.ndarray:
@@ -42,12 +47,40 @@ class Shot:
         """Pixels (2, N, T) right and down from the pelvis, of points (3, N, T) in world axes from the pelvis."""
         rows = rearrange(self.rotation.astype(points.dtype), "t i j -> i j t")
         x, y, z = (row[0] * points[0] + row[1] * points[1] + row[2] * points[2] for row in rows)
-        scale = self.focal / (self.distance.astype(points.dtype) - z)
-        return np.stack([scale * x, -scale * y])
+        if self.lens is None:
+            scale = self.focal / (self.distance.astype(points.dtype) - z)
+            return np.stack([scale * x, -scale * y])
+        rows = rearrange(self.lens.astype(points.dtype), "t i j -> i j t")
+        z = z - self.distance.astype(points.dtype)
+        x, y, z = (row[0] * x + row[1] * y + row[2] * z for row in rows)
+        focal = np.asarray(self.focal, points.dtype)
+        pelvis = rows[:, 2] / rows[2, 2]
+        right, up = x / z - pelvis[0], y / z - pelvis[1]
+        return np.stack([-focal * points.dtype.type(self.aspect) * right, focal * up])
+
+    def weak_perspective(self, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The weak-perspective camera that puts joints most nearly where this camera sees them (least squares).
+
+        Args:
+            joints: (T, J, 3) world axes, from the pelvis joint.
+
+        Returns:
+            Pixels per metre (T,), where it puts the pelvis joint (2, T), pixels right and down from where this
+            camera sees it, and the mean distance (T,) of the joints between both, pixels.
+        """
+        seen = rearrange(self.project(rearrange(joints, "t j c -> c j t")), "c j t -> t j c")
+        flat = (joints @ np.swapaxes(self.rotation, 1, 2))[..., :2] * np.array([1.0, -1.0])
+        flat_mean, seen_mean = flat.mean(axis=1, keepdims=True), seen.mean(axis=1, keepdims=True)
+        scale = ((flat - flat_mean) * (seen - seen_mean)).sum(axis=(1, 2)) / ((flat - flat_mean) ** 2).sum(
+            axis=(1, 2)
+        )
+        place = (seen_mean - scale[:, None, None] * flat_mean)[:, 0]
+        error = np.linalg.norm(scale[:, None, None] * flat + place[:, None] - seen, axis=-1).mean(axis=1)
+        return scale, place.T, error
 
 
-def film(path: np.ndarray, view: float, distance: float, height: float) -> Shot:
-    """Film a walk along +z with a camera set up beside the middle of its path.
+def following_camera(path: np.ndarray, view: float, distance: float, height: float) -> Camera:
+    """A standing camera beside the middle of a walk along +z that turns with the walker.
 
     Args:
         path: (T, 3) pelvis joint in the world, metres, y above the ground.
@@ -56,7 +89,7 @@ def film(path: np.ndarray, view: float, distance: float, height: float) -> Shot:
         height: of the camera above the ground, metres.
 
     Returns:
-        The shot.
+        The camera.
     """
     angle = np.deg2rad(view)
     middle = (path[0] + path[-1]) / 2
@@ -68,4 +101,4 @@ def film(path: np.ndarray, view: float, distance: float, height: float) -> Shot:
     x /= np.linalg.norm(x, axis=-1, keepdims=True)
     rotation = np.stack([x, np.cross(z, x), z], axis=1)
     nominal = np.linalg.norm(stand - (path[0] + path[-1]) / 2)
-    return Shot(rotation, length, FIGURE_ROWS / FIGURE_HEIGHT * float(nominal))
+    return Camera(rotation, length, FIGURE_ROWS / FIGURE_HEIGHT * float(nominal))

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from meshgait.body.raster import Topology
+from meshgait.synthetic.bodies import Build
 from meshgait.synthetic.gait import Motion
-from meshgait.synthetic.parts import Part, bag_parts, hair_parts, hood_part, shape
+from meshgait.synthetic.luggage import Luggage, headwear_parts
+from meshgait.synthetic.parts import Part, bag_parts, hair_parts, hood_part, scarf_part, shape
 from meshgait.synthetic.surface import Skin
 
 MM = 1e-3
@@ -90,6 +92,21 @@ class Top:
 
 
 @dataclass(frozen=True)
+class Skirt:
+    """A skirt, or a dress from the chest down.
+
+    Attributes:
+        hem: metres from the pelvis joint down to the hem.
+        flare: metres the hem stands off the hips.
+        dress: whether it hangs from the chest instead of the waist.
+    """
+
+    hem: float
+    flare: float
+    dress: bool = False
+
+
+@dataclass(frozen=True)
 class Outfit:
     """All that a person wears; thickness in metres.
 
@@ -99,6 +116,10 @@ class Outfit:
         shoe: off the foot.
         hair: off the scalp.
         style: hair that hangs or stands: "short", "long", "tail", "bun" or "cap".
+        skirt: over the trousers, None for none.
+        headwear: see `luggage.HEADWEAR`.
+        headwear_size: 0 small to 1 large.
+        scarf: metres it stands off the neck, 0 for none.
     """
 
     top: Top
@@ -106,6 +127,10 @@ class Outfit:
     shoe: float
     hair: float
     style: str
+    skirt: Skirt | None = None
+    headwear: str = "none"
+    headwear_size: float = 0.5
+    scarf: float = 0.0
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Outfit:
@@ -134,6 +159,20 @@ class Outfit:
             hair=float(self.hair * scale[2]),
         )
 
+    def scaled(self, factor: float) -> Outfit:
+        """The same clothes with fabric and hair `factor` times as thick; they reach as far down the body."""
+        if factor == 1:
+            return self
+        top = replace(
+            self.top,
+            trunk=tuple(factor * t for t in self.top.trunk),
+            sleeve=tuple(factor * t for t in self.top.sleeve),
+            collar=factor * self.top.collar,
+            flare=factor * self.top.flare,
+        )
+        trousers = tuple(factor * t for t in self.trousers)
+        return replace(self, top=top, trousers=trousers, shoe=factor * self.shoe, hair=factor * self.hair)
+
 
 class Dressed:
     """A clothed person, ready to be posed.
@@ -142,20 +181,40 @@ class Dressed:
         skin: the person's surface.
         outfit: clothes.
         bag: kind and size of what is carried, None for nothing; see `parts.bag_parts`.
+        luggage: what is carried besides.
+        build: the person's flesh, None for what the skin has.
     """
 
-    def __init__(self, skin: Skin, outfit: Outfit, bag: dict[str, float | str] | None = None) -> None:
+    def __init__(
+        self,
+        skin: Skin,
+        outfit: Outfit,
+        bag: dict[str, float | str] | None = None,
+        luggage: Luggage | None = None,
+        build: Build | None = None,
+    ) -> None:
         self.skin, top = skin, outfit.top
-        self.rest = skin.points + skin.normals * _thickness(skin, outfit)[:, None]
+        thickness = _thickness(skin, outfit)
+        if build is not None:
+            thickness = thickness + build.thickness(skin)
+        self.rest = skin.points + skin.normals * thickness[:, None]
         self.parts = hair_parts(skin, outfit.style, outfit.hair)
+        self.parts += headwear_parts(skin, outfit.headwear, outfit.headwear_size)
+        if outfit.scarf:
+            self.parts.append(scarf_part(skin, outfit.scarf))
         if top.hood:
             self.parts.append(hood_part(skin, top.hood, top.trunk[0]))
-        if bag:
-            self.parts += bag_parts(skin, bag, top.trunk[1])
+        self.bags = bag_parts(skin, bag, top.trunk[1]) if bag else []
+        if luggage is not None:
+            self.bags += luggage.parts(skin, top.trunk[1])
+        self.parts += self.bags
+        self.hem = max(top.hem if top.free else 0.05, outfit.skirt.hem if outfit.skirt else 0.0)
         self.cloths: list[np.ndarray] = []
         self.rings: list[Part] = []
         if top.free:
-            self._hang(top)
+            self._hang(top.hem, top.flare, 0.72)
+        if outfit.skirt:
+            self._hang(outfit.skirt.hem, outfit.skirt.flare, 0.7 if outfit.skirt.dress else 0.3)
         # fingers are closer together than in the rest pose: each hand counts with its hull
         mitten = (skin.share["hand"] > 0.6) & (skin.along["arm"] > 1.9)
         self.hands = [np.flatnonzero(mitten & (side * skin.points[:, 0] > 0)) for side in (1, -1)]
@@ -164,19 +223,25 @@ class Dressed:
             self.topology = self.topology.joined(Topology.of(part.faces), count)
             count += len(part.points)
 
-    def _hang(self, top: Top) -> None:
-        """Let the top hang: a hull of the trunk from the chest down, the thighs above the hem, and a hem ring."""
+    def _hang(self, drop: float, flare: float, upper: float) -> None:
+        """Let a garment hang: a hull of the trunk, the legs above the hem, and a ring of the hem.
+
+        Args:
+            drop: of the hem below the pelvis joint, metres.
+            flare: metres the hem stands off the hips.
+            upper: where on the trunk it hangs from, 0 hips to 1 neck.
+        """
         share, along, points = self.skin.share, self.skin.along, self.rest
         joints = self.skin.figure.joints
-        hem = joints[0, 1] - top.hem
-        trunk = (share["torso"] > 0.7) & (along["torso"] < 0.72)
+        hem = joints[0, 1] - drop
+        trunk = (share["torso"] > 0.7) & (along["torso"] < upper)
         thigh = (share["leg"] > 0.5) & (points[:, 1] > hem)
         self.cloths.append(np.flatnonzero((trunk | thigh) & (points[:, 1] > hem - 0.02)))
         hips = points[(share["torso"] > 0.5) & (np.abs(points[:, 1] - joints[1, 1]) < 0.07)]
         centre, half = (hips.max(axis=0) + hips.min(axis=0)) / 2, (hips.max(axis=0) - hips.min(axis=0)) / 2
         angle = np.linspace(0, 2 * np.pi, 20, endpoint=False)
         ring = np.stack([np.cos(angle), np.zeros_like(angle), np.sin(angle)], axis=-1)
-        size = np.array([half[0] + 0.7 * top.flare, 0, half[2] + top.flare])
+        size = np.array([half[0] + 0.7 * flare, 0, half[2] + flare])
         place = np.array([centre[0], hem, centre[2]]) - joints[0]
         self.rings.append(Part(0, ring * size + place, np.zeros((0, 3), np.int64), upright=0.6))
 
@@ -197,6 +262,10 @@ class Dressed:
             for cloth, ring in zip(self.cloths, self.rings, strict=True)
         ]
         return points, [*loose, *(body[:, hand] for hand in self.hands)]
+
+    def carried(self, motion: Motion) -> list[np.ndarray]:
+        """Points (3, n, T) of each thing that is carried, from the pelvis in world axes."""
+        return [part.pose(motion) for part in self.bags]
 
 
 def _thickness(skin: Skin, outfit: Outfit) -> np.ndarray:

@@ -101,7 +101,9 @@ def sole(figure: Figure, ankle: int, toe: int) -> np.ndarray:
     return np.flatnonzero((weights[:, ankle] + weights[:, toe] > 0.5) & low)
 
 
-def slip(vertices: np.ndarray, soles: tuple[np.ndarray, np.ndarray], rate: float, near: float = 0.005) -> float:
+def foot_skate(
+    vertices: np.ndarray, soles: tuple[np.ndarray, np.ndarray], rate: float, near: float = 0.005
+) -> float:
     """Sliding of the feet as a fraction of walking speed.
 
     Args:

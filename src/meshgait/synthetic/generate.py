@@ -16,10 +16,11 @@ from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import DataError, OutputError, StoreError
 from meshgait.parallel import check_workers, ordered
 from meshgait.progress import Progress
-from meshgait.synthetic.cast import Settings
+from meshgait.synthetic.images import SIZE
 from meshgait.synthetic.motions import Motions
+from meshgait.synthetic.population import Settings
 from meshgait.synthetic.rig import Rig
-from meshgait.synthetic.sequence import SIZE, Job, Studio, Take
+from meshgait.synthetic.sequence import Job, RenderedSequence, SequenceRenderer
 from meshgait.textfiles.reading import TextFile
 
 VERSION = 1
@@ -73,15 +74,18 @@ def generate(
             log.info("taking up %s at sequence %d of %d", dest, writer.done + 1, len(jobs))
         with Progress("walkers", len(jobs), "sequences", writer.done, progress) as report:
             rest = jobs[writer.done :]
-            for job, take in zip(rest, _takes(settings, body.arrays, rest, workers, motions), strict=True):
+            for job, sequence in zip(
+                rest, _render_all(settings, body.arrays, rest, workers, motions), strict=True
+            ):
                 writer.add(
                     job.subject.name,
                     job.condition,
                     f"{job.view:03d}",
-                    take.silhouettes,
-                    poses=take.poses,
-                    betas=take.betas,
-                    cameras=take.cameras,
+                    sequence.silhouettes,
+                    poses=sequence.poses,
+                    betas=sequence.betas,
+                    cameras=sequence.cameras,
+                    valid=sequence.valid,
                 )
                 report.advance()
         subjects = settings.subjects()
@@ -137,19 +141,19 @@ def _already_there(dest: Path, source: dict[str, object]) -> bool:
     return True
 
 
-def _studio(
+def _renderer(
     settings: Settings, arrays: Mapping[str, np.ndarray], motions: Motions | None
-) -> Callable[[Job], Take]:
+) -> Callable[[Job], RenderedSequence]:
     """What does a job; made once in each process."""
-    return Studio(settings, Rig(arrays), motions).take
+    return SequenceRenderer(settings, Rig(arrays), motions).render
 
 
-def _takes(
+def _render_all(
     settings: Settings,
     arrays: Mapping[str, np.ndarray],
     jobs: list[Job],
     workers: int,
     motions: Motions | None = None,
-) -> Iterator[Take]:
+) -> Iterator[RenderedSequence]:
     """Finished sequences in the order of `jobs`."""
-    return ordered(_studio, (settings, arrays, motions), jobs, workers)
+    return ordered(_renderer, (settings, arrays, motions), jobs, workers)

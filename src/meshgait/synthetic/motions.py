@@ -110,7 +110,7 @@ class Motions:
         skipped = f", skipped: {_listed(self.skipped)}" if self.skipped else ""
         return f"{len(self.people)} people, {stretches} straight walks, {self.recordings} recordings read{skipped}"
 
-    def perform(
+    def retarget(
         self,
         person: int,
         figure: Figure,
@@ -129,7 +129,7 @@ class Motions:
         """
         stretch = self.people[person][rng.integers(len(self.people[person]))]
         begin = stretch.begin + rng.random() * max(stretch.end - stretch.begin - times[-1], 0.0)
-        return perform(_recording(stretch.file), begin, figure, times, carried)
+        return retarget(_recording(stretch.file), begin, figure, times, carried)
 
 
 _recording = lru_cache(maxsize=8)(read_recording)  # a person's sequences follow one another
@@ -163,7 +163,7 @@ def _listed(skipped: dict[str, int]) -> str:
     return ", ".join(f"{number} {reason}" for reason, number in skipped.items())
 
 
-def perform(
+def retarget(
     recording: Recording,
     begin: float,
     figure: Figure,

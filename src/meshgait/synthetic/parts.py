@@ -94,6 +94,13 @@ def hood_part(skin: Skin, size: float, thickness: float) -> Part:
     return Part(SPINE3, *superellipsoid(centre, np.array([1.35, 0.95, 0.8]) * size, 0.9, 7, 12))
 
 
+def scarf_part(skin: Skin, thickness: float) -> Part:
+    """A scarf around the neck."""
+    neck = skin.figure.joints[12] - skin.figure.joints[SPINE3]
+    size = np.array([0.065, 0.045, 0.07]) + np.array([1.0, 0.5, 1.0]) * thickness
+    return Part(SPINE3, *superellipsoid(neck + np.array([0.0, 0.03, 0.01]), size, 0.9, 7, 12))
+
+
 def sample_bag(rng: np.random.Generator) -> dict[str, float | str]:
     """What a person carries: kind, side (1 left, -1 right) and half sizes in metres."""
     kind = str(rng.choice(BAGS, p=(0.5, 0.25, 0.25)))

@@ -103,7 +103,7 @@ def leg_phase(style: Style, sign: int, phase: np.ndarray) -> np.ndarray:
     return np.mod(phase if sign > 0 else phase + 0.5 - style.leg_lag, 1.0)
 
 
-def wishes(style: Style, sign: int, phase: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def desired_angles(style: Style, sign: int, phase: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Flexion [deg] that the style asks of a leg at its phase: thigh against the vertical, knee."""
     wave = 2 * np.pi * phase
     warped = phase + style.warp_first * np.sin(wave) + style.warp_second * np.sin(2 * wave)
@@ -129,7 +129,7 @@ def plan(style: Style, figure: Figure) -> Stride:
     """The walk of a body in a style; footprints are always within reach."""
     phase = np.arange(GRID) / GRID
     drafts = [_Draft(style, figure, side, phase) for side in SIDES]
-    length = float(np.mean([draft.wished_length() for draft in drafts]))
+    length = float(np.mean([draft.desired_length() for draft in drafts]))
     sway = SWAY * np.sin(2 * np.pi * (phase - 0.05))
     surge = -0.006 * np.sin(4 * np.pi * (phase - 0.02))
     for _ in range(12):
@@ -178,9 +178,9 @@ class _Draft:
         self.phase = leg_phase(style, self.sign, phase)
         self.yaw = self.sign * style.toe_out
         self.hip = turn(pelvis_rotation(style, phase), figure.bones[hip])
-        thigh, self.flexion = wishes(style, self.sign, self.phase)
-        self.wished = np.stack([thigh, self.flexion, np.full(GRID, self.sign * style.abduction)], axis=-1)
-        self.wish = self.hip + self.leg.forward(*self.wished.T)
+        thigh, self.flexion = desired_angles(style, self.sign, self.phase)
+        self.desired = np.stack([thigh, self.flexion, np.full(GRID, self.sign * style.abduction)], axis=-1)
+        self.desired_ankle = self.hip + self.leg.forward(*self.desired.T)
         # the roll is integrated on the leg's own finely sampled stance, then read off at the grid's phases
         own = np.linspace(0.0, TOE_OFF, 128)
         self.own = own
@@ -197,11 +197,11 @@ class _Draft:
         """Ankle over the footprint (S, 3), from where it was at heel strike; y above the ground."""
         return np.stack([np.interp(phase, self.own, column) for column in self.rolled.T], axis=-1)
 
-    def wished_length(self) -> float:
-        """Stride length at which a body moving evenly over the footprint fits the wished angles best."""
+    def desired_length(self) -> float:
+        """Stride length at which a body moving evenly over the footprint fits the desired angles best."""
         p, weight = self.phase[self.stance], self.ends[self.stance]
         design = weight[:, None] * np.stack([p, -np.ones_like(p)], axis=-1)
-        moved = (self.locked(p) - self.wish[self.stance])[:, 2]
+        moved = (self.locked(p) - self.desired_ankle[self.stance])[:, 2]
         answer, *_ = np.linalg.lstsq(design, weight * moved, rcond=None)
         return float(answer[0])
 
@@ -210,7 +210,7 @@ class _Draft:
         ground = self.locked(self.phase)
         ground[:, 0] -= sway
         ground[:, 2] -= length * self.phase + surge
-        offset = np.average((self.wish - ground)[self.stance], axis=0, weights=self.ends[self.stance])
+        offset = np.average((self.desired_ankle - ground)[self.stance], axis=0, weights=self.ends[self.stance])
         middle = np.interp(0.25, self.own, self.rolled[:, 0])
         outwards = max(self.sign * (offset[0] + middle), MIN_HALF_WIDTH)
         self.ground = ground + np.array([self.sign * outwards - middle, 0.0, offset[2] - FORWARD])
@@ -227,15 +227,15 @@ class _Draft:
         return np.where(self.stance, self.height(flexion), np.inf)
 
     def finish(self, pelvis: np.ndarray) -> Side:
-        """Ankle path: locked in stance; in swing the wished angles, bent to leave and meet the ground smoothly."""
+        """Ankle path: locked in stance; in swing the desired angles, bent to meet the ground smoothly."""
         order = np.argsort(self.phase)
         phase, hip = self.phase[order], self.hip[order]
         inside = phase <= TOE_OFF
         above = np.stack([np.zeros(GRID), pelvis[order, 1], np.zeros(GRID)], axis=-1)
         path = self.ground[order] - above
         stance = self.leg.angles((path - hip)[inside])
-        ends = _edges(phase[inside], stance - self.wished[order][inside])
-        angles = (self.wished[order] + _hermite(phase, *ends))[~inside]
+        ends = _edges(phase[inside], stance - self.desired[order][inside])
+        angles = (self.desired[order] + _hermite(phase, *ends))[~inside]
         share = (phase[~inside] - TOE_OFF) / (1 - TOE_OFF)
         lacking = max(float(self.flexion.max() - angles[:, 1].max()), 0.0)
         angles[:, 1] = np.maximum(angles[:, 1] + lacking * _bump(share), MIN_FLEXION)

@@ -11,9 +11,10 @@ import numpy as np
 from meshgait.body.smpl import BodyModel
 from meshgait.data.store import Store
 from meshgait.errors import ConfigError
-from meshgait.synthetic.cast import NOISES, Settings
 from meshgait.synthetic.generate import generate
 from meshgait.synthetic.motions import Motions
+from meshgait.synthetic.population import Settings
+from meshgait.synthetic.segmentation import NOISES
 from meshgait.terminal import say
 from meshgait.viz.silhouettes import montage, save_gif, save_png
 
@@ -23,6 +24,13 @@ FRAMES = 8
 """Frames per sequence in a montage, spread over the sequence's first second."""
 
 MAX_VIEWS = 5
+
+VARIETIES = {
+    "camera": "another camera for each sequence: place, direction, frame rate",
+    "wardrobe": "rare clothes, hats, luggage and ways to hold the arms",
+    "body": "bodies beyond the common: stout, slim, old, children",
+}
+"""Settings that make walkers more different, 0 to 1."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -58,7 +66,22 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
         metavar="M",
         help="metres to the middle of the path (default %(default)s)",
     )
-    add("--noise", default=default.noise, help=f"segmentation noise: {' or '.join(NOISES)} (default %(default)s)")
+    add("--noise", default=default.noise, help=f"segmentation noise: {', '.join(NOISES)} (default %(default)s)")
+    add(
+        "--noise-strength",
+        type=float,
+        default=default.noise_strength,
+        metavar="0..2",
+        help="of subtraction, learned and mixed noise; 1 is as bad as old footage (default %(default)s)",
+    )
+    for name, what in VARIETIES.items():
+        add(
+            f"--{name}-variety",
+            type=float,
+            default=getattr(default, f"{name}_variety"),
+            metavar="0..1",
+            help=f"{what} (default %(default)s: none)",
+        )
     add("--style-spread", type=float, default=default.style_spread, help="differences of gait between people")
     add("--style-jitter", type=float, default=default.style_jitter, help="the same between walks of one person")
     add("--clothes-jitter", type=float, default=default.clothes_jitter, help="relative change of clothes")
@@ -93,6 +116,8 @@ def run(args: argparse.Namespace) -> int:
         camera_height=args.camera_height,
         camera_distance=args.camera_distance,
         noise=args.noise,
+        noise_strength=args.noise_strength,
+        **{f"{name}_variety": getattr(args, f"{name}_variety") for name in VARIETIES},
         style_spread=args.style_spread,
         style_jitter=args.style_jitter,
         clothes_jitter=args.clothes_jitter,

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from meshgait.errors import ConfigError
-from meshgait.synthetic.cast import Settings
+from meshgait.synthetic.population import LATER, Settings
 
 
 @pytest.mark.parametrize(("bodies", "fraction"), [(30, 1 / 3), (4, 0.5), (7, 0.4), (2, 0.0), (3, 1.0), (5, 0.01)])
@@ -50,6 +50,10 @@ def test_default_has_forty_to_train_and_twenty_to_test():
         ({"camera_distance": float("nan")}, ("--camera-distance nan",)),
         ({"frames": 300}, ("--camera-distance 8", "--frames 300", "view 0", " m away")),
         ({"noise": "wild"}, ("--noise wild", "mild")),
+        ({"noise_strength": -0.1}, ("--noise-strength -0.1",)),
+        ({"camera_variety": 1.5}, ("--camera-variety 1.5", "1.0")),
+        ({"wardrobe_variety": float("nan")}, ("--wardrobe-variety nan",)),
+        ({"body_variety": -1.0}, ("--body-variety -1.0",)),
     ],
 )
 def test_settings_out_of_range_name_option_value_and_range(change, words):
@@ -58,3 +62,9 @@ def test_settings_out_of_range_name_option_value_and_range(change, words):
     for word in words:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_later_settings_are_named_only_where_they_are_used():
+    """A store made before they existed is still recognised as one of the same settings."""
+    assert not set(Settings().as_dict()) & set(LATER)
+    assert Settings(camera_variety=0.5).as_dict()["camera_variety"] == 0.5

@@ -9,9 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from meshgait.errors import ConfigError
+from meshgait.synthetic.segmentation import NOISES
 
 KINDS = ("nm", "bg", "cl")
-NOISES = ("none", "mild")
+PURPOSES = ("body", "style", "clothes", "walk", "camera", "wardrobe", "looks", "build")
+"""What has random numbers of its own."""
+
+LATER = ("noise_strength", "camera_variety", "wardrobe_variety", "body_variety")
+"""Settings that stores of earlier versions do not name."""
 
 FASTEST, NEAREST = 1.8, 1.5
 """Metres per second no walker exceeds; metres at least between a walker and the camera."""
@@ -41,7 +46,15 @@ class Settings:
         seed: of everything.
         camera_height: metres above the ground.
         camera_distance: metres from the middle of the path.
-        noise: "none" or "mild" segmentation noise.
+        noise: segmentation noise, one of `NOISES`.
+        noise_strength: 0 loses nothing, 1 is as bad as in old footage; not for "none" and "mild".
+        camera_variety: 0 is one camera for all, which turns with the walker; from there to 1, each sequence has
+            its own, which does not turn, ever nearer and farther, higher and lower, of other frame rates and
+            pixels.
+        wardrobe_variety: share of rare clothes: skirts, wide trousers, long and padded coats, hats, hair,
+            luggage that is pulled or pushed, arms in pockets or crossed; coats and bags are then another in each
+            condition.
+        body_variety: how far bodies go beyond ten standard-normal coefficients: wider ones, flesh, age, children.
         style_spread: standard deviation of styles between people, in units of the population's.
         style_jitter: the same between sequences of one person.
         clothes_jitter: relative change of clothes between sequences.
@@ -59,6 +72,10 @@ class Settings:
     camera_height: float = 1.2
     camera_distance: float = 8.0
     noise: str = "none"
+    noise_strength: float = 1.0
+    camera_variety: float = 0.0
+    wardrobe_variety: float = 0.0
+    body_variety: float = 0.0
     style_spread: float = 0.6
     style_jitter: float = 0.3
     clothes_jitter: float = 0.15
@@ -74,6 +91,10 @@ class Settings:
             ("seed", 0, 2**32 - 1),
             ("camera_height", 0.1, 10.0),
             ("camera_distance", 3.0, 100.0),
+            ("noise_strength", 0.0, 2.0),
+            ("camera_variety", 0.0, 1.0),
+            ("wardrobe_variety", 0.0, 1.0),
+            ("body_variety", 0.0, 1.0),
             ("style_spread", 0.0, 2.0),
             ("style_jitter", 0.0, 2.0),
             ("clothes_jitter", 0.0, 0.5),
@@ -132,8 +153,9 @@ class Settings:
         return wanted
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as plain JSON types."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        """The settings as plain JSON types; later ones only where they are used, so that earlier stores match."""
+        values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        return {name: v for name, v in values.items() if name not in LATER or v != getattr(type(self), name)}
 
     def subjects(self) -> list[Subject]:
         """Subjects, training first; bodies and styles of the test set never occur in training.
@@ -152,8 +174,8 @@ class Settings:
         return [Subject(f"{i + 1:0{digits}d}", *subject) for i, subject in enumerate(crossed)]
 
     def generator(self, what: str, *key: int) -> np.random.Generator:
-        """Random numbers for one thing ("body", "style", "clothes", "walk") with its own key."""
-        purpose = ("body", "style", "clothes", "walk").index(what)
+        """Random numbers for one thing of `PURPOSES` with its own key."""
+        purpose = PURPOSES.index(what)
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(purpose, *key)))
 
 
