@@ -22,7 +22,7 @@ from pathlib import Path
 from meshgait.data.store import Store, StoreWriter
 from meshgait.progress import track
 from meshgait.synthetic.generate import generate
-from meshgait.synthetic.population import Settings
+from meshgait.synthetic.population import WalkerSettings
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 PEOPLE = 3000
@@ -71,7 +71,7 @@ def main() -> None:
 
 def write_people(path: Path, frames: int) -> None:
     """A store of Gait3D's form: 3,000 training subjects with four sequences each, and a few to test on."""
-    settings = Settings(bodies=4, styles=4, views=(0, 72), conditions=("nm-01", "nm-02"), frames=frames)
+    settings = WalkerSettings(bodies=4, styles=4, views=(0, 72), conditions=("nm-01", "nm-02"), frames=frames)
     generate(path.with_name("walkers"), settings, workers=2)
     source = Store(path.with_name("walkers"))
     writer = StoreWriter(path, smpl=True, source={"made_by": "benchmarks/full_size.py"})
@@ -87,7 +87,7 @@ def write_people(path: Path, frames: int) -> None:
 def run_stage(config: Path, words: list[str]) -> dict[str, float]:
     """Time and peak resident memory of one fit in a process of its own."""
     start = time.monotonic()
-    # what was freed would be kept for later otherwise (meshgait.memory): quicker, but twice as much
+    # what was freed would be kept for later otherwise (meshgait.allocator): quicker, but twice as much
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
     command = [sys.executable, "-m", "meshgait.cli", "fit", "--config", str(config), *words]
     subprocess.run(command, check=True, env=environment)

@@ -28,11 +28,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from meshgait.allocator import reuse_freed_memory
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.data.store import Store, StoreWriter
 from meshgait.data.table import CSV_FIELDS
 from meshgait.data.transforms import Augmentation
-from meshgait.memory import keep_memory
 from meshgait.progress import track
 
 SUBJECTS, WALKS, LENGTH, FRAMES, P, K = 40, 10, 100, 30, 8, 4
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--sequences", type=int, default=MILLION, help="of the large store")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
-    keep_memory()  # as `meshgait fit` does
+    reuse_freed_memory()  # as `meshgait fit` does
     cv2.setNumThreads(1)
     figures: dict[str, object] = {"rates": []}
     with tempfile.TemporaryDirectory() as folder:

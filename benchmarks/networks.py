@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 import yaml
 
+from meshgait.allocator import reuse_freed_memory
 from meshgait.batch import GaitBatch
-from meshgait.memory import keep_memory
 from meshgait.models.size import NetworkSize
 from meshgait.profiling import count_flops, count_parameters, peak_bytes, random_batch, training_step
 from meshgait.progress import Progress
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="also with torch.compile in place; takes minutes")
     parser.add_argument("--json", type=Path, metavar="OUT")
     arguments = parser.parse_args()
-    keep_memory()  # as the command line does
+    reuse_freed_memory()  # as the command line does
     torch.set_num_threads(arguments.threads)
     rows = []
     with Progress("networks", len(arguments.backbones), "backbones") as progress:

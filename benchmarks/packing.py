@@ -32,11 +32,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from meshgait.data.packing import Options, pack_tree
+from meshgait.data.layouts import LAYOUTS
+from meshgait.data.packing import PackOptions, pack_tree
 from meshgait.data.silhouettes import normalise
-from meshgait.data.trees import TREES
 
-LAYOUTS = {"frames 240 x 320": "casia-b", "frames of 128 to 240 rows": "casia-b", "OpenGait pickles": "opengait"}
+KINDS = {"frames 240 x 320": "casia-b", "frames of 128 to 240 rows": "casia-b", "OpenGait pickles": "opengait"}
 
 
 class Figure(NamedTuple):
@@ -70,7 +70,7 @@ def main() -> None:
 
 def measure(root: Path, sequences: int, frames: int, times: int, repeats: int) -> list[Figure]:
     """Figures of all data, ways and numbers of processes."""
-    trees = {name: root / f"tree{number}" for number, name in enumerate(LAYOUTS)}
+    trees = {name: root / f"tree{number}" for number, name in enumerate(KINDS)}
     counts = {name: sequences * frames for name in trees}
     large, cut, pickles = trees
     write_frames(trees[large], sequences, frames, lambda rng: (240, 320))
@@ -83,7 +83,7 @@ def measure(root: Path, sequences: int, frames: int, times: int, repeats: int) -
         ways: dict[tuple[str, int], Callable[[Path], object]] = {}
         for processes in (1, 2):
             ways["plain", processes] = partial(plain, source, processes)
-            ways["meshgait pack", processes] = partial(_pack, source, LAYOUTS[name], processes)
+            ways["meshgait pack", processes] = partial(_pack, source, KINDS[name], processes)
         spent: dict[tuple[str, int], list[tuple[float, float]]] = {way: [] for way in ways}
         for _ in range(repeats):
             for way, run in ways.items():
@@ -109,7 +109,7 @@ def _seconds(run: Callable[[Path], object], dest: Path) -> tuple[float, float]:
 
 
 def _pack(source: Path, layout: str, processes: int, dest: Path) -> None:
-    pack_tree(source, dest, TREES[layout], Options(), processes, progress=False)
+    pack_tree(source, dest, LAYOUTS[layout], PackOptions(), processes, progress=False)
 
 
 def draw(shape: tuple[int, int], step: int) -> np.ndarray:

@@ -19,12 +19,12 @@ from meshgait.batch import GaitBatch
 from meshgait.body.markers import Markers
 from meshgait.body.smpl import BodyModel
 from meshgait.body.targets import TargetMaker
-from meshgait.data.choice import FrameChoice, choose_frames
+from meshgait.data.batch_samplers import SubjectBatchSampler
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.data.dataset import SequenceDataset
-from meshgait.data.sampling import SubjectBatchSampler
+from meshgait.data.frame_sampler import FrameSampler, sample_frames
 from meshgait.evaluation.scoring import evaluate
-from meshgait.losses.identity import classification, triplet
+from meshgait.losses.identity import classification_loss, triplet_loss
 from meshgait.models.backbone import Stem
 from meshgait.models.heads import StripClassifier
 from meshgait.models.lifter import Lifter, Reconstructor
@@ -58,7 +58,7 @@ def main() -> None:
 @torch.inference_mode()
 def read_points(data: SilhouetteDataModule, network: Reconstructor) -> tuple[list[Tensor], list[Tensor]]:
     """True and reconstructed points (T, K, 3) in crop pixels of each sequence."""
-    dataset = SequenceDataset(data.store, data.labels, FrameChoice(0, "all"), truth=True)
+    dataset = SequenceDataset(data.store, data.labels, FrameSampler(0, "all"), truth=True)
     targets = TargetMaker(BodyModel.load(None), Markers.default())
     true, reconstructed = [], []
     count = len(data.store.sequences)
@@ -83,13 +83,13 @@ def rank1(
     labels = torch.tensor(data.labels)
     for draws in track(SubjectBatchSampler(data.labels, 8, 3, steps), "training the reader", steps):
         chosen = [
-            points[d.index][torch.from_numpy(choose_frames(len(points[d.index]), frames, "subset", d.seed))]
+            points[d.index][torch.from_numpy(sample_frames(len(points[d.index]), frames, "subset", d.seed))]
             for d in draws
         ]
         mask = torch.ones(len(draws), frames, dtype=torch.bool)
         parts = reader(rearrange(chosen, "b t k c -> (b t) k c"), mask)
         who = labels[[d.index for d in draws]]
-        loss = triplet(parts, who) + classification(head(parts), who)
+        loss = triplet_loss(parts, who) + classification_loss(head(parts), who)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -33,8 +33,8 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from meshgait.allocator import reuse_freed_memory
 from meshgait.evaluation.scoring import evaluate
-from meshgait.memory import keep_memory
 from meshgait.progress import track
 
 STRIPS, CHANNELS = 16, 256
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--memory", action="store_true", help="measure the memory of this process alone")
     arguments = parser.parse_args()
-    keep_memory()
+    reuse_freed_memory()
     if arguments.memory:
         print(json.dumps(memory()))
         return

@@ -11,7 +11,7 @@ from meshgait.body.smpl import BodyModel
 from meshgait.data.store import Store
 from meshgait.models.size import NetworkSize
 from meshgait.synthetic.generate import generate
-from meshgait.synthetic.population import Settings
+from meshgait.synthetic.population import WalkerSettings
 
 torch.set_num_threads(1)  # tests may run side by side, and sums come out the same on every machine
 
@@ -48,7 +48,9 @@ def tiny_store(tmp_path_factory) -> Path:
     """Walkers with truth: 8 subjects (4 of them test) x (nm-01..03, bg-01, cl-01) x 2 views x 6 frames."""
     path = tmp_path_factory.mktemp("walkers") / "store"
     conditions = ("nm-01", "nm-02", "nm-03", "bg-01", "cl-01")
-    settings = Settings(bodies=4, styles=4, test_fraction=0.5, views=(0, 72), conditions=conditions, frames=6)
+    settings = WalkerSettings(
+        bodies=4, styles=4, test_fraction=0.5, views=(0, 72), conditions=conditions, frames=6
+    )
     generate(path, settings, progress=False)
     return path
 

@@ -16,8 +16,8 @@ TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 MOST_LINES = 320
 
 EVERYWHERE = {
-    "arrays", "batch", "checksum", "errors", "messages", "output", "parallel", "pickles", "plain", "progress",
-    "ranks", "terminal", "text", "textfiles", "unpickler", "",
+    "arrays", "batch", "checksum", "errors", "messages", "atomic", "parallel", "pickles", "plain", "progress",
+    "distributed", "terminal", "text", "textfiles", "unpickler", "",
 }  # fmt: skip
 """What all may import; "" is the package itself."""
 
@@ -29,16 +29,16 @@ ALLOWED = {
     "plain": set(),
     "unpickler": set(),
     "checksum": set(),
-    "output": set(),
+    "atomic": set(),
     "progress": set(),
     "parallel": set(),
-    "ranks": set(),
+    "distributed": set(),
     "textfiles": set(),
     "terminal": set(),
     "text": set(),
     "batch": set(),
     "lock": set(),
-    "memory": set(),
+    "allocator": set(),
     "data": set(),
     "body": set(),
     "losses": set(),
@@ -50,19 +50,20 @@ ALLOWED = {
     "stages": {"body", "models", "losses", "evaluation", "data.transforms"},
     "callbacks": {"evaluation", "data.protocols", "models.lifter", "viz"},
     "inspection": {"body", "data"},
+    "protocol_evaluation": {"data", "evaluation"},
     "recogniser": {"body", "data", "models", "stages"},
     "sweeps": {"viz"},
     "report": {"evaluation", "progress", "viz"},
     "tools": {
-        "admission", "body", "configured", "data", "evaluation", "inspection", "memory", "models",
-        "profiling", "recogniser", "report", "stages", "sweeps", "synthetic", "viz",
+        "admission", "body", "configured", "data", "evaluation", "inspection", "allocator", "models",
+        "profiling", "protocol_evaluation", "recogniser", "report", "stages", "sweeps", "synthetic", "viz",
     },
     "admission": set(),
     "configured": {"admission", "stages"},
     "profiling": {"models", "stages"},
     "training": {"admission", "callbacks", "data", "lock", "stages"},
-    "examine": {"body", "callbacks.panels", "data", "stages", "viz"},
-    "cli": {"memory", "tools", "training"},
+    "frame_errors": {"body", "callbacks.panels", "data", "stages", "viz"},
+    "cli": {"allocator", "tools", "training"},
 }  # fmt: skip
 """What the modules of a part may import besides those of their own part."""
 
@@ -71,7 +72,7 @@ FOREIGN = {
     "jsonargparse": {"admission", "configured", "training"},
     "omegaconf": {"admission"},
     "wandb": {"callbacks.recognition", "callbacks.tracking", "sweeps.online"},
-    "sklearn": {"evaluation.project"},
+    "sklearn": {"evaluation.embedding_map"},
     "optuna": {"sweeps"},
     "pydantic": {"data.storefiles", "textfiles"},
     "sqlalchemy": {"sweeps"},

@@ -12,7 +12,7 @@ import yaml
 from lightning import Trainer
 
 from meshgait.cli import main
-from meshgait.stages.syncing import SyncedNorms
+from meshgait.stages.sync_batchnorm_plugin import SyncBatchNormPlugin
 from meshgait.training import MeshGaitCLI
 
 LAUNCH = Path(__file__).parents[1] / "launch"
@@ -118,7 +118,7 @@ def test_norms_are_synchronised_unless_told_otherwise(tiny_store, tmp_path, monk
     more = [] if wanted else ["--trainer.sync_batchnorm=false"]
     devices = ["--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
     assert main(["fit", *GIVEN, folder, f"--data.store={tiny_store}", "--wandb=disabled", *devices, *more]) == 0
-    assert isinstance(trainers[0].strategy._layer_sync, SyncedNorms) is wanted
+    assert isinstance(trainers[0].strategy._layer_sync, SyncBatchNormPlugin) is wanted
 
 
 @pytest.mark.parametrize("first_sees_it", [True, False])

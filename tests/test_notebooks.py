@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from meshgait.data.store import Store
-from meshgait.synthetic.population import Settings
+from meshgait.synthetic.population import WalkerSettings
 
 ROOT = Path(__file__).parents[1]
 PATHS = {path.name: path for path in (ROOT / "notebooks").glob("*.ipynb")}
@@ -80,8 +80,8 @@ def at_the_notebooks(tiny_store, tmp_path, monkeypatch):
 
 def test_the_first_runs_on_any_walkers(at_the_notebooks, monkeypatch):
     """Cell by cell, without a kernel and with fewer bodies."""
-    few = Settings.__init__
-    monkeypatch.setattr(Settings, "__init__", lambda self, **words: few(self, **{**words, "frames": 8}))
+    few = WalkerSettings.__init__
+    monkeypatch.setattr(WalkerSettings, "__init__", lambda self, **words: few(self, **{**words, "frames": 8}))
     space: dict = {}
     shown = []
     for source in cells(NAMES[0]):

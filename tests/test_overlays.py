@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from meshgait.body.markers import Settings, learn
+from meshgait.body.markers import MarkerSettings, learn
 from meshgait.body.smpl import BodyModel
 from meshgait.cli import main
 from meshgait.stages.base import read_checkpoint
@@ -63,7 +63,7 @@ def change_of(name, few_markers):
 def few_markers(tmp_path_factory):
     """A quickly learnt set of 32."""
     path = tmp_path_factory.mktemp("markers") / "markers-32.npz"
-    learn(BodyModel.default(), settings=Settings(k=32, meshes=20, steps=2)).save(path)
+    learn(BodyModel.default(), settings=MarkerSettings(k=32, meshes=20, steps=2)).save(path)
     return path
 
 

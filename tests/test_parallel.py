@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from meshgait.errors import ConfigError, DataError, OutputError
-from meshgait.parallel import AHEAD, ordered
+from meshgait.parallel import AHEAD, map_in_order
 
 
 def test_workers_end_with_their_parent(tmp_path):
     script = (
         "import os, time\n"
         "from functools import partial\n"
-        "from meshgait.parallel import ordered\n"
+        "from meshgait.parallel import map_in_order\n"
         "def pid(n): return os.getpid()\n"
-        "pool = ordered(partial, (pid,), iter(range(10**9)), 2)\n"
+        "pool = map_in_order(partial, (pid,), iter(range(10**9)), 2)\n"
         "print(next(pool), flush=True); time.sleep(60)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
@@ -50,7 +50,7 @@ def test_results_come_in_order_and_jobs_are_drawn_as_needed():
 
     for workers in (1, 3):
         drawn.clear()
-        results = ordered(_squares, (10,), jobs(), workers)
+        results = map_in_order(_squares, (10,), jobs(), workers)
         assert [next(results) for _ in range(5)] == [10 + n * n for n in range(5)]
         assert len(drawn) <= 5 + AHEAD * workers
         results.close()
@@ -62,7 +62,7 @@ def _squares(plus):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_errors_of_a_job_come_at_its_turn(workers):
-    results = ordered(_failing, (), range(5), workers)
+    results = map_in_order(_failing, (), range(5), workers)
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(DataError, match="job 2"):
         next(results)
@@ -79,7 +79,7 @@ def _failing():
 
 def test_a_killed_worker_is_an_error_that_says_so():
     with pytest.raises(OutputError, match="fewer --workers"):
-        list(ordered(_dying, (), range(3), 2))
+        list(map_in_order(_dying, (), range(3), 2))
 
 
 def _dying():
@@ -89,4 +89,4 @@ def _dying():
 @pytest.mark.parametrize("workers", [0, 257])
 def test_workers_out_of_range(workers):
     with pytest.raises(ConfigError, match="--workers"):
-        next(ordered(_squares, (0,), [1], workers))
+        next(map_in_order(_squares, (0,), [1], workers))

@@ -12,12 +12,12 @@ import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 
-from meshgait.callbacks.checkpoints import LastCheckpoint, WholeCheckpoints, last_path
+from meshgait.callbacks.checkpoints import AtomicCheckpointIO, LastCheckpoint, last_path
 from meshgait.callbacks.evaluate import RetrievalEvaluation
-from meshgait.callbacks.guard import FiniteGuard
 from meshgait.callbacks.history import HistoryFile
+from meshgait.callbacks.non_finite import StopOnNonFinite
+from meshgait.callbacks.preemption import StopOnSignal
 from meshgait.callbacks.random_state import RandomState
-from meshgait.callbacks.stopping import StopOnSignal
 from meshgait.data.datamodule import BodyDataModule, SilhouetteDataModule
 from meshgait.errors import StoppedError
 from meshgait.stages.recognise import RecogniseStage
@@ -71,10 +71,10 @@ def fit(folder, store, kind, every=0, workers=0, more=(), **options):
     trainer = Trainer(
         default_root_dir=folder, accelerator="cpu", logger=False, log_every_n_steps=1, enable_progress_bar=False,
         enable_model_summary=False, use_distributed_sampler=False, num_sanity_val_steps=0,
-        plugins=[WholeCheckpoints()],
+        plugins=[AtomicCheckpointIO()],
         callbacks=[
             RetrievalEvaluation(), LastCheckpoint(folder, every), HistoryFile(), LearningRateMonitor("step"),
-            RandomState(), FiniteGuard(), StopOnSignal(), *more,
+            RandomState(), StopOnNonFinite(), StopOnSignal(), *more,
         ][kind == "stage 1" :],
         **options,
     )  # fmt: skip

@@ -16,31 +16,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from meshgait.data.pack import pack
-    from meshgait.data.packing import Options as PackOptions
+    from meshgait.data.packing import PackOptions
     from meshgait.data.store import Store
     from meshgait.models.meshgait import MeshGait
     from meshgait.models.size import NetworkSize
+    from meshgait.protocol_evaluation import evaluate
     from meshgait.recogniser import Recogniser, Reconstruction
     from meshgait.synthetic.generate import generate as walkers
-    from meshgait.synthetic.population import Settings as WalkerSettings
+    from meshgait.synthetic.population import WalkerSettings
 
 __version__ = "0.1.0"
 
 _HOME = {
     "MeshGait": "meshgait.models.meshgait.MeshGait",
     "NetworkSize": "meshgait.models.size.NetworkSize",
-    "PackOptions": "meshgait.data.packing.Options",
+    "PackOptions": "meshgait.data.packing.PackOptions",
     "Recogniser": "meshgait.recogniser.Recogniser",
     "Reconstruction": "meshgait.recogniser.Reconstruction",
     "Store": "meshgait.data.store.Store",
-    "WalkerSettings": "meshgait.synthetic.population.Settings",
+    "WalkerSettings": "meshgait.synthetic.population.WalkerSettings",
+    "evaluate": "meshgait.protocol_evaluation.evaluate",
     "pack": "meshgait.data.pack.pack",
     "walkers": "meshgait.synthetic.generate.generate",
 }
 """Where each public name is defined."""
 
 __all__ = ["MeshGait", "NetworkSize", "PackOptions", "Recogniser", "Reconstruction", "Store", "WalkerSettings",
-           "__version__", "load", "pack", "walkers"]  # fmt: skip
+           "__version__", "evaluate", "load", "pack", "walkers"]  # fmt: skip
 
 
 def load(source: str, body: str | None = None, markers: str | None = None) -> Recogniser:

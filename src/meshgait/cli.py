@@ -14,8 +14,8 @@ from types import ModuleType
 from rich.console import Console
 
 from meshgait import __version__
+from meshgait.allocator import reuse_freed_memory
 from meshgait.errors import ConfigError, MeshGaitError
-from meshgait.memory import keep_memory
 from meshgait.messages import say
 
 TRAINING = {
@@ -63,7 +63,7 @@ def _is_training(argv: Sequence[str]) -> bool:
 
 
 def _train(argv: Sequence[str]) -> int:
-    keep_memory()
+    reuse_freed_memory()
     return _load("meshgait.training").run(argv)  # imports torch, hence only now and only here
 
 

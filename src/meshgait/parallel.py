@@ -38,7 +38,7 @@ def check_workers(workers: int) -> None:
         raise ConfigError(f"--workers {workers} is out of range; it must be between 1 and {MOST_WORKERS}")
 
 
-def ordered(
+def map_in_order(
     make: Callable[..., Callable[[J], R]], arguments: tuple[Any, ...], jobs: Iterable[J], workers: int = 1
 ) -> Iterator[R]:
     """Results of all jobs, in the order of the jobs whatever the number of processes.

@@ -2,7 +2,7 @@
 
 FLOPs count two per multiply-add, of convolutions and matrix products (as `torch.utils.flop_counter` does). Times
 are medians of repeated runs. Memory is what PyTorch allocated for tensors; a process holds more (on a CPU what
-malloc keeps for later, see `meshgait.memory`).
+malloc keeps for later, see `meshgait.allocator`).
 """
 
 from __future__ import annotations

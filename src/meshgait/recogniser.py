@@ -14,11 +14,11 @@ from einops import rearrange
 from meshgait.batch import BodyEstimate
 from meshgait.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from meshgait.body.targets import to_metres
-from meshgait.data.choice import choose_frames
+from meshgait.data.frame_sampler import sample_frames
 from meshgait.data.frames import FrameOptions, read_sequence
+from meshgait.data.loaded_sequence import BrokenSequence
 from meshgait.data.readers import Silhouettes, read_silhouettes
 from meshgait.data.sources import ArrayFrames
-from meshgait.data.takes import BrokenSequence
 from meshgait.errors import ConfigError, DataError
 from meshgait.models.meshgait import MeshGait
 from meshgait.progress import Progress
@@ -133,7 +133,7 @@ class Recogniser:
 
     def _embed(self, frames: np.ndarray) -> np.ndarray:
         """(S, D) of frames (T, H, W) uint8."""
-        chosen = frames[choose_frames(len(frames), MAX_FRAMES, "spread")]
+        chosen = frames[sample_frames(len(frames), MAX_FRAMES, "spread")]
         silhouettes = rearrange(torch.from_numpy(chosen).float() / 255, "t h w -> 1 t h w")
         return self.stage(silhouettes, torch.ones(1, len(chosen), dtype=torch.bool)).embeddings[0].numpy()
 

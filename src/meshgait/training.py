@@ -22,28 +22,34 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from meshgait.admission import UNREADABLE, admit, refusal, with_paths, without_flag
-from meshgait.callbacks.checkpoints import LastCheckpoint, WholeCheckpoints, last_path, previous_path, put_aside
+from meshgait.callbacks.checkpoints import (
+    AtomicCheckpointIO,
+    LastCheckpoint,
+    last_path,
+    previous_path,
+    rename_damaged,
+)
 from meshgait.callbacks.collapse import CollapseAlarm
 from meshgait.callbacks.embeddings_file import EmbeddingsFile
 from meshgait.callbacks.evaluate import RetrievalEvaluation
 from meshgait.callbacks.evaluation_file import EvaluationFile
-from meshgait.callbacks.guard import FiniteGuard
 from meshgait.callbacks.history import HistoryFile
 from meshgait.callbacks.metrics_file import MetricsFile
+from meshgait.callbacks.non_finite import StopOnNonFinite
 from meshgait.callbacks.panels import HeatmapPanels
+from meshgait.callbacks.preemption import StopOnSignal
 from meshgait.callbacks.progress import progress_callback
 from meshgait.callbacks.random_state import RandomState
 from meshgait.callbacks.recognition import RecognitionPictures
 from meshgait.callbacks.settings import SaveConfig
-from meshgait.callbacks.stopping import StopOnSignal
 from meshgait.callbacks.tracking import RunIdentity, WandbRun, run_id_of
-from meshgait.callbacks.walk import WalkAnimation
+from meshgait.callbacks.walk_animation import WalkAnimation
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.errors import ConfigError, DataError, MeshGaitError, OutputError
 from meshgait.lock import held, hold
 from meshgait.messages import warn
 from meshgait.stages.base import read_checkpoint
-from meshgait.stages.syncing import SyncedNorms
+from meshgait.stages.sync_batchnorm_plugin import SyncBatchNormPlugin
 from meshgait.textfiles.reading import MOST_YAML_BYTES, TextFile
 from meshgait.textfiles.yaml_text import yaml_loader
 
@@ -143,15 +149,15 @@ class MeshGaitCLI(LightningCLI):
         own = default_callbacks(root, self.datamodule, self._get(self.config, "pictures"), every)
         if fits:
             own += [HistoryFile(), RunIdentity(run_id), RandomState()]
-            own += [FiniteGuard(), CollapseAlarm(), StopOnSignal()]
+            own += [StopOnNonFinite(), CollapseAlarm(), StopOnSignal()]
             if not settings.get("fast_dev_run"):  # which logs nothing
                 own.append(LearningRateMonitor("step"))
         kwargs["callbacks"] = given + [c for c in own if type(c) not in map(type, given)]
         plugins = list(settings.get("plugins") or [])
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
-            plugins.append(WholeCheckpoints())
+            plugins.append(AtomicCheckpointIO())
         if settings.get("sync_batchnorm"):  # by our plugin, which a CPU has as well
-            plugins.append(SyncedNorms())
+            plugins.append(SyncBatchNormPlugin())
             kwargs["sync_batchnorm"] = False
         kwargs["plugins"] = plugins
         trainer = super().instantiate_trainer(**kwargs)
@@ -207,7 +213,7 @@ def newest_checkpoint(root: Path) -> tuple[Path, dict[str, Any]] | None:
         warn(
             f"{error}: the training goes on from {previous}, the checkpoint before (step {content['global_step']})"
         )
-        put_aside(last)
+        rename_damaged(last)
         return previous, content
 
 

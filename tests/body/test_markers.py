@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from meshgait.body.cache import cache_folder, markers_for
 from meshgait.body.geometry import mirror_points, mirror_pose
-from meshgait.body.markers import Markers, Settings, learn
+from meshgait.body.markers import Markers, MarkerSettings, learn
 from meshgait.body.poses import sample_meshes
 from meshgait.body.smpl import BodyModel
 from meshgait.errors import BodyModelError, OutputError
@@ -28,7 +28,7 @@ def markers() -> Markers:
 
 @pytest.fixture(scope="module")
 def quick(body) -> Markers:
-    return learn(body, settings=Settings(k=9, meshes=30, steps=20))
+    return learn(body, settings=MarkerSettings(k=9, meshes=30, steps=20))
 
 
 def test_shipped_markers_fit_the_shipped_body(body, markers):

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from meshgait.callbacks.checkpoints import LastCheckpoint, WholeCheckpoints, last_path, previous_path
+from meshgait.callbacks.checkpoints import AtomicCheckpointIO, LastCheckpoint, last_path, previous_path
 from meshgait.errors import OutputError
 
 
 def test_a_checkpoint_is_written_whole(tmp_path):
     path = tmp_path / "checkpoints" / "last.ckpt"
-    WholeCheckpoints().save_checkpoint({"state_dict": {"w": torch.arange(3)}}, str(path))
+    AtomicCheckpointIO().save_checkpoint({"state_dict": {"w": torch.arange(3)}}, str(path))
     assert torch.load(path, weights_only=True)["state_dict"]["w"].tolist() == [0, 1, 2]
     assert [p.name for p in path.parent.iterdir()] == ["last.ckpt"]
 
@@ -19,11 +19,11 @@ def test_a_checkpoint_is_written_whole(tmp_path):
 @pytest.mark.parametrize("size", [1, 1_000_000])
 def test_on_a_full_disk_the_checkpoint_before_stays_and_the_reason_is_told(tmp_path, size):
     path = tmp_path / "last.ckpt"
-    WholeCheckpoints().save_checkpoint({"step": 1}, str(path))
+    AtomicCheckpointIO().save_checkpoint({"step": 1}, str(path))
 
     (tmp_path / "last.ckpt.partial").symlink_to("/dev/full")
     with pytest.raises(OutputError, match=r"last\.ckpt cannot be written \(No space left on device\)"):
-        WholeCheckpoints().save_checkpoint({"step": 2, "w": torch.zeros(size)}, str(path))
+        AtomicCheckpointIO().save_checkpoint({"step": 2, "w": torch.zeros(size)}, str(path))
     assert torch.load(path, weights_only=True) == {"step": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
 
@@ -35,7 +35,7 @@ def test_a_run_has_one_checkpoint_where_it_is_looked_for(tmp_path):
 
 def test_the_checkpoint_before_is_kept(tmp_path):
     for step in (1, 2, 3):
-        WholeCheckpoints().save_checkpoint({"step": step}, str(last_path(tmp_path)))
+        AtomicCheckpointIO().save_checkpoint({"step": step}, str(last_path(tmp_path)))
     assert torch.load(last_path(tmp_path), weights_only=True) == {"step": 3}
     assert torch.load(previous_path(tmp_path), weights_only=True) == {"step": 2}
     assert len(list(last_path(tmp_path).parent.iterdir())) == 2
@@ -43,7 +43,7 @@ def test_the_checkpoint_before_is_kept(tmp_path):
 
 def test_other_names_have_none_before(tmp_path):
     for step in (1, 2):
-        WholeCheckpoints().save_checkpoint({"step": step}, str(tmp_path / "best.ckpt"))
+        AtomicCheckpointIO().save_checkpoint({"step": step}, str(tmp_path / "best.ckpt"))
     assert [path.name for path in tmp_path.iterdir()] == ["best.ckpt"]
 
 
@@ -58,10 +58,10 @@ def test_a_disk_without_links_keeps_it_too(tmp_path, monkeypatch):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_disk_leaves_both_that_were_there(tmp_path):
     for step in (1, 2):
-        WholeCheckpoints().save_checkpoint({"step": step}, str(last_path(tmp_path)))
+        AtomicCheckpointIO().save_checkpoint({"step": step}, str(last_path(tmp_path)))
     last_path(tmp_path).with_name("last.ckpt.partial").symlink_to("/dev/full")
     with pytest.raises(OutputError, match="No space left on device"):
-        WholeCheckpoints().save_checkpoint({"step": 3}, str(last_path(tmp_path)))
+        AtomicCheckpointIO().save_checkpoint({"step": 3}, str(last_path(tmp_path)))
     assert torch.load(last_path(tmp_path), weights_only=True) == {"step": 2}
     assert torch.load(previous_path(tmp_path), weights_only=True) == {"step": 1}
 
@@ -76,5 +76,5 @@ def test_what_is_renamed_has_reached_the_disk(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.fsync", fsync)
     monkeypatch.setattr(Path, "replace", lambda self, to: (done.append(self.name), real[1](self, to)))
-    WholeCheckpoints().save_checkpoint({"step": 1}, str(tmp_path / "best.ckpt"))
+    AtomicCheckpointIO().save_checkpoint({"step": 1}, str(tmp_path / "best.ckpt"))
     assert done == [str(tmp_path / "best.ckpt.partial"), "best.ckpt.partial", str(tmp_path)]

@@ -6,13 +6,13 @@ import torch
 from lightning import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
-from meshgait.callbacks import output
+from meshgait.callbacks import best_effort as best_effort_module
 from meshgait.callbacks.history import HistoryFile, HistoryLines
 
 
 @pytest.fixture(autouse=True)
 def _forget_warnings(monkeypatch):
-    monkeypatch.setattr(output, "_warned", set())
+    monkeypatch.setattr(best_effort_module, "_warned", set())
 
 
 @pytest.fixture

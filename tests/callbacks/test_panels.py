@@ -6,9 +6,9 @@ from PIL import Image
 
 from meshgait.callbacks import panels
 from meshgait.callbacks.panels import HeatmapPanels, panel_rows
-from meshgait.data.choice import FrameChoice
 from meshgait.data.datamodule import BodyDataModule, SilhouetteDataModule
 from meshgait.data.dataset import SequenceDataset
+from meshgait.data.frame_sampler import FrameSampler
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 from meshgait.viz.panels import PanelRow
@@ -78,7 +78,7 @@ def test_frames_come_from_different_test_subjects(tmp_path, tiny_size, tiny_stor
 
 def test_rows_hold_what_belongs_together(tiny_size, store):
     stage = RecogniseStage(tiny_size, 4).eval()
-    data = SequenceDataset(store, None, FrameChoice(2, "spread"), truth=True)
+    data = SequenceDataset(store, None, FrameSampler(2, "spread"), truth=True)
     batch = data.__getitems__([3, 9])
     rows = panel_rows(stage.network.reconstructor(), stage.supervision, batch)
     assert len(rows) == 4
@@ -96,7 +96,7 @@ def test_rows_hold_what_belongs_together(tiny_size, store):
 def test_drawing_leaves_the_modes_of_the_network_alone(tiny_size, store):
     """A frozen branch that came out of it in training mode would move its running statistics from then on."""
     stage = RecogniseStage(tiny_size, 4).eval()
-    batch = SequenceDataset(store, None, FrameChoice(1, "spread"), truth=True)[0]
+    batch = SequenceDataset(store, None, FrameSampler(1, "spread"), truth=True)[0]
     panel_rows(stage.network.reconstructor(), stage.supervision, batch)
     assert not any(module.training for module in stage.network.modules())
     assert torch.is_grad_enabled()

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from meshgait.callbacks import output
+from meshgait.callbacks import best_effort as best_effort_module
 from meshgait.callbacks.pictures import Pictures, is_last_validation
 from meshgait.errors import ConfigError
 
@@ -89,7 +89,7 @@ def test_a_picture_is_named_by_its_step(tmp_path):
 
 
 def test_without_a_place_there_is_none(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(output, "_warned", set())
+    monkeypatch.setattr(best_effort_module, "_warned", set())
     (tmp_path / "pictures").touch()
     there = trainer(default_root_dir=str(tmp_path))
     assert Dots().keep(there, "dots", "png", lambda path: path.write_bytes(b"x")) is None

@@ -8,10 +8,10 @@ import pytest
 
 from meshgait.data import export
 from meshgait.data.export import export_opengait
+from meshgait.data.layouts import LAYOUTS
 from meshgait.data.opengait import as_written
-from meshgait.data.packing import Options, pack_tree
+from meshgait.data.packing import PackOptions, pack_tree
 from meshgait.data.store import Store, StoreWriter
-from meshgait.data.trees import TREES
 from meshgait.errors import DataError, StoreError
 from meshgait.pickles import load_pickle
 from tests.data.trees import content, dump, rows, silhouettes
@@ -58,8 +58,8 @@ def test_files_are_those_of_opengait(tmp_path):
 def test_store_to_pickles_to_store(tmp_path, smpl):
     store = _store(tmp_path / "s", smpl)
     export_opengait(store.path, tmp_path / "o", progress=False)
-    options = Options(aligner=_aligned if smpl else None, partition=tmp_path / "o" / "partition.json")
-    again = pack_tree(tmp_path / "o", tmp_path / "t", TREES["opengait"], options, progress=False)
+    options = PackOptions(aligner=_aligned if smpl else None, partition=tmp_path / "o" / "partition.json")
+    again = pack_tree(tmp_path / "o", tmp_path / "t", LAYOUTS["opengait"], options, progress=False)
     before, after = content(store.path), content(again.path)
     assert {name for name in before if before[name] != after[name]} == {"meta.json"}
     assert again.meta["sha256"] == store.meta["sha256"]
@@ -71,8 +71,8 @@ def test_pickles_to_store_to_pickles(tmp_path):
         view = name.rsplit("/", 1)[1]
         dump(tmp_path / "o" / name / f"sils-{view}.pkl", frames)
         dump(tmp_path / "o" / name / f"smpls-{view}.pkl", rows(3, seed))
-    options = Options(aligner=_aligned)
-    store = pack_tree(tmp_path / "o", tmp_path / "s", TREES["opengait"], options, progress=False)
+    options = PackOptions(aligner=_aligned)
+    store = pack_tree(tmp_path / "o", tmp_path / "s", LAYOUTS["opengait"], options, progress=False)
     export_opengait(store.path, tmp_path / "p", progress=False)
     assert sorted(content(tmp_path / "p")) == sorted(content(tmp_path / "o"))
     for name in content(tmp_path / "o"):

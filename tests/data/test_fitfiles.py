@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from meshgait.data.fitfiles import FitFiles
+from meshgait.data.layouts import LAYOUTS, SequenceFolder
 from meshgait.data.opengait import as_written
-from meshgait.data.packing import Options, pack_tree
+from meshgait.data.packing import PackOptions, pack_tree
 from meshgait.data.store import Store
-from meshgait.data.trees import TREES, Job
 from meshgait.errors import ConfigError, DataError, StoreError, UnsafeFileError
 from tests.data.trees import content, dump, frames, romp, rows, silhouettes
 
@@ -24,8 +24,8 @@ def _aligner():
 
 def _pack(root, dest, layout, workers=1, pattern="{subject}/{condition}/{view}.npz", keys="romp", **options):
     fits = FitFiles.of(str(root / "fits" / pattern), keys)
-    options = Options(**{"aligner": _aligner, "fits": {"body": "b"}, "fit_files": fits, **options})
-    return pack_tree(root / layout, dest, TREES[layout], options, workers, progress=False)
+    options = PackOptions(**{"aligner": _aligner, "fits": {"body": "b"}, "fit_files": fits, **options})
+    return pack_tree(root / layout, dest, LAYOUTS[layout], options, workers, progress=False)
 
 
 @pytest.fixture
@@ -192,4 +192,4 @@ def test_a_stopped_run_goes_on_with_the_same_fits_only(layout, root, tmp_path):
 
 def test_names_that_look_like_placeholders():
     fits = FitFiles.of("{subject}/{condition}-{view}/{subject}.pkl", "smpl")
-    assert str(fits.path(Job("{view}", "nm-01", "\\1", "f"))) == "{view}/nm-01-\\1/{view}.pkl"
+    assert str(fits.path(SequenceFolder("{view}", "nm-01", "\\1", "f"))) == "{view}/nm-01-\\1/{view}.pkl"

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from meshgait.data.frames import NO_FIGURE, NO_FRAME, UNREADABLE, FrameOptions, read_frames
+from meshgait.data.loaded_sequence import BrokenSequence, Dropped
 from meshgait.data.silhouettes import normalise
-from meshgait.data.takes import BrokenSequence, Drop
 from tests.data.trees import figure, frames, silhouettes
 
 
@@ -33,7 +33,11 @@ def test_what_is_left_out_and_why(tmp_path):
     data = (tmp_path / "f" / "005.png").read_bytes()
     (tmp_path / "f" / "005.png").write_bytes(data[: len(data) // 2])
     take = read_frames(tmp_path / "f")
-    assert take.drops == (Drop("001.png", UNREADABLE), Drop("003.png", NO_FIGURE), Drop("005.png", UNREADABLE))
+    assert take.drops == (
+        Dropped("001.png", UNREADABLE),
+        Dropped("003.png", NO_FIGURE),
+        Dropped("005.png", UNREADABLE),
+    )
     np.testing.assert_array_equal(take.silhouettes, [normalise(images[i])[0] for i in (1, 3)])
 
 

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from meshgait.data.frames import FrameOptions, read_frames, read_sequence
+from meshgait.data.loaded_sequence import BrokenSequence
 from meshgait.data.sources import ArrayFrames
-from meshgait.data.takes import BrokenSequence
 from tests.data.trees import figure, silhouettes
 
 MASKS = [figure(step, (240, 200), shift=3 * step - 15) for step in range(10)]

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from meshgait.data.packing import Options, pack_tree
-from meshgait.data.trees import TREES
+from meshgait.data.layouts import LAYOUTS
+from meshgait.data.packing import PackOptions, pack_tree
 from tests.data.trees import silhouettes
 
 SECONDS, BYTES = 60, 3 << 30
@@ -26,7 +26,7 @@ what, path, kind = sys.argv[1:]
 try:
     if what == "pack":
         from meshgait.data.packing import pack_tree
-        from meshgait.data.trees import TREES
+        from meshgait.data.layouts import TREES
         pack_tree(path, path + ".store", TREES[kind], progress=False)
     else:
         from meshgait.data.readers import read_silhouettes
@@ -81,7 +81,7 @@ def test_predict_passes_over_what_is_no_file(tmp_path):
 @pytest.mark.parametrize("odd", ["dangling", "folder"])
 def test_pack_keeps_the_frames_beside_others(tmp_path, odd):
     ODD[odd](walk(tmp_path / "set") / "004.png")
-    store = pack_tree(tmp_path / "set", tmp_path / "store", TREES["frames"], progress=False)
+    store = pack_tree(tmp_path / "set", tmp_path / "store", LAYOUTS["frames"], progress=False)
     assert [sequence.frames for sequence in store.sequences] == [4]
 
 
@@ -90,7 +90,7 @@ def test_pack_leaves_a_socket_out(tmp_path, monkeypatch):
     monkeypatch.chdir(folder)  # the name of a socket is short
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("004.png")
-        store = pack_tree(tmp_path / "set", tmp_path / "store", TREES["frames"], progress=False)
+        store = pack_tree(tmp_path / "set", tmp_path / "store", LAYOUTS["frames"], progress=False)
     assert [sequence.frames for sequence in store.sequences] == [4]
 
 
@@ -98,15 +98,15 @@ def test_names_that_look_like_options_are_names(tmp_path):
     folder = walk(tmp_path / "set")
     (folder / "003.png").rename(folder / "-rf.png")
     (tmp_path / "set" / "001").rename(tmp_path / "set" / "--help")
-    (sequence,) = pack_tree(tmp_path / "set", tmp_path / "store", TREES["frames"], progress=False).sequences
+    (sequence,) = pack_tree(tmp_path / "set", tmp_path / "store", LAYOUTS["frames"], progress=False).sequences
     assert (sequence.subject, sequence.frames) == ("--help", 4)
 
 
 def test_links_in_a_circle_end(tmp_path):
     walk(tmp_path / "set")
     (tmp_path / "set" / "001" / "up").symlink_to("..")
-    options = Options(tolerance="sequences")
-    store = pack_tree(tmp_path / "set", tmp_path / "store", TREES["frames"], options, progress=False)
+    options = PackOptions(tolerance="sequences")
+    store = pack_tree(tmp_path / "set", tmp_path / "store", LAYOUTS["frames"], options, progress=False)
     assert ("001", "nm", "000") in [sequence[:3] for sequence in store.sequences]
     assert len(store.sequences) < 10
 
@@ -117,7 +117,7 @@ def test_the_source_stays_as_it_is(tmp_path):
     for path in (folder, *folder.parents[:2]):
         path.chmod(0o555)
     try:
-        store = pack_tree(tmp_path / "set", tmp_path / "store", TREES["frames"], progress=False)
+        store = pack_tree(tmp_path / "set", tmp_path / "store", LAYOUTS["frames"], progress=False)
         np.testing.assert_array_equal(store.sequences[0].frames, 4)
     finally:
         for path in (folder, *folder.parents[:2]):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from meshgait.data.frames import NO_FIGURE, NO_FRAME, FrameOptions
+from meshgait.data.loaded_sequence import BrokenSequence, Dropped
 from meshgait.data.opengait import as_written, read_pickles
 from meshgait.data.silhouettes import normalise
-from meshgait.data.takes import BrokenSequence, Drop
 from meshgait.errors import UnsafeFileError
 from tests.data.trees import dump, rows, silhouettes
 
@@ -73,7 +73,7 @@ def test_frames_without_a_figure_go_with_their_rows(tmp_path):
     seen = []
     take = read_pickles(tmp_path, align=lambda r, s: seen.append((r, s)) or as_written(r, s))
     np.testing.assert_array_equal(take.silhouettes, array[[0, 3], :, 10:54])
-    assert take.drops == (Drop("frame 1", NO_FIGURE), Drop("frame 2", NO_FIGURE))
+    assert take.drops == (Dropped("frame 1", NO_FIGURE), Dropped("frame 2", NO_FIGURE))
     np.testing.assert_array_equal(seen[0][0], fits[[0, 3]])
     np.testing.assert_array_equal(seen[0][1], take.silhouettes)
     np.testing.assert_array_equal(take.fits.cameras, fits[[0, 3], :3])

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from meshgait.data import packing
+from meshgait.data.layouts import LAYOUTS
 from meshgait.data.opengait import as_written
-from meshgait.data.packing import Options, pack_tree
+from meshgait.data.packing import PackOptions, pack_tree
 from meshgait.data.silhouettes import normalise
 from meshgait.data.store import StoreWriter
-from meshgait.data.trees import TREES
 from meshgait.errors import ConfigError, DataError, StoreError, UnsafeFileError
 from tests.data.test_opengait import Evil
 from tests.data.trees import content, dump, figure, frames, rows, silhouettes
 
 
 def _pack(source, dest, layout="frames", workers=1, **options):
-    return pack_tree(source, dest, TREES[layout], Options(**options), workers, progress=False)
+    return pack_tree(source, dest, LAYOUTS[layout], PackOptions(**options), workers, progress=False)
 
 
 @pytest.fixture
@@ -300,4 +300,4 @@ def test_options_are_completed_by_the_tree(tmp_path):
     np.testing.assert_array_equal(store.silhouettes(0)[0], aligned[:, 10:54])
     assert (store.meta["protocol"], store.meta["source"]["crop"]) == ("grew", False)
     assert _pack(tmp_path / "g", tmp_path / "t", "grew", crop=True).meta["source"]["crop"]
-    assert replace(Options(), crop=True) != Options()
+    assert replace(PackOptions(), crop=True) != PackOptions()

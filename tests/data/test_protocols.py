@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from meshgait.data.partitions import Partition
-from meshgait.data.protocols import PROTOCOLS, Walk, get_protocol, select, split
+from meshgait.data.protocols import PROTOCOLS, SequenceNames, get_protocol, select, split
 from meshgait.errors import ConfigError, DataError
 
 
 def _walks(subjects, conditions, views):
-    return [Walk(s, c, v) for s in subjects for c in conditions for v in views]
+    return [SequenceNames(s, c, v) for s in subjects for c in conditions for v in views]
 
 
 CASIA = [f"nm-{k:02d}" for k in range(1, 7)] + ["bg-01", "bg-02", "cl-01", "cl-02"]
@@ -69,9 +69,9 @@ def test_oumvlp_odd_numbers_train_and_a_lone_probe_is_allowed():
 
 def test_gait3d_probe_list():
     walks = [
-        Walk("0000", "camid0_videoid2", "seq0"),
-        Walk("0001", "camid0_videoid2", "seq0"),
-        Walk("0001", "camid9_videoid1", "seq1"),
+        SequenceNames("0000", "camid0_videoid2", "seq0"),
+        SequenceNames("0001", "camid0_videoid2", "seq0"),
+        SequenceNames("0001", "camid9_videoid1", "seq1"),
     ]
     sets = {"TRAIN_SET": ["0000"], "TEST_SET": ["0001"], "PROBE_SET": ["0001-camid9_videoid1-seq1"]}
     selection = select(walks, get_protocol("gait3d"), Partition.of(sets))
@@ -83,7 +83,11 @@ def test_gait3d_probe_list():
 
 
 def test_grew_labels_are_hidden():
-    walks = [Walk("00001", "01", "x"), Walk("00001", "02", "y"), Walk("probe", "03", "z")]
+    walks = [
+        SequenceNames("00001", "01", "x"),
+        SequenceNames("00001", "02", "y"),
+        SequenceNames("probe", "03", "z"),
+    ]
     partition = Partition.of({"TRAIN_SET": [], "TEST_SET": ["00001", "probe"]})
     selection = select(walks, get_protocol("grew"), partition)
     assert selection.scoring == "hidden"
@@ -95,8 +99,8 @@ def test_grew_labels_are_hidden():
 def test_usf_trains_on_the_gallery_and_leaves_strangers_out():
     walks = [
         *_walks(["001", "002"], ["Gal-001", "Gal-002", "PrbA-001"], ["000"]),
-        Walk("000", "PrbA-001", "000"),
-        Walk("002", "PrbG-001", "000"),
+        SequenceNames("000", "PrbA-001", "000"),
+        SequenceNames("002", "PrbG-001", "000"),
     ]
     train, test = split(walks, get_protocol("usf"))
     assert {walk.condition for walk in _names(walks, train)} == {"Gal-001", "Gal-002"}

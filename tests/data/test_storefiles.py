@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from meshgait.data.drops import DropTable
+from meshgait.data.dropped_table import DroppedTable
+from meshgait.data.layouts import LAYOUTS
+from meshgait.data.loaded_sequence import Dropped
 from meshgait.data.packing import pack_tree
 from meshgait.data.store import Store, StoreWriter
 from meshgait.data.storefiles import index_row, written_rows
-from meshgait.data.takes import Drop
-from meshgait.data.trees import TREES
 from meshgait.errors import DataError, StoreError
 from tests.data.test_store import write
 
@@ -41,7 +41,7 @@ def test_folders_of_such_names_are_refused_before_anything_is_read(tmp_path, nam
         pytest.skip("this system has no such names")
     (folder / "000.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"the subject .*(rename it|convmv)") as error:
-        pack_tree(tmp_path / "source", tmp_path / "s", TREES["frames"], progress=False)
+        pack_tree(tmp_path / "source", tmp_path / "s", LAYOUTS["frames"], progress=False)
     assert len(str(error.value).splitlines()) == 1 and str(error.value).encode()
     assert not list(tmp_path.glob("s*partial"))
 
@@ -126,8 +126,10 @@ def test_a_row_of_the_table_is_csv():
 
 
 def test_what_was_dropped_stays_one_row_each_and_is_no_formula(tmp_path):
-    table = DropTable(tmp_path, 0)
-    table.add_drops(0, "=cmd|'/c calc'!A1", (Drop("-1+1.png", "unreadable", "@x\r\n+y"), Drop("", "a\u2028b")))
+    table = DroppedTable(tmp_path, 0)
+    table.add_drops(
+        0, "=cmd|'/c calc'!A1", (Dropped("-1+1.png", "unreadable", "@x\r\n+y"), Dropped("", "a\u2028b"))
+    )
     table.close()
     with (tmp_path / "dropped.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))[1:]

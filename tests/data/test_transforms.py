@@ -103,8 +103,8 @@ def test_the_corners_of_the_crop_go_where_the_geometry_says():
         for image in silhouettes[which]:
             assert abs(centroid(image) - complex(u, v) / w) < 0.3
     assert max(travelled) > 1.5
-    assert geometry.bent.tolist() == [step > 0 for step in travelled]
-    assert 0.5 < geometry.bent.float().mean() < 1
+    assert geometry.has_perspective.tolist() == [step > 0 for step in travelled]
+    assert 0.5 < geometry.has_perspective.float().mean() < 1
 
 
 def test_chances_leave_the_other_sequences_as_they_are():

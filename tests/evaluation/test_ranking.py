@@ -6,7 +6,7 @@ import torch
 
 from meshgait.evaluation import ranking as ranking_module
 from meshgait.evaluation.distances import pairwise
-from meshgait.evaluation.ranking import Side, error_breakdown, rank, subject_distances
+from meshgait.evaluation.ranking import LabelledEmbeddings, error_breakdown, rank, subject_distances
 
 
 def _loop(distances, match, removed):
@@ -66,7 +66,9 @@ def test_subject_distances_equal_loops():
     gallery, gallery_labels = torch.randn(15, 2, 3), torch.arange(15) % 5 + 10
     views = torch.zeros(20, dtype=torch.int64)
     result, rows, columns = subject_distances(
-        Side(embeddings, labels, views), Side(gallery, gallery_labels, views[:15]), "euclidean"
+        LabelledEmbeddings(embeddings, labels, views),
+        LabelledEmbeddings(gallery, gallery_labels, views[:15]),
+        "euclidean",
     )
     assert rows.tolist() == [0, 1, 2, 3]
     assert columns.tolist() == [10, 11, 12, 13, 14]

@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from einops import rearrange
 
-from meshgait.data.protocols import Walk, get_protocol, select
+from meshgait.data.protocols import SequenceNames, get_protocol, select
 from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.distances import pairwise
 from meshgait.evaluation.retrieval import RetrievalMetrics
@@ -27,7 +27,9 @@ def reference(shared_data):
 @pytest.mark.parametrize(("short", "distance"), [("euc", "euclidean"), ("cos", "cosine")])
 def test_equals_opengait_on_casia_b(reference, short, distance):
     embeddings = rearrange(torch.from_numpy(reference["embeddings"]), "n d s -> n s d")
-    walks = [Walk(*row) for row in zip(*(reference[key] for key in ("labels", "types", "views")), strict=True)]
+    walks = [
+        SequenceNames(*row) for row in zip(*(reference[key] for key in ("labels", "types", "views")), strict=True)
+    ]
     scores = evaluate(embeddings, select(walks, get_protocol("casia-b")), distance)
     cross = evaluate(embeddings, select(walks, get_protocol("casia-b-cross-view")), distance)
     for name in ("nm", "bg", "cl"):

@@ -9,11 +9,11 @@ from meshgait.data.store import Store
 from meshgait.errors import ConfigError
 from meshgait.inspection.findings import Findings
 from meshgait.inspection.index import BLOCK, Index
-from meshgait.inspection.report import Options, check
+from meshgait.inspection.report import CheckOptions, check
 from meshgait.inspection.silhouettes import MOST_EXAMPLES, check_silhouettes
 from tests.inspection.conftest import FRAMES, PARTITION, names, walker
 
-QUIET = Options(show=False)
+QUIET = CheckOptions(show=False)
 VICTIM = ("s2", "nm-02", "090")
 PLACE = "/".join(VICTIM)
 
@@ -71,7 +71,7 @@ def test_a_clean_store_has_no_finding(make, bits):
 
 
 def test_walkers_have_no_finding(tiny_store):
-    report = check(tiny_store, Options(short=6, frames=6, checksums=True, show=False))
+    report = check(tiny_store, CheckOptions(short=6, frames=6, checksums=True, show=False))
     assert report.findings == ()
     assert report.valid == report.alignment.frames == Store(tiny_store).meta["frames"]
 
@@ -130,8 +130,8 @@ def test_short_sequences(make):
     store = make(spoil(lambda walk: walk[:9]))
     finding = only(check(store, QUIET))
     assert (finding.code, finding.where) == ("short", (f"{PLACE} (9 frames)",))
-    assert check(store, Options(short=9, show=False)).findings == ()
-    assert only(check(store, Options(short=13, show=False))).count == 24
+    assert check(store, CheckOptions(short=9, show=False)).findings == ()
+    assert only(check(store, CheckOptions(short=13, show=False))).count == 24
 
 
 def test_equal_names(make):
@@ -150,15 +150,15 @@ def test_rows_that_were_moved(make):
 
 def test_what_is_ignored_is_not_found(make):
     store = make(spoil(blank))
-    assert check(store, Options(ignore=("empty",), show=False)).findings == ()
+    assert check(store, CheckOptions(ignore=("empty",), show=False)).findings == ()
     with pytest.raises(ConfigError, match="emty is no finding"):
-        Options(ignore=("emty",))
+        CheckOptions(ignore=("emty",))
 
 
 @pytest.mark.parametrize("setting", [{"iou": 1.5}, {"short": -1}, {"frames": -2}])
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(ConfigError):
-        Options(**setting)
+        CheckOptions(**setting)
 
 
 def test_of_many_places_the_first_are_named(make):

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from meshgait.errors import StoreError
-from meshgait.inspection.report import Options, check
+from meshgait.inspection.report import CheckOptions, check
 
-QUIET = Options(show=False)
+QUIET = CheckOptions(show=False)
 
 
 def codes(report):
@@ -21,12 +21,12 @@ def test_a_changed_byte_is_found_by_checksums_alone(make):
     index.write_text(index.read_text().replace("s0,", "S0,"))
     file.write_text(file.read_text().replace("s0", "S0"))
     assert check(store, QUIET).findings == ()
-    report = check(store, Options(checksums=True, show=False))
+    report = check(store, CheckOptions(checksums=True, show=False))
     assert codes(report) == {"checksum": ("sequences.csv",)}  # of partition.json there is none
 
 
 def test_checksums_of_a_whole_store_agree(make):
-    assert check(make(), Options(checksums=True, show=False)).findings == ()
+    assert check(make(), CheckOptions(checksums=True, show=False)).findings == ()
 
 
 @pytest.mark.parametrize("left", [0, 60, 5000])
@@ -35,7 +35,7 @@ def test_a_truncated_array(make, left):
     file = store / "silhouettes.npy"
     whole = file.stat().st_size
     file.write_bytes(file.read_bytes()[:left])
-    report = check(store, Options(checksums=True, show=False))
+    report = check(store, CheckOptions(checksums=True, show=False))
     assert set(codes(report)) == {"truncated", "unreadable"}
     missing = max(1, left) if left < 128 else whole - left
     assert codes(report)["truncated"] == (f"silhouettes.npy ({missing} bytes are missing)",)

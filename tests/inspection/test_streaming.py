@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 
-from meshgait.inspection.report import Options, check
+from meshgait.inspection.report import CheckOptions, check
 
 SEQUENCES, FRAMES, SIZE = 3_000, 64, (32, 16)
 
@@ -27,7 +27,7 @@ def sparse(folder):
 def test_memory_is_bounded(tmp_path, capsys):
     store = sparse(tmp_path / "store")
     tracemalloc.start()
-    report = check(store, Options(show=True))
+    report = check(store, CheckOptions(show=True))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     (finding,) = report.findings

@@ -8,11 +8,11 @@ from meshgait.body.outline import iou
 from meshgait.body.targets import to_pixels
 from meshgait.data.store import Store, StoreWriter
 from meshgait.inspection.index import Index
-from meshgait.inspection.report import Options, check
+from meshgait.inspection.report import CheckOptions, check
 from meshgait.inspection.truth import MESHES, MOST_WORST, sample
 from tests.body.test_raster import plain
 
-QUIET = Options(short=0, frames=6, show=False)
+QUIET = CheckOptions(short=0, frames=6, show=False)
 VICTIM = 5
 
 
@@ -118,7 +118,7 @@ def test_statistics_of_the_sample(tiny_store):
     assert fit.quantile(0.5) == pytest.approx(np.median(np.repeat(middles, fit.counts)), abs=0.021)
     assert fit.low == 0
     limit = fit.worst[3].iou  # below it lie three sequences, with a frame or more each
-    strict = check(tiny_store, Options(short=0, frames=6, iou=limit, show=False))
+    strict = check(tiny_store, CheckOptions(short=0, frames=6, iou=limit, show=False))
     (finding,) = strict.findings
     assert finding.count == strict.alignment.low >= 3 and " in 3 sequences " in finding.what
 
@@ -137,5 +137,5 @@ def test_the_sample_is_seeded_and_its_size_bounded(tiny_store):
 
 
 def test_no_frames_no_comparison(tiny_store):
-    report = check(tiny_store, Options(short=0, frames=0, show=False))
+    report = check(tiny_store, CheckOptions(short=0, frames=0, show=False))
     assert report.alignment is None and report.findings == ()

@@ -3,7 +3,14 @@ import math
 import pytest
 import torch
 
-from meshgait.losses.body import confidence, edge_length, masked_mean, mesh_edges, points_l1, surface_normals
+from meshgait.losses.body import (
+    edge_length,
+    marginal_cross_entropy,
+    masked_mean,
+    mesh_edges,
+    points_l1,
+    surface_normals,
+)
 
 MASK = torch.tensor([True, False, True])
 NAN = float("nan")
@@ -123,12 +130,14 @@ def test_confidence_is_the_cross_entropy_at_the_true_cells():
     for k in (0, 1):  # the third point of frame 0 lies outside, frame 1 is masked
         place = cells[0, k].tolist()
         terms.append(-sum(math.log(axis[0, k, i].item() + 1e-6) for axis, i in zip((u, v, d), place, strict=True)))
-    loss = confidence((u, v, d), cells, inside, mask)
+    loss = marginal_cross_entropy((u, v, d), cells, inside, mask)
     assert loss.item() == pytest.approx(sum(terms) / 2, rel=1e-4)
     assert finite(loss, u, v, d)
 
 
 def test_confidence_bears_probabilities_of_zero():
     zero = torch.zeros(1, 1, 3, requires_grad=True)
-    loss = confidence((zero,) * 3, torch.zeros(1, 1, 3).long(), torch.ones(1, 1).bool(), torch.tensor([True]))
+    loss = marginal_cross_entropy(
+        (zero,) * 3, torch.zeros(1, 1, 3).long(), torch.ones(1, 1).bool(), torch.tensor([True])
+    )
     assert finite(loss, zero)

@@ -5,7 +5,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from meshgait.losses.identity import accuracy, classification, separation, triplet
+from meshgait.losses.identity import accuracy, between_subject_distance, classification_loss, triplet_loss
 
 
 def triplet_by_loops(embeddings, labels, margin, count_itself=False):
@@ -31,14 +31,14 @@ def triplet_by_loops(embeddings, labels, margin, count_itself=False):
 def test_triplet_is_that_of_plain_loops(labels, margin):
     embeddings, labels = torch.randn(6, 3, 4), torch.tensor(labels)
     expected = triplet_by_loops(embeddings, labels, margin)
-    assert triplet(embeddings, labels, margin).item() == pytest.approx(expected, rel=1e-4)
+    assert triplet_loss(embeddings, labels, margin).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_anchor_is_no_positive_of_its_own():
     """Here pairs are far apart and negatives near: counting distance 0 to oneself would change the mean."""
     embeddings = torch.tensor([[0.0], [1.0], [0.1], [1.1]])[:, None]
     labels = torch.tensor([0, 0, 1, 1])
-    got = triplet(embeddings, labels, 0.2).item()
+    got = triplet_loss(embeddings, labels, 0.2).item()
     assert got == pytest.approx(triplet_by_loops(embeddings, labels, 0.2), rel=1e-4)
     assert abs(got - triplet_by_loops(embeddings, labels, 0.2, count_itself=True)) > 0.05
 
@@ -47,15 +47,15 @@ def test_the_mean_leaves_out_satisfied_triplets_strip_by_strip():
     far = torch.tensor([[0.0], [0.0], [9.0], [9.0]])  # every triplet is satisfied
     near = torch.tensor([[0.0], [0.5], [0.6], [1.1]])
     labels = torch.tensor([0, 0, 1, 1])
-    alone = triplet(near[:, None], labels, 0.2)
-    both = triplet(torch.stack([near, far], 1), labels, 0.2)
+    alone = triplet_loss(near[:, None], labels, 0.2)
+    both = triplet_loss(torch.stack([near, far], 1), labels, 0.2)
     assert both.item() == pytest.approx(alone.item() / 2, rel=1e-5)
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2, 3], [7, 7, 7, 7]], ids=["no pairs", "one subject"])
 def test_without_triplets_the_loss_is_zero_with_a_gradient(labels):
     embeddings = torch.randn(4, 2, 3, requires_grad=True)
-    loss = triplet(embeddings, torch.tensor(labels))
+    loss = triplet_loss(embeddings, torch.tensor(labels))
     loss.backward()
     assert loss.item() == 0
     assert embeddings.grad.abs().max() == 0
@@ -63,7 +63,7 @@ def test_without_triplets_the_loss_is_zero_with_a_gradient(labels):
 
 def test_equal_embeddings_give_finite_gradients():
     embeddings = torch.ones(4, 2, 3, requires_grad=True)
-    loss = triplet(embeddings, torch.tensor([0, 0, 1, 1]), 0.2)
+    loss = triplet_loss(embeddings, torch.tensor([0, 0, 1, 1]), 0.2)
     loss.backward()
     assert loss.item() == pytest.approx(0.2, abs=1e-4)
     assert embeddings.grad.isfinite().all()
@@ -72,21 +72,21 @@ def test_equal_embeddings_give_finite_gradients():
 def test_triplet_is_computed_in_float32_under_autocast():
     embeddings, labels = 100 + torch.randn(6, 2, 8), torch.tensor([0, 0, 1, 1, 2, 2])
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = triplet(embeddings, labels)
+        mixed = triplet_loss(embeddings, labels)
     assert mixed.dtype == torch.float32
-    torch.testing.assert_close(mixed, triplet(embeddings, labels))
+    torch.testing.assert_close(mixed, triplet_loss(embeddings, labels))
 
 
 def test_triplet_pulls_pairs_together_and_pushes_others_apart():
     embeddings = torch.randn(6, 1, 4, requires_grad=True)
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
     optimizer = torch.optim.SGD([embeddings], lr=0.5)
-    before = triplet(embeddings, labels).item()
+    before = triplet_loss(embeddings, labels).item()
     for _ in range(200):
         optimizer.zero_grad()
-        triplet(embeddings, labels).backward()
+        triplet_loss(embeddings, labels).backward()
         optimizer.step()
-    assert triplet(embeddings, labels).item() < 0.5 * before
+    assert triplet_loss(embeddings, labels).item() < 0.5 * before
     distances = torch.cdist(embeddings[:, 0], embeddings[:, 0])
     same = labels[:, None] == labels[None]
     assert distances[same].max() < distances[~same].min()
@@ -110,7 +110,7 @@ def test_no_tensor_is_as_large_as_all_triplets(subjects, sequences):
     batch, strips = subjects * sequences, 4
     embeddings = torch.randn(batch, strips, 8, requires_grad=True)
     with Largest() as largest:
-        triplet(embeddings, torch.arange(subjects).repeat_interleave(sequences)).backward()
+        triplet_loss(embeddings, torch.arange(subjects).repeat_interleave(sequences)).backward()
     assert embeddings.grad.any()
     assert largest.elements == strips * batch * (sequences - 1) * batch < strips * batch**3 / 30
 
@@ -125,7 +125,7 @@ def test_classification_is_that_of_plain_loops():
             for k in range(4):
                 wanted = smoothing / 4 + (1 - smoothing) * (k == labels[b].item())
                 total -= wanted * (scaled[k] - norm)
-    assert classification(logits, labels).item() == pytest.approx(total / 6, rel=1e-5)
+    assert classification_loss(logits, labels).item() == pytest.approx(total / 6, rel=1e-5)
 
 
 def test_accuracy_counts_strips():
@@ -137,6 +137,6 @@ def test_separation_is_the_mean_distance_between_subjects():
     embeddings, labels = torch.randn(5, 3, 4), torch.tensor([0, 0, 1, 2, 1])
     pairs = [(i, j) for i in range(5) for j in range(5) if labels[i] != labels[j]]
     terms = [(embeddings[i, s] - embeddings[j, s]).norm() for i, j in pairs for s in range(3)]
-    torch.testing.assert_close(separation(embeddings, labels), torch.stack(terms).mean())
-    assert separation(embeddings[:2], labels[:2]) == 0
-    assert 0 < separation(torch.ones(5, 3, 4), labels) < 1e-5
+    torch.testing.assert_close(between_subject_distance(embeddings, labels), torch.stack(terms).mean())
+    assert between_subject_distance(embeddings[:2], labels[:2]) == 0
+    assert 0 < between_subject_distance(torch.ones(5, 3, 4), labels) < 1e-5

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from meshgait.models.backbone import Stem
-from meshgait.models.lifter import Lifter, Reconstructor, VolumeReader, per_frame
+from meshgait.models.lifter import HeatmapEncoder, Lifter, Reconstructor, per_frame
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_volumes_are_distributions_and_are_read_on_the_grid_of_the_2d_branch(
     assert volumes.shape == (2, 88, *size.volume)
     assert (volumes >= 0).all()
     torch.testing.assert_close(volumes.sum((2, 3, 4)), torch.ones(2, 88))
-    assert VolumeReader(size)(volumes).shape == (2, 8, frame[0] // 4, frame[1] // 4)
+    assert HeatmapEncoder(size)(volumes).shape == (2, 8, frame[0] // 4, frame[1] // 4)
 
 
 def test_volumes_stay_float32_under_autocast(tiny_size):

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from meshgait.models.posture import PostureReader, moments, turn_to_front
+from meshgait.models.posture import PostureReader, temporal_moments, turn_to_front
 
 MASK = torch.tensor([[True, True, True, False], [True, True, True, True]])
 
@@ -55,7 +55,7 @@ def test_masked_frames_do_not_turn_the_walker(walks):
 
 def test_moments_by_plain_loops():
     values = torch.randn(2, 4, 3)
-    got = moments(values, MASK)
+    got = temporal_moments(values, MASK)
     for b in range(2):
         for x in range(3):
             kept = [values[b, t, x].item() for t in range(4) if MASK[b, t]]

@@ -88,10 +88,10 @@ def test_settings_out_of_range_are_refused(wrong):
 
 
 def batch(store):
-    from meshgait.data.choice import FrameChoice
     from meshgait.data.dataset import SequenceDataset
+    from meshgait.data.frame_sampler import FrameSampler
 
-    return SequenceDataset(store, None, FrameChoice(2, "spread"), truth=True).__getitems__(range(8))
+    return SequenceDataset(store, None, FrameSampler(2, "spread"), truth=True).__getitems__(range(8))
 
 
 STRONG = Augmentation(flip=0.5, rotate=20, scale=0.2, shift=4)
@@ -127,8 +127,8 @@ def test_truth_of_sequences_in_another_perspective_is_not_used(store):
     plain = batch(store)
     moved = stage(seed=3).augment(plain, bending, 0)
     _, geometry = bending(plain.silhouettes, stage(seed=3).generator(0))
-    assert 0 < geometry.bent.sum() < len(geometry.bent)
-    assert torch.equal(moved.truth.valid, plain.truth.valid & ~geometry.bent[:, None])
+    assert 0 < geometry.has_perspective.sum() < len(geometry.has_perspective)
+    assert torch.equal(moved.truth.valid, plain.truth.valid & ~geometry.has_perspective[:, None])
     assert plain.truth.valid.all()
 
 

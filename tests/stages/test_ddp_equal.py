@@ -12,18 +12,18 @@ from lightning import Callback, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
-from meshgait import ranks
+from meshgait import distributed
 from meshgait.batch import BodyEstimate, SmplTruth
 from meshgait.body.heatmaps import read_volumes
 from meshgait.data.datamodule import BodyDataModule, SilhouetteDataModule
 from meshgait.data.store import Store
 from meshgait.data.transforms import Augmentation
-from meshgait.losses.identity import separation, triplet
-from meshgait.models.synced import SyncedBatchNorm, separate, synchronise
+from meshgait.losses.identity import between_subject_distance, triplet_loss
+from meshgait.models.sync_batchnorm import CpuSyncBatchNorm, convert_sync_batchnorm, revert_sync_batchnorm
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 from meshgait.stages.supervision import BodyLossWeights, BodySupervision
-from meshgait.stages.syncing import SyncedNorms
+from meshgait.stages.sync_batchnorm_plugin import SyncBatchNormPlugin
 from tests.conftest import TINY
 from tests.stages.two_processes import in_two_processes
 
@@ -51,19 +51,24 @@ def share(rows, rank, world):
 def sums(rank, world):
     """What `ranks` says of numbers 1..6, shared out, and gradients of a sum of squares."""
     rows = share(torch.arange(1.0, 7.0), rank, world).requires_grad_()
-    (ranks.gather(rows) * torch.arange(6.0)).sum().backward()
+    (distributed.all_gather(rows) * torch.arange(6.0)).sum().backward()
     through, rows.grad = rows.grad, None
-    ranks.total(rows.sum()).square().backward()
+    distributed.all_reduce_sum(rows.sum()).square().backward()
     counts = torch.tensor([6 // world, 0, 12 * (rank == world - 1)])
     return {
-        "gathered": ranks.gather(rows.long()), "total": ranks.total(rows.sum()), "mean": ranks.mean(rows.mean()),
-        "most": torch.tensor(ranks.most(rank, rows.device)), "shares": ranks.shares(counts),
-        "through gather": through, "through total": rows.grad, "who": torch.tensor([ranks.rank(), ranks.world()]),
-    }  # fmt: skip
+        "gathered": distributed.all_gather(rows.long()),
+        "total": distributed.all_reduce_sum(rows.sum()),
+        "mean": distributed.all_reduce_mean(rows.mean()),
+        "most": torch.tensor(distributed.all_reduce_max(rank, rows.device)),
+        "shares": distributed.share_factors(counts),
+        "through gather": through,
+        "through total": rows.grad,
+        "who": torch.tensor([distributed.rank(), distributed.world_size()]),
+    }
 
 
 def norms(rank, world):
-    """Outputs, gradients and statistics of norms over unequal shares, and of the same after `separate`."""
+    """Outputs, gradients and statistics of norms over unequal shares, and after `revert_sync_batchnorm`."""
     found = {}
     for name, counts in SHARES.items():
         torch.manual_seed(1)
@@ -73,13 +78,13 @@ def norms(rank, world):
         goal = torch.randn_like(x)
         x, goal = ((v.split(counts)[rank] if world > 1 else v) for v in (x, goal))
         x.requires_grad_()
-        synchronise(net := nn.Sequential(norm))
-        assert type(net[0]) is SyncedBatchNorm
+        convert_sync_batchnorm(net := nn.Sequential(norm))
+        assert type(net[0]) is CpuSyncBatchNorm
         y = net(x)
         (y * goal).sum().backward()
-        gradients = [ranks.total(p.grad) for p in norm.parameters()]
+        gradients = [distributed.all_reduce_sum(p.grad) for p in norm.parameters()]
         before = [buffer.clone() for buffer in norm.buffers()]
-        separate(net)
+        revert_sync_batchnorm(net)
         assert isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d))
         rows = (y.detach(), x.grad, net.eval()(x).detach())
         found |= {f"{name} {n}": v for n, v in enumerate(rows)}
@@ -92,10 +97,10 @@ def triplets(rank, world):
     torch.manual_seed(2)
     embeddings, labels = torch.randn(8, 3, 5), torch.tensor([4, 4, 4, 7, 7, 1, 1, 1])
     own = share(embeddings, rank, world).requires_grad_()
-    loss = triplet(own, share(labels, rank, world), margin=0.5)
+    loss = triplet_loss(own, share(labels, rank, world), margin=0.5)
     loss.backward()
-    distance = separation(own, share(labels, rank, world))
-    return {"whole loss": ranks.mean(loss), "whole distance": distance, "rows": own.grad / world}
+    distance = between_subject_distance(own, share(labels, rank, world))
+    return {"whole loss": distributed.all_reduce_mean(loss), "whole distance": distance, "rows": own.grad / world}
 
 
 def bodies(rank, world, store):
@@ -122,11 +127,11 @@ def bodies(rank, world, store):
         mask = torch.ones_like(truth.valid)
         loss, terms, reading = supervision(estimate, truth, mask, torch.Generator().manual_seed(5))
         loss.backward()
-        gamma = ranks.mean(supervision.mesh.gamma.grad)
+        gamma = distributed.all_reduce_mean(supervision.mesh.gamma.grad)
         found |= {f"{name} rows": logits.grad / world, f"{name} whole gamma": gamma}
-        found |= {f"{name} whole {term}": ranks.mean(value) for term, value in terms.items()}
+        found |= {f"{name} whole {term}": distributed.all_reduce_mean(value) for term, value in terms.items()}
         numbers = torch.tensor([len(reading.joints), len(reading.vertices)])
-        found[f"{name} whole count"] = ranks.total(numbers)
+        found[f"{name} whole count"] = distributed.all_reduce_sum(numbers)
     return found
 
 
@@ -155,12 +160,12 @@ def fit(case, store, folder, world, precision):
     losses = Losses()
     runner = Trainer(
         default_root_dir=folder, accelerator="cpu", devices=world, strategy=both, max_epochs=1, callbacks=[losses],
-        precision=precision, plugins=[SyncedNorms()], logger=False, enable_progress_bar=False,
+        precision=precision, plugins=[SyncBatchNormPlugin()], logger=False, enable_progress_bar=False,
         enable_model_summary=False, use_distributed_sampler=False, enable_checkpointing=False,
         limit_val_batches=0, log_every_n_steps=1,
     )  # fmt: skip
     runner.fit(stage, data)
-    assert not any(isinstance(module, SyncedBatchNorm) for module in stage.modules())
+    assert not any(isinstance(module, CpuSyncBatchNorm) for module in stage.modules())
     return losses.steps, {name: value.numpy().copy() for name, value in stage.state_dict().items()}
 
 

@@ -12,10 +12,10 @@ import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 
-from meshgait.callbacks.checkpoints import LastCheckpoint, WholeCheckpoints, last_path
-from meshgait.callbacks.guard import FiniteGuard
+from meshgait.callbacks.checkpoints import AtomicCheckpointIO, LastCheckpoint, last_path
+from meshgait.callbacks.non_finite import StopOnNonFinite
+from meshgait.callbacks.preemption import StopOnSignal
 from meshgait.callbacks.random_state import RandomState
-from meshgait.callbacks.stopping import StopOnSignal
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.errors import MeshGaitError
 from meshgait.stages.recognise import RecogniseStage
@@ -55,8 +55,8 @@ def fit(case, store, folder, rank):
     trainer = Trainer(
         default_root_dir=place, accelerator="cpu", devices=2, max_epochs=1, logger=False, limit_val_batches=0,
         enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
-        strategy=DDPStrategy(process_group_backend="gloo", timeout=PATIENCE), plugins=[WholeCheckpoints()],
-        callbacks=[LastCheckpoint(place, 2), RandomState(), FiniteGuard(), StopOnSignal(), trouble],
+        strategy=DDPStrategy(process_group_backend="gloo", timeout=PATIENCE), plugins=[AtomicCheckpointIO()],
+        callbacks=[LastCheckpoint(place, 2), RandomState(), StopOnNonFinite(), StopOnSignal(), trouble],
     )  # fmt: skip
     begun, error = time.monotonic(), ""
     try:

@@ -14,7 +14,7 @@ from meshgait.body.heatmaps import expected_points, read_volumes
 from meshgait.cli import main
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.evaluation.distances import pairwise
-from meshgait.losses.identity import classification, separation, triplet
+from meshgait.losses.identity import between_subject_distance, classification_loss, triplet_loss
 from meshgait.models.heads import StripClassifier, StripLinear
 from meshgait.models.lifter import Lifter
 from meshgait.models.mesh import MeshDecoder
@@ -44,10 +44,10 @@ def supervise(size, store):
 
 
 ISLANDS = {
-    "triplet": lambda: triplet(spread(6, 2, 8), LABELS),
-    "separation": lambda: separation(spread(6, 2, 8), LABELS),
+    "triplet": lambda: triplet_loss(spread(6, 2, 8), LABELS),
+    "separation": lambda: between_subject_distance(spread(6, 2, 8), LABELS),
     "distances": lambda: pairwise(spread(6, 2, 8), spread(6, 2, 8)),
-    "classification": lambda: classification(normalize(torch.randn(6, 2, 8), dim=-1), LABELS),
+    "classification": lambda: classification_loss(normalize(torch.randn(6, 2, 8), dim=-1), LABELS),
     "soft-argmax": lambda: torch.cat(read_volumes(volumes(), FRAME)[:2], -1),
     "soft-argmax of inference": lambda: expected_points(volumes(), FRAME),
     "linear": lambda: StripLinear(2, 8, 8)(spread(6, 2, 8)),
@@ -94,8 +94,8 @@ def step(stage, batch, half=None):
         output = stage.network(batch.silhouettes, batch.mask, True)
         every, draws = stage.network.size.lift_every, torch.Generator().manual_seed(0)
         loss, terms, _ = stage.supervision(output.body, batch.truth.every(every), batch.mask[:, ::every], draws)
-        terms |= {"triplet": triplet(output.embeddings, batch.labels)}
-        terms |= {"classification": classification(output.logits, batch.labels)}
+        terms |= {"triplet": triplet_loss(output.embeddings, batch.labels)}
+        terms |= {"classification": classification_loss(output.logits, batch.labels)}
         (loss + terms["triplet"] + terms["classification"]).backward()
     assert {output.embeddings.dtype, output.logits.dtype, output.body.points.dtype} == {torch.float32}
     assert {term.dtype for term in terms.values()} == {torch.float32}

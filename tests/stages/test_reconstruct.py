@@ -5,8 +5,8 @@ import pytest
 import torch
 from lightning import Trainer
 
-from meshgait.data.choice import FrameChoice
 from meshgait.data.datamodule import BodyDataModule
+from meshgait.data.frame_sampler import FrameSampler
 from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import ConfigError
 from meshgait.stages.base import read_checkpoint
@@ -50,7 +50,7 @@ def test_the_loss_of_a_validation_counts_frames(tmp_path, tiny_size, tiny_store,
     losses = []
     for size in (256, 40):  # frames at once, of 240
         data = BodyDataModule(str(tiny_store), eval_frames=6)
-        loader, dataset = data._loader, data._dataset(FrameChoice(6, "spread"))
+        loader, dataset = data._loader, data._dataset(FrameSampler(6, "spread"))
         indices = np.flatnonzero(data.split.test)
         monkeypatch.setattr(data, "val_dataloader", lambda: loader(dataset, indices=indices, size=size // 6))  # noqa: B023
         runner = trainer(tmp_path, limit_val_batches=1.0)

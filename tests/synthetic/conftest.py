@@ -5,7 +5,7 @@ import pytest
 
 from meshgait.body.smpl import BodyModel
 from meshgait.synthetic.dress import Outfit, Top
-from meshgait.synthetic.population import Settings
+from meshgait.synthetic.population import WalkerSettings
 from meshgait.synthetic.rig import Rig
 from meshgait.synthetic.sequence import SequenceRenderer
 
@@ -21,9 +21,9 @@ def rig(body) -> Rig:
 
 
 @pytest.fixture(scope="session")
-def small() -> Settings:
+def small() -> WalkerSettings:
     """Eight subjects of two bodies and styles a set, few frames."""
-    return Settings(bodies=4, styles=4, views=(0, 90), conditions=("nm-01", "bg-01", "cl-01"), frames=4)
+    return WalkerSettings(bodies=4, styles=4, views=(0, 90), conditions=("nm-01", "bg-01", "cl-01"), frames=4)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from meshgait.synthetic.bodies import FLESH, REGIONS, Build
-from meshgait.synthetic.sequence import Job, SequenceRenderer
+from meshgait.synthetic.sequence import SequenceJob, SequenceRenderer
 from meshgait.synthetic.style import Style
 from tests.synthetic.conftest import draw_betas
 
@@ -62,7 +62,7 @@ def test_a_child_is_a_smaller_person_seen_by_the_same_camera(rig, small):
     """Equal settings but stature: pixels per metre of the body model fall with it, the crop hides it."""
     renderer = SequenceRenderer(replace(small, body_variety=1.0), rig)
     grown = Build(np.zeros(10), np.zeros(len(REGIONS)))
-    job = Job(small.subjects()[0], "nm-01", 90)
+    job = SequenceJob(small.subjects()[0], "nm-01", 90)
     sequences = []
     for stature in (1.0, 0.7):
         renderer.build = lambda body, s=stature: replace(grown, stature=s)

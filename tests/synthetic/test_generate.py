@@ -10,9 +10,9 @@ from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import ConfigError, OutputError, StoreError
 from meshgait.synthetic import generate as module
 from meshgait.synthetic.generate import generate
-from meshgait.synthetic.population import Settings
+from meshgait.synthetic.population import WalkerSettings
 
-SETTINGS = Settings(bodies=4, styles=4, views=(0, 90), conditions=("nm-01", "bg-01"), frames=3)
+SETTINGS = WalkerSettings(bodies=4, styles=4, views=(0, 90), conditions=("nm-01", "bg-01"), frames=3)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from meshgait.synthetic.feet import foot_skate, sole
 from meshgait.synthetic.gait import Gait
 from meshgait.synthetic.generate import generate
 from meshgait.synthetic.motions import Motions, retarget
-from meshgait.synthetic.population import Settings
+from meshgait.synthetic.population import WalkerSettings
 from meshgait.synthetic.recordings import read_recording
 from meshgait.synthetic.sequence import render_sequence
 from tests.synthetic.amass import save, walk
@@ -140,7 +140,7 @@ def test_a_file_that_the_user_names_must_be_a_recording(amass):
         Motions.collect([amass / "P0" / "shape.npz"], 1, 1.0, progress=False)
 
 
-SETTINGS = Settings(bodies=4, styles=4, views=(0, 90), conditions=("nm-01", "bg-01"), frames=4)
+SETTINGS = WalkerSettings(bodies=4, styles=4, views=(0, 90), conditions=("nm-01", "bg-01"), frames=4)
 
 
 def test_a_store_of_recorded_walks(amass, tmp_path, body, renderer):

@@ -5,12 +5,12 @@ from collections import Counter
 import pytest
 
 from meshgait.errors import ConfigError
-from meshgait.synthetic.population import LATER, Settings
+from meshgait.synthetic.population import LATER, WalkerSettings
 
 
 @pytest.mark.parametrize(("bodies", "fraction"), [(30, 1 / 3), (4, 0.5), (7, 0.4), (2, 0.0), (3, 1.0), (5, 0.01)])
 def test_each_body_and_each_style_walks_twice_and_sets_share_nothing(bodies, fraction):
-    subjects = Settings(bodies=bodies, styles=bodies, test_fraction=fraction).subjects()
+    subjects = WalkerSettings(bodies=bodies, styles=bodies, test_fraction=fraction).subjects()
     assert len({s.name for s in subjects}) == len(subjects) == 2 * bodies
     assert set(Counter(s.body for s in subjects).values()) == {2}
     assert set(Counter(s.style for s in subjects).values()) == {2}
@@ -21,12 +21,12 @@ def test_each_body_and_each_style_walks_twice_and_sets_share_nothing(bodies, fra
 
 
 def test_long_walks_are_allowed_from_the_side_and_from_afar():
-    Settings(frames=300, views=(90,))
-    Settings(frames=300, camera_distance=13.0)
+    WalkerSettings(frames=300, views=(90,))
+    WalkerSettings(frames=300, camera_distance=13.0)
 
 
 def test_default_has_forty_to_train_and_twenty_to_test():
-    subjects = Settings().subjects()
+    subjects = WalkerSettings().subjects()
     assert Counter(s.test for s in subjects) == {False: 40, True: 20}
 
 
@@ -58,7 +58,7 @@ def test_default_has_forty_to_train_and_twenty_to_test():
 )
 def test_settings_out_of_range_name_option_value_and_range(change, words):
     with pytest.raises(ConfigError) as caught:
-        Settings(**change)
+        WalkerSettings(**change)
     for word in words:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -66,5 +66,5 @@ def test_settings_out_of_range_name_option_value_and_range(change, words):
 
 def test_later_settings_are_named_only_where_they_are_used():
     """A store made before they existed is still recognised as one of the same settings."""
-    assert not set(Settings().as_dict()) & set(LATER)
-    assert Settings(camera_variety=0.5).as_dict()["camera_variety"] == 0.5
+    assert not set(WalkerSettings().as_dict()) & set(LATER)
+    assert WalkerSettings(camera_variety=0.5).as_dict()["camera_variety"] == 0.5

@@ -9,14 +9,14 @@ from meshgait.synthetic import appearance
 from meshgait.synthetic.images import crop, render_images
 from meshgait.synthetic.learned import LearnedSegmenter
 from meshgait.synthetic.segmentation import NOISES, choose_segmenter, scene_of
-from meshgait.synthetic.sequence import Job, SequenceRenderer
+from meshgait.synthetic.sequence import SequenceJob, SequenceRenderer
 from meshgait.synthetic.subtraction import Subtraction, without_holes, without_pieces
 from meshgait.synthetic.viewpoints import Viewpoint
 
 
 @pytest.fixture(scope="module")
 def scene(renderer):
-    motion, dressed, _ = renderer.walk(Job(renderer.settings.subjects()[0], "bg-01", 90))
+    motion, dressed, _ = renderer.walk(SequenceJob(renderer.settings.subjects()[0], "bg-01", 90))
     camera = Viewpoint.sample(np.random.default_rng(0), 90, 8.0, 1.2, 0.0).camera(motion.path)
     images, pelvis = render_images(dressed, motion, camera)
     return scene_of(dressed, motion, camera, images, pelvis)
@@ -119,7 +119,7 @@ def test_small_holes_are_closed_and_the_background_is_not():
 
 def test_truth_does_not_depend_on_the_segmenter_but_for_the_crop(rig, small):
     """Poses and betas are equal; both cameras put the same joint where its own image has it."""
-    job = Job(small.subjects()[0], "nm-01", 90)
+    job = SequenceJob(small.subjects()[0], "nm-01", 90)
     clean, noisy = (
         SequenceRenderer(replace(small, noise=noise), rig).render(job) for noise in ("none", "subtraction")
     )

@@ -7,7 +7,7 @@ import torch
 from meshgait.synthetic.camera import following_camera
 from meshgait.synthetic.dress import Dressed
 from meshgait.synthetic.gait import Gait
-from meshgait.synthetic.sequence import Job, SequenceRenderer, render_sequence
+from meshgait.synthetic.sequence import SequenceJob, SequenceRenderer, render_sequence
 from meshgait.synthetic.style import Style
 from tests.body.test_raster import plain
 
@@ -80,7 +80,7 @@ def test_weak_camera_is_near_the_true_perspective(renderer, naked):
 def test_joints_lie_in_the_silhouettes_of_dressed_walkers(body, renderer, small):
     inside = []
     for view in small.views:
-        sequence = renderer.render(Job(small.subjects()[2], "nm-01", view))
+        sequence = renderer.render(SequenceJob(small.subjects()[2], "nm-01", view))
         _, joints = body_in_crop(body, sequence)
         for points, silhouette in zip(joints, sequence.silhouettes, strict=True):
             u, v = np.floor(points).astype(int).T
@@ -91,7 +91,7 @@ def test_joints_lie_in_the_silhouettes_of_dressed_walkers(body, renderer, small)
 
 
 def test_silhouettes_fill_the_height_and_are_centred(renderer, small):
-    sequence = renderer.render(Job(small.subjects()[0], "cl-01", 90))
+    sequence = renderer.render(SequenceJob(small.subjects()[0], "cl-01", 90))
     assert sequence.silhouettes.shape == (small.frames, 64, 44)
     for silhouette in sequence.silhouettes:
         rows = np.flatnonzero((silhouette > 127).any(axis=1))
@@ -104,10 +104,10 @@ def test_silhouettes_fill_the_height_and_are_centred(renderer, small):
 def test_sequences_differ_where_they_should_and_repeat(rig, small, renderer):
     first, second = small.subjects()[:2]
     again = SequenceRenderer(small, rig)
-    job = Job(first, "nm-01", 0)
+    job = SequenceJob(first, "nm-01", 0)
     assert np.array_equal(renderer.render(job).silhouettes, again.render(job).silhouettes)
     # same body, another style; another condition; the betas are the body's alone
-    other, coat = renderer.render(Job(second, "nm-01", 0)), renderer.render(Job(first, "cl-01", 0))
+    other, coat = renderer.render(SequenceJob(second, "nm-01", 0)), renderer.render(SequenceJob(first, "cl-01", 0))
     assert np.array_equal(other.betas, renderer.render(job).betas)
     assert not np.allclose(other.poses, renderer.render(job).poses)
     assert not np.array_equal(coat.silhouettes, renderer.render(job).silhouettes)
@@ -115,7 +115,7 @@ def test_sequences_differ_where_they_should_and_repeat(rig, small, renderer):
 
 def test_walker_seen_from_its_left_moves_to_the_left(renderer, small, body):
     """View 090: the nose is left of the back of the head in the image."""
-    sequence = renderer.render(Job(small.subjects()[0], "nm-01", 90))
+    sequence = renderer.render(SequenceJob(small.subjects()[0], "nm-01", 90))
     vertices, joints = body_in_crop(body, sequence)
     front = np.argmax(body.arrays["v_template"][:, 2] * (body.arrays["weights"][:, 15] > 0.9))
     assert (vertices[:, front, 0] < joints[:, 15, 0]).all()

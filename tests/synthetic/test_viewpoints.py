@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from meshgait.synthetic.camera import FIGURE_HEIGHT
-from meshgait.synthetic.sequence import Job, SequenceRenderer
+from meshgait.synthetic.sequence import SequenceJob, SequenceRenderer
 from meshgait.synthetic.viewpoints import MOST_ROWS, NEAREST, Viewpoint
 
 PATH = np.stack([np.zeros(12), np.full(12, 0.9), np.linspace(0, 1.5, 12)], axis=-1)
@@ -79,7 +79,7 @@ def test_who_comes_near_from_above_has_wide_shoulders():
 
 
 def test_weak_camera_is_the_least_squares_solution(renderer):
-    motion, _, _ = renderer.walk(Job(renderer.settings.subjects()[0], "nm-01", 0))
+    motion, _, _ = renderer.walk(SequenceJob(renderer.settings.subjects()[0], "nm-01", 0))
     camera = viewpoint(20, 4).camera(motion.path)
     scale, place, error = camera.weak_perspective(motion.joints)
     pixels = camera.project(np.moveaxis(motion.joints, 2, 0).swapaxes(1, 2))
@@ -98,7 +98,7 @@ def test_only_frames_whose_perspective_is_too_strong_are_not_valid(rig, small):
     shares = {}
     for variety in (0.0, 0.3, 1.0):
         renderer = SequenceRenderer(replace(small, camera_variety=variety, views=(0, 90)), rig)
-        jobs = [Job(s, "nm-01", view) for s in small.subjects()[:2] for view in (0, 90)]
+        jobs = [SequenceJob(s, "nm-01", view) for s in small.subjects()[:2] for view in (0, 90)]
         shares[variety] = np.mean([renderer.render(job).valid.mean() for job in jobs])
     assert shares[0.0] == 1
     assert shares[0.3] > 0.9

@@ -12,7 +12,7 @@ from meshgait.synthetic.dress import Dressed, Skirt
 from meshgait.synthetic.gait import Gait
 from meshgait.synthetic.images import render_images
 from meshgait.synthetic.luggage import HEADWEAR, KINDS, Luggage
-from meshgait.synthetic.sequence import Job, SequenceRenderer
+from meshgait.synthetic.sequence import SequenceJob, SequenceRenderer
 from meshgait.synthetic.style import Style
 from meshgait.synthetic.wardrobe import coat, dress_for, everyday
 
@@ -120,7 +120,7 @@ def test_truth_is_smpls_own_whatever_is_worn(rig, small, body):
     renderer = SequenceRenderer(settings, rig)
     inside = []
     for subject in settings.subjects()[:4]:
-        sequence = renderer.render(Job(subject, "nm-01", 90))
+        sequence = renderer.render(SequenceJob(subject, "nm-01", 90))
         joints = body(torch.tensor(sequence.betas), torch.tensor(sequence.poses)).joints.numpy()
         s, tx, ty = sequence.cameras.T[..., None]
         points = joints - joints[:, :1]
@@ -134,7 +134,7 @@ def test_truth_is_smpls_own_whatever_is_worn(rig, small, body):
 def test_one_condition_wears_the_same_from_all_sides_and_another_condition_something_else(rig, small):
     renderer = SequenceRenderer(replace(small, wardrobe_variety=1.0), rig)
     subject = small.subjects()[0]
-    looks = [renderer._look(Job(subject, *where)) for where in (("cl-01", 0), ("cl-01", 90), ("cl-02", 0))]
+    looks = [renderer._look(SequenceJob(subject, *where)) for where in (("cl-01", 0), ("cl-01", 90), ("cl-02", 0))]
     assert looks[0] == looks[1]
     assert looks[0].outfit.top != looks[2].outfit.top
     assert looks[0].outfit.trousers == looks[2].outfit.trousers

@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 from meshgait.configured import build_stage
+from meshgait.data.custom_protocol import CustomProtocol
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.data.partitions import Partition
 from meshgait.data.protocols import get_protocol, split
-from meshgait.data.rules import Rules
 from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import MeshGaitError
-from meshgait.inspection.report import Options, check
+from meshgait.inspection.report import CheckOptions, check
 from meshgait.report.folder import read_run
 from meshgait.report.tables import results, settings, summary
 from meshgait.sweeps.best import read_experiment
@@ -121,7 +121,10 @@ def use(store):
 def test_json_of_a_store(store, file):
     content = json.loads((store / file).read_text())
     several(
-        store / file, dumped(content, 30), lambda: use(store), lambda: check(store, Options(show=False)).plain()
+        store / file,
+        dumped(content, 30),
+        lambda: use(store),
+        lambda: check(store, CheckOptions(show=False)).plain(),
     )
 
 
@@ -147,7 +150,9 @@ def test_table_of_a_store(store):
         rows = [line.split(",") for line in text.splitlines()]
         rng.choice(rows)[rng.randrange(5)] = rng.choice(cells)
         texts += ["\n".join(",".join(row) for row in rows) + "\n", damaged(text, rng)]
-    several(store / "sequences.csv", texts, lambda: use(store), lambda: check(store, Options(show=False)).plain())
+    several(
+        store / "sequences.csv", texts, lambda: use(store), lambda: check(store, CheckOptions(show=False)).plain()
+    )
 
 
 def test_lists_of_subjects_and_roles(store, tmp_path):
@@ -160,7 +165,11 @@ def test_lists_of_subjects_and_roles(store, tmp_path):
     rows = [",".join((*sequence[:3], role[sequence.condition])) for sequence in sequences]
     write(roles, "\n".join(["subject,condition,view,role", *rows]))
     text = roles.read_text()
-    several(roles, (damaged(text, rng) for rng in generators(150)), lambda: Rules.read(roles).select(sequences))
+    several(
+        roles,
+        (damaged(text, rng) for rng in generators(150)),
+        lambda: CustomProtocol.read(roles).select(sequences),
+    )
 
 
 def test_sweep_files(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from meshgait.cli import main
 from meshgait.data.pack import pack
-from meshgait.data.packing import Options
+from meshgait.data.packing import PackOptions
 from meshgait.data.store import Store
 from meshgait.errors import ConfigError, DataError, StoreError
 from tests.data.trees import content, dump, figure, frames, rows, silhouettes
@@ -181,7 +181,7 @@ def test_wrong_arguments(usf, tmp_path):
     with pytest.raises(ConfigError, match="there are auto, opengait"):
         pack(usf, tmp_path / "store", "casia")
     with pytest.raises(ConfigError, match="size is"):
-        pack(usf, tmp_path / "store", options=Options(size=(0, 44)))
+        pack(usf, tmp_path / "store", options=PackOptions(size=(0, 44)))
     with pytest.raises(DataError, match=r"lacks Gal\.npz"):
         pack(tmp_path, tmp_path / "store", "usf")
     assert [path.name for path in tmp_path.iterdir()] == ["usf"]

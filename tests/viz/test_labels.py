@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from meshgait.viz.confusions import ConfusionRow, confusion_sheet
-from meshgait.viz.doubts import Doubt, doubts_sheet
 from meshgait.viz.labels import LONGEST
 from meshgait.viz.plots import (
     cmc_figure,
@@ -23,6 +22,7 @@ from meshgait.viz.plots import (
     view_matrix_figure,
 )
 from meshgait.viz.silhouettes import montage
+from meshgait.viz.suspicious_frames import SuspiciousFrame, suspicious_frames_sheet
 from meshgait.viz.sweeps import importance_figure, parallel_figure
 
 NAMES = {
@@ -88,7 +88,7 @@ def test_long_names_leave_room_for_the_curve():
 def test_sheets_of_pictures_take_any_name(name):
     sheets = [
         confusion_sheet([ConfusionRow((name, name), FRAMES, FRAMES, FRAMES)]),
-        doubts_sheet([Doubt((name, name), FRAMES[0])], name),
+        suspicious_frames_sheet([SuspiciousFrame((name, name), FRAMES[0])], name),
         montage([FRAMES], [name]),
     ]
     for sheet in sheets:

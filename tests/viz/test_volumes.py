@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from meshgait.viz.volumes import look_through, volume_views
+from meshgait.viz.volumes import project_volumes, volume_views
 
 FRAME = (64, 44)
 
@@ -23,7 +23,7 @@ def place(view):
 @pytest.mark.parametrize("azimuth", [0, 30, 90, 145, 180, 270, -60])
 def test_a_voxel_is_seen_where_the_camera_sees_its_place(azimuth):
     d, v, u = 10, 7, 15  # from the middle: 2.5 voxels of 4 px towards the camera, 4.5 of 2 px to the right
-    view = look_through(volume((d, v, u)), FRAME, azimuth)
+    view = project_volumes(volume((d, v, u)), FRAME, azimuth)
     assert view.sum(1).argmax() == v
     angle = np.radians(azimuth)
     assert place(view) == pytest.approx(9 * np.cos(angle) - 10 * np.sin(angle), abs=0.15)
@@ -31,14 +31,14 @@ def test_a_voxel_is_seen_where_the_camera_sees_its_place(azimuth):
 
 def test_from_the_front_it_is_the_sum_over_depth():
     volumes = np.random.default_rng(0).random((3, 8, 16, 44)).astype(np.float32)  # a voxel a pixel wide
-    view = look_through(volumes, FRAME, 0)
+    view = project_volumes(volumes, FRAME, 0)
     # a voxel of 64 / 8 pixels is summed at that many places of the line of sight
     np.testing.assert_allclose(view, 8 * volumes.sum((0, 1)), rtol=1e-6)
 
 
 def test_from_behind_it_is_mirrored():
     volumes = np.random.default_rng(1).random((2, 8, 16, 11))
-    front, behind = (look_through(volumes, FRAME, azimuth) for azimuth in (0, 180))
+    front, behind = (project_volumes(volumes, FRAME, azimuth) for azimuth in (0, 180))
     np.testing.assert_allclose(front, behind[:, ::-1], rtol=1e-6)
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from meshgait.body.markers import VERSION, Markers, Settings, learn
+from meshgait.body.markers import VERSION, Markers, MarkerSettings, learn
 from meshgait.body.smpl import BodyModel
 from meshgait.errors import BodyModelError, OutputError
 
@@ -20,7 +20,7 @@ def cache_folder() -> Path | None:
         return None
 
 
-def cache_path(body: BodyModel, settings: Settings) -> Path | None:
+def cache_path(body: BodyModel, settings: MarkerSettings) -> Path | None:
     """The cache file of a body's markers with given settings; None where there is no place for it."""
     if (folder := cache_folder()) is None:
         return None
@@ -50,7 +50,7 @@ def markers_for(
     Raises:
         ConfigError: the body has too few vertices for K markers.
     """
-    settings = Settings(k=k, seed=seed)
+    settings = MarkerSettings(k=k, seed=seed)
     path = cache_path(body, settings)
     if not force:
         shipped = Markers.default()

@@ -33,7 +33,7 @@ Array = TypeVar("Array", np.ndarray, Tensor)
 
 
 @dataclass(frozen=True)
-class Settings:
+class MarkerSettings:
     """What markers depend on besides the body.
 
     Attributes:
@@ -74,7 +74,7 @@ class Markers:
     ridge: np.ndarray
     flip: np.ndarray
     body: str
-    settings: Settings
+    settings: MarkerSettings
     errors: dict[str, float]
 
     @property
@@ -156,7 +156,7 @@ class Markers:
                 raise BodyModelError(
                     f"{path} is a marker file of version {meta['version']}, not {VERSION}; {remedy}"
                 )
-            settings = Settings(**meta["settings"])
+            settings = MarkerSettings(**meta["settings"])
             indices, flip = (arrays[name].astype(np.int64) for name in ("indices", "flip"))
             with np.errstate(over="ignore"):
                 tables = (arrays[name].astype(np.float32) for name in ("simplex", "ridge"))
@@ -206,7 +206,7 @@ def learn(
     k: int = 64,
     seed: int = 0,
     progress: Callable[[int, int, float], None] | None = None,
-    settings: Settings | None = None,
+    settings: MarkerSettings | None = None,
 ) -> Markers:
     """Learns markers for any body model; deterministic for a seed on one machine.
 
@@ -223,7 +223,7 @@ def learn(
     Raises:
         ConfigError: the body has too few vertices for K markers.
     """
-    settings = settings or Settings(k=k, seed=seed)
+    settings = settings or MarkerSettings(k=k, seed=seed)
     symmetry = Symmetry.of(body.arrays["v_template"], body.mirror, settings.k)
     features = archetypes.compress(sample_meshes(body, settings.meshes, settings.seed), body.mirror)
     mixture = archetypes.analyse(features, symmetry, settings.steps, progress)
@@ -239,7 +239,7 @@ def assemble(
     simplex: np.ndarray,
     ridge: np.ndarray,
     flip: np.ndarray,
-    settings: Settings,
+    settings: MarkerSettings,
 ) -> Markers:
     """Markers with their decoders, rounded as files keep them, and the errors of these.
 

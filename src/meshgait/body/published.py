@@ -22,7 +22,7 @@ import numpy as np
 from meshgait.arrays import Expected, read_npz
 from meshgait.body import archetypes
 from meshgait.body.archetypes import MILLIMETRES, Symmetry
-from meshgait.body.markers import HELD_OUT, Markers, Settings, assemble
+from meshgait.body.markers import HELD_OUT, Markers, MarkerSettings, assemble
 from meshgait.body.poses import sample_meshes
 from meshgait.body.skeleton import JOINT_NAMES
 from meshgait.body.smpl import BodyModel
@@ -76,7 +76,7 @@ def import_markers(
     order, flip = _ordered(indices, pairs, body, folder)
     indices, mixture = indices[order], mixture[order]
 
-    settings = Settings(k=len(indices), steps=0)
+    settings = MarkerSettings(k=len(indices), steps=0)
     symmetry = Symmetry(body.mirror, flip, np.sign(body.arrays["v_template"][:, 0]))
     report(0, "sampling meshes")
     features = archetypes.compress(sample_meshes(body, settings.meshes, settings.seed), body.mirror)

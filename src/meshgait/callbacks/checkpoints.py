@@ -13,15 +13,15 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from meshgait.atomic import atomic_file
 from meshgait.errors import OutputError
-from meshgait.output import whole_file
 
 FOLDER = "checkpoints"
 PREVIOUS = "previous.ckpt"
 DAMAGED = "damaged.ckpt"
 
 
-class WholeCheckpoints(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the place and renames; Lightning's own goes through /tmp, which may be another disk.
 
     Attributes:
@@ -52,7 +52,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         keep = place.with_name(PREVIOUS) if place.name == last_path(Path()).name else None
         try:
             before = None if self.anew else keep
-            with whole_file(place, before) as temporary:
+            with atomic_file(place, before) as temporary:
                 temporary.write_bytes(buffer.getbuffer())
             if self.anew and keep is not None:
                 keep.unlink(missing_ok=True)
@@ -102,7 +102,7 @@ class LastCheckpoint(ModelCheckpoint):
         With ``max_steps`` Lightning takes it for one to be finished.
         """
         super().on_train_start(trainer, pl_module)
-        if isinstance(writer := trainer.strategy.checkpoint_io, WholeCheckpoints):
+        if isinstance(writer := trainer.strategy.checkpoint_io, AtomicCheckpointIO):
             writer.anew = trainer.ckpt_path is None
         loop = trainer.fit_loop.epoch_loop
         if loop.restarting and not loop.batch_progress.current.completed:
@@ -132,12 +132,12 @@ class LastCheckpoint(ModelCheckpoint):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the counters of the loops right, in checkpoints of this callback."""
         if self._between:
-            settle(checkpoint["loops"]["fit_loop"], checkpoint["global_step"], trainer.validating)
+            rewind_loop_counters(checkpoint["loops"]["fit_loop"], checkpoint["global_step"], trainer.validating)
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         super()._save_checkpoint(trainer, filepath)
         writer = trainer.strategy.checkpoint_io
-        failure = writer.failure if isinstance(writer, WholeCheckpoints) else None
+        failure = writer.failure if isinstance(writer, AtomicCheckpointIO) else None
         if trainer.strategy.reduce_boolean_decision(failure is not None, all=False):
             raise failure or OutputError(
                 f"{filepath} cannot be written by the first process, whose message says why; mend that, then "
@@ -145,7 +145,7 @@ class LastCheckpoint(ModelCheckpoint):
             )
 
 
-def settle(loops: dict[str, Any], step: int, validating: bool) -> None:
+def rewind_loop_counters(loops: dict[str, Any], step: int, validating: bool) -> None:
     """Make the counters of Lightning's fit loop in a checkpoint those of a moment between two batches.
 
     Args:
@@ -177,7 +177,7 @@ def previous_path(root: Path) -> Path:
     return root / FOLDER / PREVIOUS
 
 
-def put_aside(path: Path) -> None:
+def rename_damaged(path: Path) -> None:
     """Rename a damaged checkpoint, so that it does not become the one before; left where that is not allowed."""
     try:
         os.replace(path, path.with_name(DAMAGED))

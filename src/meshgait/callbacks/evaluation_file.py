@@ -6,8 +6,8 @@ from pathlib import Path
 
 from lightning import Callback, LightningModule, Trainer
 
+from meshgait.callbacks.best_effort import best_effort
 from meshgait.callbacks.evaluate import RetrievalEvaluation
-from meshgait.callbacks.output import best_effort
 
 FILE = "evaluation.npz"
 

@@ -13,7 +13,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from meshgait.callbacks.output import best_effort
+from meshgait.callbacks.best_effort import best_effort
 from meshgait.textfiles.json_text import parse_json
 
 FILE = "history.jsonl"

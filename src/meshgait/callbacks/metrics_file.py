@@ -15,13 +15,13 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 import meshgait
+from meshgait.atomic import atomic_file
 from meshgait.callbacks.evaluate import (
     RetrievalEvaluation,
     cell_table,
     part_evaluated,
     shared_traits,
 )
-from meshgait.output import whole_file
 from meshgait.textfiles.json_text import finite
 
 
@@ -69,7 +69,7 @@ class MetricsFile(Callback):
         if not trainer.is_global_zero:
             return
         text = json.dumps(finite(self._content(trainer, module)), indent=1, allow_nan=False) + "\n"
-        with whole_file(Path(trainer.default_root_dir) / name) as file:
+        with atomic_file(Path(trainer.default_root_dir) / name) as file:
             file.write_text(text, encoding="utf-8")
 
     def _content(self, trainer: Trainer, module: LightningModule) -> dict[str, Any]:

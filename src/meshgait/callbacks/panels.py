@@ -10,11 +10,11 @@ from einops import rearrange
 from lightning import LightningModule, Trainer
 from PIL import Image
 
+from meshgait.atomic import atomic_file
 from meshgait.batch import GaitBatch
-from meshgait.callbacks.output import best_effort
+from meshgait.callbacks.best_effort import best_effort
 from meshgait.callbacks.pictures import Pictures
 from meshgait.models.lifter import Reconstructor
-from meshgait.output import whole_file
 from meshgait.viz.panels import PanelRow, heatmap_panel
 
 MESHES = "mesh.npz"
@@ -54,7 +54,7 @@ class HeatmapPanels(Pictures):
         scales = None if batch.truth is None else batch.truth.cameras[chosen, 0, 0].tolist()
         arrays = mesh_arrays([rows[row] for row in chosen], faces, names, scales)
         root = Path(trainer.default_root_dir)
-        with best_effort(root, MESHES), whole_file(root / MESHES) as path, path.open("wb") as file:
+        with best_effort(root, MESHES), atomic_file(root / MESHES) as path, path.open("wb") as file:
             np.savez(file, **arrays)  # into an open file: to a name it would append a suffix
 
     def _batch(self, trainer: Trainer) -> GaitBatch:

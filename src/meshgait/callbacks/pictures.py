@@ -10,9 +10,9 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
-from meshgait.callbacks.output import best_effort
+from meshgait.atomic import atomic_file
+from meshgait.callbacks.best_effort import best_effort
 from meshgait.errors import ConfigError
-from meshgait.output import whole_file
 
 FOLDER = "pictures"
 
@@ -62,7 +62,7 @@ class Pictures(Callback, ABC):
         path = root / FOLDER / f"{kind}-{step:06d}.{suffix}"
         written = False
         with best_effort(root, "pictures"):
-            with whole_file(path) as temporary:
+            with atomic_file(path) as temporary:
                 write(temporary)
             written = True
             for logger in wandb_loggers(trainer):

@@ -10,12 +10,12 @@ import numpy as np
 from lightning import LightningModule, Trainer
 from PIL import Image
 
+from meshgait.callbacks.best_effort import best_effort
 from meshgait.callbacks.evaluate import RetrievalEvaluation
-from meshgait.callbacks.output import best_effort
 from meshgait.callbacks.pictures import Pictures, wandb_loggers
 from meshgait.evaluation.confusions import Confusion, worst_confusions
 from meshgait.evaluation.curves import cmc, first_ranks
-from meshgait.evaluation.project import embedding_map
+from meshgait.evaluation.embedding_map import embedding_map
 from meshgait.evaluation.record import EvaluationRecord
 from meshgait.evaluation.scoring import Scores
 from meshgait.viz.confusions import FRAMES, ConfusionRow, confusion_sheet, strip

@@ -11,10 +11,10 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.cli import SaveConfigCallback
 
+from meshgait.atomic import atomic_file
 from meshgait.callbacks.metrics_file import provenance
 from meshgait.errors import ConfigError
 from meshgait.messages import note
-from meshgait.output import whole_file
 from meshgait.textfiles.yaml_text import parse_yaml
 
 CONFIG = "config"
@@ -97,7 +97,7 @@ class SaveConfig(SaveConfigCallback):
         changes = {} if self._before is None else self._changes()
         for name in KEPT.keys() & changes.keys():
             self.config[name.replace("model.", "model.init_args.")] = changes[name][0]
-        with whole_file(Path(trainer.default_root_dir) / "config.yaml") as file:
+        with atomic_file(Path(trainer.default_root_dir) / "config.yaml") as file:
             file.write_text(self.text)
         self._stamp(trainer, pl_module)
         if changes:

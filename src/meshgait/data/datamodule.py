@@ -15,12 +15,12 @@ from lightning import LightningDataModule
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from torch.utils.data import DataLoader, Subset
 
-from meshgait.data.choice import FrameChoice
-from meshgait.data.dataset import SequenceDataset, as_it_is
+from meshgait.data.batch_samplers import SequenceBatchSampler, SubjectBatchSampler
+from meshgait.data.custom_protocol import CustomProtocol
+from meshgait.data.dataset import SequenceDataset, identity_collate
+from meshgait.data.frame_sampler import FrameSampler
 from meshgait.data.partitions import Partition
-from meshgait.data.protocols import Protocol, Selection, Split, get_protocol, select, split
-from meshgait.data.rules import Rules
-from meshgait.data.sampling import SequenceBatchSampler, SubjectBatchSampler
+from meshgait.data.protocols import EvaluationProtocol, Selection, Split, get_protocol, select, split
 from meshgait.data.store import Store
 from meshgait.data.table import coded
 from meshgait.errors import ConfigError, DataError
@@ -31,7 +31,8 @@ class _StoreDataModule(LightningDataModule):
 
     Args:
         store: folder of the packed store.
-        protocol: name of the protocol that tells training from test sequences, or a csv (`meshgait.data.rules`).
+        protocol: name of the protocol that tells training from test sequences, or a csv
+            (`meshgait.data.custom_protocol`).
         partition: JSON with TRAIN_SET and TEST_SET; by default the store's own, then the protocol's rule.
         batches: training batches an epoch.
         workers: processes that load; 0 loads in the main one (memory-mapped stores seldom need more).
@@ -45,10 +46,10 @@ class _StoreDataModule(LightningDataModule):
         _require(1, batches=batches)
         _require(0, workers=workers, seed=seed)
         self.path = Path(store)
-        self.rules = Rules.read(protocol) if protocol.endswith(".csv") else None
-        self.protocol: Protocol = self.rules.protocol if self.rules else get_protocol(protocol)
+        self.rules = CustomProtocol.read(protocol) if protocol.endswith(".csv") else None
+        self.protocol: EvaluationProtocol = self.rules.protocol if self.rules else get_protocol(protocol)
         self.partition_path, self.batches, self.workers, self.seed = partition, batches, workers, seed
-        self._taken_up = 0, 0  # epoch and batches done of a fit that goes on
+        self._resume_position = 0, 0  # epoch and batches done of a fit that goes on
 
     @cached_property
     def store(self) -> Store:
@@ -68,7 +69,7 @@ class _StoreDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Find out what is wrong with the data before anything is computed or written."""
-        self._taken_up = 0, 0
+        self._resume_position = 0, 0
         if stage in ("fit", "validate", "test"):
             self.val_dataloader()
         if stage == "fit":
@@ -76,7 +77,11 @@ class _StoreDataModule(LightningDataModule):
 
     def _ranks(self) -> dict[str, int]:
         trainer = self.trainer
-        return {"rank": trainer.global_rank, "world": trainer.world_size} if trainer else {"rank": 0, "world": 1}
+        return (
+            {"rank": trainer.global_rank, "world_size": trainer.world_size}
+            if trainer
+            else {"rank": 0, "world_size": 1}
+        )
 
     def state_dict(self) -> dict[str, int]:
         """Epoch and how many of its batches are done."""
@@ -87,7 +92,7 @@ class _StoreDataModule(LightningDataModule):
 
         Lightning restores its counters, and names the epoch to samplers, only after workers have begun to load.
         """
-        self._taken_up = state_dict["epoch"], state_dict["done"]
+        self._resume_position = state_dict["epoch"], state_dict["done"]
 
     def _position(self) -> tuple[int, int]:
         if not self.trainer or self.trainer.state.fn != "fit":
@@ -95,7 +100,7 @@ class _StoreDataModule(LightningDataModule):
         loop = self.trainer.fit_loop
         epochs, batches = loop.epoch_progress.current, loop.epoch_loop.batch_progress.current
         done = batches.processed if epochs.ready > epochs.processed else 0
-        return max((epochs.processed, done), self._taken_up)
+        return max((epochs.processed, done), self._resume_position)
 
     def _loader(
         self,
@@ -117,8 +122,8 @@ class _StoreDataModule(LightningDataModule):
             sampler.set_epoch(*self._position())
             keep |= {"dataset": dataset, "batch_sampler": sampler}
         # a generator of its own: it would draw from the global one at each epoch, and when a fit is taken up
-        keep |= {"generator": torch.Generator(), "worker_init_fn": _heed_the_trainer_alone}
-        return DataLoader(num_workers=self.workers, collate_fn=as_it_is, pin_memory=False, **keep)
+        keep |= {"generator": torch.Generator(), "worker_init_fn": _ignore_foreign_signals}
+        return DataLoader(num_workers=self.workers, collate_fn=identity_collate, pin_memory=False, **keep)
 
 
 class SilhouetteDataModule(_StoreDataModule):
@@ -176,7 +181,7 @@ class SilhouetteDataModule(_StoreDataModule):
         if frames_max is not None:
             _require(frames, frames_max=frames_max)
         self.subjects, self.sequences = subjects, sequences
-        self.choice = FrameChoice(frames, frame_mode, frames_max or 0, frame_skip)
+        self.choice = FrameSampler(frames, frame_mode, frames_max or 0, frame_skip)
         self.truth, self.body_path, self.body_frames = truth, body_store, body_frames
         self.eval_frames, self.eval_sequences = eval_frames, eval_sequences
 
@@ -217,21 +222,21 @@ class SilhouetteDataModule(_StoreDataModule):
         frames = BodyDataModule(
             self.body_path, batch_size=self.body_frames, batches=self.batches, workers=self.workers, seed=self.seed
         )
-        frames.trainer, frames._taken_up = self.trainer, self._taken_up
+        frames.trainer, frames._resume_position = self.trainer, self._resume_position
         return CombinedLoader({"identity": identity, "body": frames.train_dataloader()}, "max_size_cycle")
 
     def val_dataloader(self) -> DataLoader:
         """Every sequence of gallery and probes."""
         wanted = np.logical_or.reduce([self.selection.gallery, *self.selection.probes.values()])
         truth = self.truth and self.store.has_smpl
-        dataset = SequenceDataset(self.store, self.labels, FrameChoice(self.eval_frames, "all"), truth)
+        dataset = SequenceDataset(self.store, self.labels, FrameSampler(self.eval_frames, "all"), truth)
         return self._loader(dataset, indices=np.flatnonzero(wanted), size=self.eval_sequences)
 
     test_dataloader = val_dataloader
 
     def predict_dataloader(self) -> DataLoader:
         """Every sequence of the store."""
-        dataset = SequenceDataset(self.store, self.labels, FrameChoice(self.eval_frames, "all"), truth=False)
+        dataset = SequenceDataset(self.store, self.labels, FrameSampler(self.eval_frames, "all"), truth=False)
         return self._loader(dataset, indices=np.arange(len(self.store.sequences)), size=self.eval_sequences)
 
 
@@ -264,7 +269,7 @@ class BodyDataModule(_StoreDataModule):
         _require(1, batch_size=batch_size, eval_frames=eval_frames)
         self.batch_size, self.eval_frames = batch_size, eval_frames
 
-    def _dataset(self, choice: FrameChoice) -> SequenceDataset:
+    def _dataset(self, choice: FrameSampler) -> SequenceDataset:
         if not self.store.has_smpl:
             raise DataError(f"{self.path} has no SMPL truth to learn 3D from; use a store of `meshgait walkers`")
         return SequenceDataset(self.store, None, choice, truth=True)
@@ -273,26 +278,26 @@ class BodyDataModule(_StoreDataModule):
         """Random frames of random training sequences."""
         indices = np.flatnonzero(self.split.train)
         sampler = SequenceBatchSampler(indices, self.batch_size, self.batches, self.seed, **self._ranks())
-        return self._loader(self._dataset(FrameChoice(1, "subset")), sampler)
+        return self._loader(self._dataset(FrameSampler(1, "subset")), sampler)
 
     def val_dataloader(self) -> DataLoader:
         """A few frames of every test sequence."""
-        dataset = self._dataset(FrameChoice(self.eval_frames, "spread"))
+        dataset = self._dataset(FrameSampler(self.eval_frames, "spread"))
         size = max(1, 256 // self.eval_frames)
         return self._loader(dataset, indices=np.flatnonzero(self.split.test), size=size)
 
     test_dataloader = val_dataloader
 
 
-def _heed_the_trainer_alone(_: int) -> None:
+def _ignore_foreign_signals(_: int) -> None:
     """SLURM signals every process; a loader that dies of it takes the trainer along before that can save."""
     if hasattr(signal, "sigwaitinfo"):
         numbers = {signal.SIGTERM, signal.SIGUSR1}
         signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-        threading.Thread(target=_leave_when_told, args=(numbers,), daemon=True).start()
+        threading.Thread(target=_exit_on_trainer_signal, args=(numbers,), daemon=True).start()
 
 
-def _leave_when_told(numbers: set[signal.Signals]) -> None:
+def _exit_on_trainer_signal(numbers: set[signal.Signals]) -> None:
     """Wait for a signal of the trainer's own, and end this process."""
     while signal.sigwaitinfo(numbers).si_pid != os.getppid():
         pass

@@ -11,15 +11,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from meshgait.batch import GaitBatch, SmplTruth
-from meshgait.data.choice import FrameChoice, Frames
-from meshgait.data.sampling import Draw
+from meshgait.data.batch_samplers import SeededIndex
+from meshgait.data.frame_sampler import FrameNumbers, FrameSampler
 from meshgait.data.store import GREY_BITS, Store
 
 
 class SequenceDataset(Dataset[GaitBatch]):
-    """Read chosen frames of sequences; keyed by `Draw` (or by a plain index, with seed 0).
+    """Read chosen frames of sequences; keyed by `SeededIndex` (or by a plain index, with seed 0).
 
-    A `DataLoader` asks for a batch at once (``__getitems__``), so its ``collate_fn`` is `as_it_is`.
+    A `DataLoader` asks for a batch at once (``__getitems__``), so its ``collate_fn`` is `identity_collate`.
 
     Args:
         store: packed store.
@@ -28,18 +28,18 @@ class SequenceDataset(Dataset[GaitBatch]):
         truth: whether SMPL parameters are read along.
     """
 
-    def __init__(self, store: Store, labels: Sequence[int] | None, choice: FrameChoice, truth: bool) -> None:
+    def __init__(self, store: Store, labels: Sequence[int] | None, choice: FrameSampler, truth: bool) -> None:
         self.store, self.choice, self.truth = store, choice, truth
         self.labels = None if labels is None else np.asarray(labels, np.int64)
 
     def __len__(self) -> int:
         return len(self.store.sequences)
 
-    def __getitem__(self, draw: Draw | int) -> GaitBatch:
+    def __getitem__(self, draw: SeededIndex | int) -> GaitBatch:
         """One sequence, as a batch of one."""
         return self.__getitems__([draw])
 
-    def __getitems__(self, draws: Sequence[Draw | int]) -> GaitBatch:
+    def __getitems__(self, draws: Sequence[SeededIndex | int]) -> GaitBatch:
         """Sequences as one batch, padded to the longest with empty, masked frames."""
         pairs = [draw if isinstance(draw, tuple) else (draw, 0) for draw in draws]
         indices, seeds = np.array(pairs, np.int64).T
@@ -47,13 +47,17 @@ class SequenceDataset(Dataset[GaitBatch]):
         return read_batch(self.store, indices, frames, self.labels, self.truth)
 
 
-def as_it_is(batch: GaitBatch) -> GaitBatch:
+def identity_collate(batch: GaitBatch) -> GaitBatch:
     """Collate function of batches that are read whole."""
     return batch
 
 
 def read_batch(
-    store: Store, indices: Sequence[int], frames: Frames, labels: np.ndarray | None = None, truth: bool = False
+    store: Store,
+    indices: Sequence[int],
+    frames: FrameNumbers,
+    labels: np.ndarray | None = None,
+    truth: bool = False,
 ) -> GaitBatch:
     """Read frames of sequences as one batch.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from meshgait.data.growing import LOCK, FolderLock, write_json, writing
+from meshgait.data.appendable_array import LOCK, FolderLock, write_json, writing
 from meshgait.data.store import Store
 from meshgait.data.table import Sequence
 from meshgait.errors import DataError, StoreError

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from meshgait.data.fits import parse_mapping, read_fits
-from meshgait.data.takes import NO_FITS, Align, BrokenSequence, Drop, Take
-from meshgait.data.trees import DEFAULTS, Job
+from meshgait.data.layouts import DEFAULTS, SequenceFolder
+from meshgait.data.loaded_sequence import NO_FITS, Align, BrokenSequence, Dropped, LoadedSequence
 from meshgait.errors import ConfigError, DataError, UnsafeFileError
 
 _PLACEHOLDERS = " ".join(f"{{{name}}}" for name in DEFAULTS)
@@ -52,12 +52,12 @@ class FitFiles:
         """JSON-able description, part of the store's settings."""
         return {"files": self.pattern, "keys": dict(self.mapping)}
 
-    def path(self, job: Job) -> Path:
+    def path(self, job: SequenceFolder) -> Path:
         """File or folder of a sequence's fits."""
         # all at once, for a name may itself look like a placeholder
         return Path(re.sub(r"\{(\w+)\}", lambda match: getattr(job, match[1]), self.pattern))
 
-    def check(self, jobs: Iterable[Job]) -> None:
+    def check(self, jobs: Iterable[SequenceFolder]) -> None:
         """Whether the pattern finds fits, a file a sequence, and the keys read them; few files are read for it.
 
         Raises:
@@ -86,7 +86,7 @@ class FitFiles:
             raise errors[0]
         raise DataError(f"no sequence has a file of fits: the first would be {first}; mend the path of --fits")
 
-    def _check_apart(self, jobs: Iterable[Job]) -> None:
+    def _check_apart(self, jobs: Iterable[SequenceFolder]) -> None:
         seen: set[int] = set()
         for count, job in enumerate(jobs, 1):
             seen.add(hash(path := self.path(job)))
@@ -96,7 +96,7 @@ class FitFiles:
                     "into --fits"
                 )
 
-    def add(self, take: Take, job: Job, align: Align) -> Take:
+    def add(self, take: LoadedSequence, job: SequenceFolder, align: Align) -> LoadedSequence:
         """A sequence with its fits, of the frames that are left; without a file it has none, which is noted.
 
         Args:
@@ -112,7 +112,7 @@ class FitFiles:
             return take
         path = self.path(job)
         if not exists(path):
-            return take._replace(drops=(*take.drops, Drop("", NO_FITS, str(path))))
+            return take._replace(drops=(*take.drops, Dropped("", NO_FITS, str(path))))
         rows = self._read(path)
         if len(rows) != len(take.kept):
             raise BrokenSequence(

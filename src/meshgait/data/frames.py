@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from meshgait.data.loaded_sequence import BrokenSequence, Dropped, LoadedSequence, drop_sequence
 from meshgait.data.mask_checks import MaskError
 from meshgait.data.masks import Channels, MaskRule, channels_of, choose_mask_rule
 from meshgait.data.pictures import Picture
 from meshgait.data.silhouettes import normalise
 from meshgait.data.sources import ArrayFrames, FolderFrames, FrameSource
-from meshgait.data.takes import BrokenSequence, Drop, Take, whole_drop
 
 NO_FIGURE, UNREADABLE, NO_FRAME = "no figure", "unreadable picture", "no frame is left"
 SAMPLED = 5
@@ -38,7 +38,7 @@ class FrameOptions:
     person: int | None = None
 
 
-def read_frames(folder: Path | str, options: FrameOptions | None = None) -> Take:
+def read_frames(folder: Path | str, options: FrameOptions | None = None) -> LoadedSequence:
     """Read a sequence from a folder of frames.
 
     Raises:
@@ -47,7 +47,7 @@ def read_frames(folder: Path | str, options: FrameOptions | None = None) -> Take
     return read_sequence(FolderFrames(folder), options)
 
 
-def read_sequence(source: FrameSource, options: FrameOptions | None = None) -> Take:
+def read_sequence(source: FrameSource, options: FrameOptions | None = None) -> LoadedSequence:
     """Read all frames of a sequence.
 
     What of the pictures is the figure is decided by their content, once for all of them (`meshgait.data.masks`).
@@ -101,24 +101,24 @@ def _look(source: FrameSource, numbers: np.ndarray) -> tuple[list[Channels], dic
     return [channels_of(picture) for picture in seen], known, any(picture.lossy for picture in seen)
 
 
-def _nobody(source: FrameSource, known: dict[int, Picture | None]) -> Take:
+def _nobody(source: FrameSource, known: dict[int, Picture | None]) -> LoadedSequence:
     drops = []
     for number in range(len(source)):
         damaged = number in known and known[number] is None
-        drops.append(Drop(source.name(number), UNREADABLE if damaged else NO_FIGURE))
-    return whole_drop(NO_FRAME, f"{len(drops)} frames, the first: {drops[0].reason}", tuple(drops))
+        drops.append(Dropped(source.name(number), UNREADABLE if damaged else NO_FIGURE))
+    return drop_sequence(NO_FRAME, f"{len(drops)} frames, the first: {drops[0].reason}", tuple(drops))
 
 
 def _read_all(
     source: FrameSource, known: dict[int, Picture | None], rule: MaskRule, options: FrameOptions, crop: bool
-) -> Take:
+) -> LoadedSequence:
     count = len(source)
     silhouettes, kept = np.empty((count, *options.size), np.uint8), np.zeros(count, bool)
     drops = []
     for number in range(count):
         picture = known[number] if number in known else source.read(number)
         if picture is None:
-            drops.append(Drop(source.name(number), UNREADABLE))
+            drops.append(Dropped(source.name(number), UNREADABLE))
             continue
         try:
             if crop:
@@ -128,19 +128,19 @@ def _read_all(
         except MaskError as error:
             raise BrokenSequence(f"has {source.name(number)}, which {error}") from None
         if silhouette is None:
-            drops.append(Drop(source.name(number), NO_FIGURE))
+            drops.append(Dropped(source.name(number), NO_FIGURE))
             continue
         silhouettes[number], kept[number] = silhouette, True
     return _take(silhouettes, kept, drops)
 
 
-def _take(silhouettes: np.ndarray, kept: np.ndarray, drops: list[Drop]) -> Take:
+def _take(silhouettes: np.ndarray, kept: np.ndarray, drops: list[Dropped]) -> LoadedSequence:
     if not kept.any():
-        return whole_drop(NO_FRAME, f"{len(kept)} frames, the first: {drops[0].reason}", tuple(drops))
-    return Take(silhouettes[kept] if drops else silhouettes, tuple(drops), kept=kept)
+        return drop_sequence(NO_FRAME, f"{len(kept)} frames, the first: {drops[0].reason}", tuple(drops))
+    return LoadedSequence(silhouettes[kept] if drops else silhouettes, tuple(drops), kept=kept)
 
 
-def _keep_array(source: ArrayFrames, rule: MaskRule, size: tuple[int, int]) -> Take:
+def _keep_array(source: ArrayFrames, rule: MaskRule, size: tuple[int, int]) -> LoadedSequence:
     """All frames of an array (T, h, w) at once, without the crop rule."""
     frames = source.array
     if frames.shape[1] == size[0] and frames.shape[2] >= size[1]:
@@ -151,7 +151,7 @@ def _keep_array(source: ArrayFrames, rule: MaskRule, size: tuple[int, int]) -> T
         whole = [whole_frame(frame, size) for frame in rule.grey_of(frames)]
         kept = np.array([frame is not None for frame in whole])
         silhouettes = np.stack([np.zeros(size, np.uint8) if frame is None else frame for frame in whole])
-    drops = [Drop(source.name(number), NO_FIGURE) for number in np.flatnonzero(~kept)]
+    drops = [Dropped(source.name(number), NO_FIGURE) for number in np.flatnonzero(~kept)]
     return _take(silhouettes, kept, drops)
 
 

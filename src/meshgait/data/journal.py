@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from meshgait.data.growing import write_all, writing
+from meshgait.data.appendable_array import write_all, writing
 from meshgait.textfiles.words import spreadsheet_cell
 
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from meshgait.data.folders import list_folder
 from meshgait.data.frames import FrameOptions, read_sequence
+from meshgait.data.loaded_sequence import Align, BrokenSequence, LoadedSequence
 from meshgait.data.mask_checks import LARGEST_LABEL
 from meshgait.data.sources import ArrayFrames
 from meshgait.data.store import SMPL_WIDTHS
-from meshgait.data.takes import Align, BrokenSequence, Take
 from meshgait.errors import DataError, UnsafeFileError
 from meshgait.pickles import load_pickle
 
@@ -42,7 +42,7 @@ def as_written(rows: np.ndarray, silhouettes: np.ndarray) -> AsWritten:
 
 def read_pickles(
     folder: Path, options: FrameOptions | None = None, files: str = "*.pkl", align: Align | None = None
-) -> Take:
+) -> LoadedSequence:
     """Read the modalities of a sequence.
 
     Args:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from meshgait.data.packing import Options, pack_tree
+from meshgait.data.layouts import LAYOUTS, Layout, custom_rule, guess_layout
+from meshgait.data.packing import PackOptions, pack_tree
 from meshgait.data.store import Store
-from meshgait.data.trees import TREES, Tree, guess, own_rule
 from meshgait.data.usf import pack_usf
 from meshgait.errors import ConfigError, StoreError
 from meshgait.progress import track
 
-LAYOUTS = ("auto", *TREES, "usf")
+LAYOUTS = ("auto", *LAYOUTS, "usf")
 """How a data set may lie on disk."""
 
 
@@ -22,7 +22,7 @@ def pack(
     dest: Path | str,
     layout: str = "auto",
     pattern: str | None = None,
-    options: Options | None = None,
+    options: PackOptions | None = None,
     workers: int = 1,
     progress: bool = True,
 ) -> Store:
@@ -47,7 +47,7 @@ def pack(
         StoreError: DEST exists, or a stopped run of other settings is there.
         OutputError: DEST cannot be written.
     """
-    source, dest, options = Path(source), Path(dest), options or Options()
+    source, dest, options = Path(source), Path(dest), options or PackOptions()
     if layout not in LAYOUTS:
         raise ConfigError(f"layout {layout!r} is unknown; there are {', '.join(LAYOUTS)}")
     if min(options.size) < 1:
@@ -55,7 +55,7 @@ def pack(
     if dest.exists():  # before anything is read
         raise StoreError(f"{dest} already exists; choose another folder or remove it")
     if pattern is None and layout == "auto":
-        layout = guess(source)
+        layout = guess_layout(source)
     if layout != "usf":
         return pack_tree(source, dest, _tree(layout, pattern), options, workers, progress)
     if options.aligner is not None or options.fit_files is not None:
@@ -70,9 +70,9 @@ def pack(
     return Store(dest)
 
 
-def _tree(layout: str, pattern: str | None) -> Tree:
+def _tree(layout: str, pattern: str | None) -> Layout:
     if pattern is None:
-        return TREES[layout]
+        return LAYOUTS[layout]
     if layout not in ("auto", "frames", "opengait"):
         raise ConfigError(f"--layout {layout} has its own pattern; give --pattern with frames or opengait alone")
-    return Tree((own_rule(pattern),), "pickles" if layout == "opengait" else "frames")
+    return Layout((custom_rule(pattern),), "pickles" if layout == "opengait" else "frames")

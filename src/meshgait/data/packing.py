@@ -31,18 +31,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from meshgait.data.drops import DropTable
+from meshgait.data.dropped_table import DroppedTable
 from meshgait.data.figures import FigureTable
 from meshgait.data.fitfiles import FitFiles
 from meshgait.data.frames import FrameOptions, read_frames
+from meshgait.data.layouts import Layout, ListingSummary, SequenceFolder, SequenceListing, summarise_listing
+from meshgait.data.loaded_sequence import Align, BrokenSequence, LoadedSequence, drop_sequence
 from meshgait.data.opengait import read_pickles
 from meshgait.data.partitions import Partition, read_json
 from meshgait.data.protocols import get_protocol
 from meshgait.data.store import SMPL_WIDTHS, Store, StoreWriter
-from meshgait.data.takes import Align, BrokenSequence, Take, whole_drop
-from meshgait.data.trees import Job, Listing, Survey, Tree, survey
 from meshgait.errors import ConfigError, DataError, StoreError
-from meshgait.parallel import check_workers, ordered
+from meshgait.parallel import check_workers, map_in_order
 from meshgait.progress import Progress
 
 VERSION = 2
@@ -59,7 +59,7 @@ Tolerance = Literal["none", "frames", "sequences"]
 
 
 @dataclass(frozen=True)
-class Options:
+class PackOptions:
     """How sequences are packed.
 
     Attributes:
@@ -92,8 +92,8 @@ class Options:
 def pack_tree(
     source: Path | str,
     dest: Path | str,
-    tree: Tree,
-    options: Options | None = None,
+    tree: Layout,
+    options: PackOptions | None = None,
     workers: int = 1,
     progress: bool = True,
 ) -> Store:
@@ -114,13 +114,13 @@ def pack_tree(
         StoreError: DEST exists, is being written, or was begun with other settings.
         OutputError: DEST cannot be written, or the disk is full.
     """
-    source, dest, options = Path(source), Path(dest), _completed(options or Options(), tree)
+    source, dest, options = Path(source), Path(dest), _completed(options or PackOptions(), tree)
     _check(source, dest, options, workers)
     partition = None if options.partition is None else read_json(options.partition)
     if partition is not None:
         Partition.of(partition, str(options.partition))
-    listing = Listing(source, tree, options.files)
-    found = survey(listing)
+    listing = SequenceListing(source, tree, options.files)
+    found = summarise_listing(listing)
     if found.strays and options.tolerance == "none":
         raise DataError(f"{source / found.stray} fits no rule of the tree; mend it, or pack without --strict")
     read = partial(_reader, source, tree, options)
@@ -139,7 +139,7 @@ def pack_tree(
     settings = _settings(tree, options, found, partition)
     with StoreWriter(dest, options.size, options.bits, options.aligner is not None, settings) as writer:
         begin = _behind(listing, writer.last)
-        drops, figures = DropTable(writer.partial, begin), FigureTable(writer.partial, begin)
+        drops, figures = DroppedTable(writer.partial, begin), FigureTable(writer.partial, begin)
         try:
             _write(writer, drops, figures, listing, read, begin, found, options, workers, progress)
             if not writer.done:
@@ -157,13 +157,13 @@ def pack_tree(
     return Store(dest)
 
 
-def _completed(options: Options, tree: Tree) -> Options:
+def _completed(options: PackOptions, tree: Layout) -> PackOptions:
     """With what the tree says where nothing else is said."""
     crop = tree.crop if options.crop is None else options.crop
     return replace(options, crop=crop, protocol=options.protocol or tree.protocol)
 
 
-def _check(source: Path, dest: Path, options: Options, workers: int) -> None:
+def _check(source: Path, dest: Path, options: PackOptions, workers: int) -> None:
     check_workers(workers)
     if min(options.size) < 1:
         raise ConfigError(f"size is {tuple(options.size)}; height and width must be at least 1 pixel")
@@ -179,7 +179,9 @@ def _check(source: Path, dest: Path, options: Options, workers: int) -> None:
         raise ConfigError(f"{dest} lies in {source}, where nothing is changed; choose a DEST outside of it")
 
 
-def _settings(tree: Tree, options: Options, found: Survey, partition: dict[str, Any] | None) -> dict[str, Any]:
+def _settings(
+    tree: Layout, options: PackOptions, found: ListingSummary, partition: dict[str, Any] | None
+) -> dict[str, Any]:
     """What defines the store's content; a stopped run is taken up by equal settings only."""
     return {
         "made_by": "meshgait pack",
@@ -197,13 +199,13 @@ def _settings(tree: Tree, options: Options, found: Survey, partition: dict[str, 
     }
 
 
-def _reader(source: Path, tree: Tree, options: Options) -> Callable[[Job], Take]:
+def _reader(source: Path, tree: Layout, options: PackOptions) -> Callable[[SequenceFolder], LoadedSequence]:
     """What reads a job; made once in each process."""
     align, files = options.aligner() if options.aligner else None, options.fit_files
     # pickles in the silhouette frame are told by their content; a tree of frames may say how its frames lie
     frames = FrameOptions(options.size, options.crop is not False, options.person)
 
-    def read(job: Job) -> Take:
+    def read(job: SequenceFolder) -> LoadedSequence:
         try:
             if tree.kind == "frames":
                 take = read_frames(source / job.folder, frames)
@@ -215,17 +217,17 @@ def _reader(source: Path, tree: Tree, options: Options) -> Callable[[Job], Take]
                 raise DataError(f"{source / job.folder} {TWICE}")
             return files.add(take, job, align)
         except BrokenSequence as error:
-            return whole_drop(BROKEN, str(error))
+            return drop_sequence(BROKEN, str(error))
 
     return read
 
 
-def _has_rows(listing: Listing, read: Callable[[Job], Take]) -> bool:
+def _has_rows(listing: SequenceListing, read: Callable[[SequenceFolder], LoadedSequence]) -> bool:
     """Whether there are SMPL rows, by the first sequences."""
     return any(read(job).rows is not None for job in islice(listing, PROBED))
 
 
-def _behind(listing: Listing, last: tuple[str, str, str] | None) -> int:
+def _behind(listing: SequenceListing, last: tuple[str, str, str] | None) -> int:
     """Number of the job behind the last one written; those left out in between are looked at again."""
     if last is None:
         return 0
@@ -237,23 +239,23 @@ def _behind(listing: Listing, last: tuple[str, str, str] | None) -> int:
 
 def _write(
     writer: StoreWriter,
-    drops: DropTable,
+    drops: DroppedTable,
     figures: FigureTable,
-    listing: Listing,
-    read: Callable[[], Callable[[Job], Take]],
+    listing: SequenceListing,
+    read: Callable[[], Callable[[SequenceFolder], LoadedSequence]],
     begin: int,
-    found: Survey,
-    options: Options,
+    found: ListingSummary,
+    options: PackOptions,
     workers: int,
     progress: bool,
 ) -> None:
     """Read and write all sequences from the number ``begin`` on."""
 
-    def rest() -> Iterator[Job]:
+    def rest() -> Iterator[SequenceFolder]:
         return islice(listing, begin, None)
 
     report = Progress("packing", found.sequences, "sequences", begin, progress)
-    with report, closing(ordered(read, (), rest(), workers)) as takes:
+    with report, closing(map_in_order(read, (), rest(), workers)) as takes:
         # the folders are gone through twice at once, for the readers and for the names
         for number, (job, take) in enumerate(zip(rest(), takes, strict=True), begin):
             _check_drops(listing.source / job.folder, take, options.tolerance)
@@ -264,7 +266,7 @@ def _write(
             report.advance()
 
 
-def _check_drops(where: Path, take: Take, tolerance: Tolerance) -> None:
+def _check_drops(where: Path, take: LoadedSequence, tolerance: Tolerance) -> None:
     """Raise what is not tolerated."""
     for drop in take.drops:
         if drop.reason == BROKEN and tolerance != "sequences":
@@ -275,7 +277,7 @@ def _check_drops(where: Path, take: Take, tolerance: Tolerance) -> None:
             raise DataError(f"{what}: {drop.reason}{detail}; mend or remove it, or pack without --strict")
 
 
-def _fits(take: Take) -> dict[str, np.ndarray]:
+def _fits(take: LoadedSequence) -> dict[str, np.ndarray]:
     """Columns of the store; a sequence without fits has zeros that are not valid."""
     if take.fits is not None:
         return {name: getattr(take.fits, name) for name in (*SMPL_WIDTHS, "valid")}
@@ -284,7 +286,7 @@ def _fits(take: Take) -> dict[str, np.ndarray]:
     return zeros | {"valid": np.zeros(count, bool)}
 
 
-def _nothing_left(drops: DropTable) -> str:
+def _nothing_left(drops: DroppedTable) -> str:
     counted = drops.counts()["sequences"]
     reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(counted.items()))
     return f"none of its {counted.total()} sequences can be packed ({reasons})"
@@ -292,10 +294,10 @@ def _nothing_left(drops: DropTable) -> str:
 
 def _notes(
     writer: StoreWriter,
-    drops: DropTable,
+    drops: DroppedTable,
     figures: FigureTable,
-    found: Survey,
-    options: Options,
+    found: ListingSummary,
+    options: PackOptions,
     has_rows: bool,
 ) -> dict[str, Any]:
     """What meta.json says of the packing."""

@@ -24,7 +24,7 @@ Exclude = Literal["none", "same_view", "same_subject_and_view"]
 Scoring = Literal["cells", "pooled", "views", "subjects", "hidden"]
 
 
-class Walk(NamedTuple):
+class SequenceNames(NamedTuple):
     """What a protocol needs to know of a sequence; `meshgait.data.table.Sequence` has these fields too."""
 
     subject: str
@@ -33,7 +33,7 @@ class Walk(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Protocol:
+class EvaluationProtocol:
     """Rules of one benchmark.
 
     Attributes:
@@ -58,17 +58,17 @@ class Protocol:
     train_subjects: range | None = None
     train_conditions: tuple[str, ...] = ()
     listed_probes: bool = False
-    strangers: tuple[str, ...] = ()
+    impostors: tuple[str, ...] = ()
     complete: bool = False
 
 
 _COVARIATES = {"nm": ("nm-*",), "bg": ("bg-*",), "cl": ("cl-*",)}
 
-PROTOCOLS: dict[str, Protocol] = {
+PROTOCOLS: dict[str, EvaluationProtocol] = {
     protocol.name: protocol
     for protocol in (
-        Protocol("walkers", ("nm-01", "nm-02"), _COVARIATES, "same_view", "cells", complete=True),
-        Protocol(
+        EvaluationProtocol("walkers", ("nm-01", "nm-02"), _COVARIATES, "same_view", "cells", complete=True),
+        EvaluationProtocol(
             "casia-b",
             ("nm-01", "nm-02", "nm-03", "nm-04"),
             {"nm": ("nm-05", "nm-06"), "bg": ("bg-01", "bg-02"), "cl": ("cl-01", "cl-02")},
@@ -77,7 +77,7 @@ PROTOCOLS: dict[str, Protocol] = {
             train_subjects=range(1, 75),
             complete=True,
         ),
-        Protocol(
+        EvaluationProtocol(
             "casia-b-cross-view",
             ("nm-02", "bg-02", "cl-02"),
             {"nm": ("nm-01",), "bg": ("bg-01",), "cl": ("cl-01",)},
@@ -87,25 +87,27 @@ PROTOCOLS: dict[str, Protocol] = {
             complete=True,
         ),
         # odd numbers up to 10305 train; some subjects lack sequences, and their probes count as errors
-        Protocol("oumvlp", ("01",), {"nm": ("00",)}, "same_view", "cells", train_subjects=range(1, 10306, 2)),
-        Protocol("gait3d", (), {"probe": ()}, listed_probes=True),
-        Protocol("grew", ("01", "02"), {"probe": ("03",)}, scoring="hidden"),
+        EvaluationProtocol(
+            "oumvlp", ("01",), {"nm": ("00",)}, "same_view", "cells", train_subjects=range(1, 10306, 2)
+        ),
+        EvaluationProtocol("gait3d", (), {"probe": ()}, listed_probes=True),
+        EvaluationProtocol("grew", ("01", "02"), {"probe": ("03",)}, scoring="hidden"),
         # what can be scored of GREW without its hidden labels
-        Protocol("grew-local", ("01",), {"probe": ("02",)}),
-        Protocol(
+        EvaluationProtocol("grew-local", ("01",), {"probe": ("02",)}),
+        EvaluationProtocol(
             "usf",
             ("Gal-*",),
             {letter: (f"Prb{letter}-*",) for letter in "ABCDEFG"},
             scoring="subjects",
             train_conditions=("Gal-*",),
-            strangers=("000",),
+            impostors=("000",),
             complete=True,
         ),
     )
 }
 
 
-def get_protocol(name: str) -> Protocol:
+def get_protocol(name: str) -> EvaluationProtocol:
     """The protocol of that name.
 
     Raises:
@@ -162,13 +164,15 @@ def _within(column: Coded, names: Iterable[str]) -> np.ndarray:
     return np.array([name in names for name in column.names.tolist()], bool)[column.codes]
 
 
-def _columns(sequences: Sequence[Walk]) -> tuple[Coded, Coded, Coded]:
+def _columns(sequences: Sequence[SequenceNames]) -> tuple[Coded, Coded, Coded]:
     if not len(sequences):
         raise DataError("there are no sequences; is the store or folder the right one?")
     return tuple(coded(sequences, key) for key in ("subject", "condition", "view"))
 
 
-def split(sequences: Sequence[Walk], protocol: Protocol, partition: Partition | None = None) -> Split:
+def split(
+    sequences: Sequence[SequenceNames], protocol: EvaluationProtocol, partition: Partition | None = None
+) -> Split:
     """Tell training from test sequences.
 
     Args:
@@ -180,7 +184,7 @@ def split(sequences: Sequence[Walk], protocol: Protocol, partition: Partition | 
         DataError: nothing tells the two apart, or no sequence is a test sequence.
     """
     subjects, conditions, _ = _columns(sequences)
-    known = ~_within(subjects, protocol.strangers)
+    known = ~_within(subjects, protocol.impostors)
     if protocol.train_conditions:
         chosen = _matches(conditions, protocol.train_conditions)
         return Split(chosen & known, known)
@@ -205,7 +209,10 @@ def split(sequences: Sequence[Walk], protocol: Protocol, partition: Partition | 
 
 
 def select(
-    sequences: Sequence[Walk], protocol: Protocol, partition: Partition | None = None, mates: bool = True
+    sequences: Sequence[SequenceNames],
+    protocol: EvaluationProtocol,
+    partition: Partition | None = None,
+    mates: bool = True,
 ) -> Selection:
     """Apply a protocol: gallery and probes among the test sequences.
 
@@ -255,7 +262,7 @@ def select(
 
 
 def _require_mates(
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     subjects: Coded,
     views: Coded,
     gallery: np.ndarray,

@@ -9,8 +9,8 @@ import numpy as np
 
 from meshgait.arrays import npz_names, read_npy, read_npz
 from meshgait.data.frames import FrameOptions, read_sequence
+from meshgait.data.loaded_sequence import BrokenSequence, LoadedSequence
 from meshgait.data.sources import ArrayFrames, FolderFrames, FrameSource, GifFrames
-from meshgait.data.takes import BrokenSequence, Take
 from meshgait.errors import DataError
 from meshgait.pickles import load_pickle
 
@@ -19,7 +19,7 @@ FORMS = ".gif, .npy, .npz or .pkl"
 
 
 @dataclass
-class Report:
+class ReadReport:
     """What was read and what was not.
 
     Attributes:
@@ -43,10 +43,10 @@ class Silhouettes:
 
     frames: np.ndarray
     kept: np.ndarray
-    report: Report
+    report: ReadReport
 
     @classmethod
-    def of(cls, take: Take, source: str, total: int) -> Silhouettes:
+    def of(cls, take: LoadedSequence, source: str, total: int) -> Silhouettes:
         """What was read of a source of ``total`` frames.
 
         Raises:
@@ -58,7 +58,7 @@ class Silhouettes:
                 "segmentation, and that the walker is brighter than the background"
             )
         dropped = {drop.file: drop.reason for drop in take.drops if drop.file}
-        report = Report(source, total, take.figure, dropped)
+        report = ReadReport(source, total, take.figure, dropped)
         if dropped:
             report.warnings.append(f"{len(dropped)} of {total} frames are left out")
         if len(take.silhouettes) == 1:

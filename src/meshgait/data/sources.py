@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from meshgait.data.folders import list_folder, natural_key
+from meshgait.data.loaded_sequence import BrokenSequence
 from meshgait.data.pictures import LARGEST_PIXELS, Picture, from_pillow, read_picture, simplify
-from meshgait.data.takes import BrokenSequence
 from meshgait.errors import DataError
 
 FRAME_SUFFIXES = (".png", ".jpg", ".jpeg")

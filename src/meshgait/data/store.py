@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from meshgait.checksum import sha256_of
-from meshgait.data.growing import LOCK, FolderLock, GrowingArray, write_all, write_json, writing
-from meshgait.data.mapped import MappedArrays
+from meshgait.data.appendable_array import LOCK, AppendableArray, FolderLock, write_all, write_json, writing
+from meshgait.data.memory_map import MappedArrays
 from meshgait.data.storefiles import REMEDY, VERSION, check_names, index_row, read_meta, written_rows
 from meshgait.data.table import CSV_FIELDS, SequenceTable
 from meshgait.errors import StoreError
@@ -89,7 +89,7 @@ class StoreWriter:
         self.last: tuple[str, str, str] | None = None
         head = {"version": VERSION, "size": list(self.size), "bits": bits, "smpl": smpl, "source": self.source}
         self._arrays = {
-            name: GrowingArray(self.partial / f"{name}.npy", row, dtype)
+            name: AppendableArray(self.partial / f"{name}.npy", row, dtype)
             for name, (row, dtype) in _rows(self.size, bits, smpl).items()
         }
         self._index: FileIO | None = None

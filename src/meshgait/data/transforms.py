@@ -41,14 +41,14 @@ class Geometry:
     corners: Tensor
 
     @property
-    def bent(self) -> Tensor:
+    def has_perspective(self) -> Tensor:
         """(B,) bool, whether there is a perspective, which no camera of SMPL truth can follow."""
         return self.corners.flatten(1).any(1)
 
     @property
     def warped(self) -> Tensor:
         """(B,) bool, whether pixels come to lie between others."""
-        return (self.angle != 0) | (self.scale != 1) | self.shift.any(1) | self.bent
+        return (self.angle != 0) | (self.scale != 1) | self.shift.any(1) | self.has_perspective
 
     def part(self, which: slice) -> Geometry:
         """Of some of the sequences."""
@@ -68,7 +68,7 @@ class Geometry:
         )  # divided by its last row, which is the scale
         mirror = torch.where(self.flip, -1.0, 1.0)
         still = torch.cat([rearrange(mirror, "b -> b 1 1") * still[:, :1], still[:, 1:]], 1)
-        return still @ corner_moves(self.corners, frame) if self.bent.any() else still
+        return still @ corner_moves(self.corners, frame) if self.has_perspective.any() else still
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _copied(silhouettes: Tensor) -> Tensor:
-    """A copy, in memory that was in use before if possible (numpy's is, where `keep_memory` was called)."""
+    """A copy, in memory that was in use before if possible (numpy's is, where `reuse_freed_memory` was called)."""
     return (
         silhouettes.clone() if silhouettes.device.type != "cpu" else torch.from_numpy(silhouettes.numpy().copy())
     )

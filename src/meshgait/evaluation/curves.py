@@ -21,7 +21,7 @@ from einops import einsum, rearrange
 from meshgait.errors import DataError
 from meshgait.evaluation.bootstrap import DRAWS, bootstrap_subjects, draw_subjects, interval
 from meshgait.evaluation.distances import BLOCK_ELEMENTS, Distance, blocks
-from meshgait.evaluation.ranking import Side, rank, subject_distances
+from meshgait.evaluation.ranking import LabelledEmbeddings, rank, subject_distances
 from meshgait.evaluation.scoring import Task
 
 SAMPLE = 2**22
@@ -238,9 +238,9 @@ def pair_distances(
         yield Pairs(block.numpy(), labels, columns, ~excluded)
 
 
-def _side(embeddings: torch.Tensor, task: Task, chosen: np.ndarray) -> Side:
+def _side(embeddings: torch.Tensor, task: Task, chosen: np.ndarray) -> LabelledEmbeddings:
     labels, views = (torch.from_numpy(np.asarray(column)[chosen]) for column in (task.labels, task.views))
-    return Side(embeddings[torch.from_numpy(chosen)].float(), labels, views)
+    return LabelledEmbeddings(embeddings[torch.from_numpy(chosen)].float(), labels, views)
 
 
 def verification(

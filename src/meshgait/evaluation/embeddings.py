@@ -22,8 +22,8 @@ from einops import rearrange
 from torch import Tensor
 
 from meshgait.arrays import map_npy, npz_names, read_npz
+from meshgait.atomic import atomic_file
 from meshgait.errors import DataError
-from meshgait.output import whole_file
 from meshgait.textfiles.words import BREAKING, shown
 
 COLUMNS = ("labels", "types", "views")
@@ -108,7 +108,7 @@ class Embeddings:
             arrays["probe_set"] = np.array(sorted(self.probe_set))
         if self.training is not None:
             arrays["split"] = np.where(self.training, "train", "test")
-        with whole_file(path) as temporary, temporary.open("wb") as file:  # np.savez would append to a name
+        with atomic_file(path) as temporary, temporary.open("wb") as file:  # np.savez would append to a name
             np.savez(file, **arrays)
 
     def spelled(self, names: frozenset[str]) -> frozenset[str]:

@@ -26,7 +26,7 @@ class Ranking(NamedTuple):
     nearest: Tensor
 
 
-class Side(NamedTuple):
+class LabelledEmbeddings(NamedTuple):
     """Embeddings (n, S, D), labels (n,) and views (n,) of the probes or of the gallery."""
 
     embeddings: Tensor
@@ -96,7 +96,9 @@ def _nearer(values: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return below, through
 
 
-def subject_distances(probe: Side, gallery: Side, distance: Distance) -> tuple[Tensor, Tensor, Tensor]:
+def subject_distances(
+    probe: LabelledEmbeddings, gallery: LabelledEmbeddings, distance: Distance
+) -> tuple[Tensor, Tensor, Tensor]:
     """Distances between persons: (probe persons, gallery persons), labels of the rows, of the columns.
 
     Mean over the probe person's samples of the least squared distance to a sample of the gallery person: of the

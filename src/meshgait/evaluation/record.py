@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from meshgait.arrays import Expected, npz_names, read_npz
+from meshgait.atomic import atomic_file
 from meshgait.errors import DataError
 from meshgait.evaluation.scoring import Task
-from meshgait.output import whole_file
 
 COLUMNS = ("labels", "views", "conditions", "sequences", "gallery")
 NAMES = ("subjects", "view_names")
@@ -77,7 +77,7 @@ class EvaluationRecord:
         arrays |= {name: np.asarray(getattr(self, name), str) for name in (*NAMES, *WORDS)}
         arrays |= {PROBES + name: np.asarray(mask) for name, mask in self.probes.items()}
         arrays["embeddings"] = arrays["embeddings"].astype(np.float16)
-        with whole_file(path) as temporary, temporary.open("wb") as file:  # np.savez would append to a name
+        with atomic_file(path) as temporary, temporary.open("wb") as file:  # np.savez would append to a name
             np.savez(file, **arrays)
 
     @classmethod

@@ -29,7 +29,7 @@ from torch import Tensor
 from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.distances import Comparison, Distance
 from meshgait.evaluation.parallel import over_blocks
-from meshgait.evaluation.ranking import Ranking, Side, rank, subject_distances
+from meshgait.evaluation.ranking import LabelledEmbeddings, Ranking, rank, subject_distances
 from meshgait.progress import Progress
 
 ROWS = 256
@@ -142,7 +142,9 @@ def evaluate(
     if not len(gallery.rows) or not probes:
         return {}
     if task.scoring == "subjects":
-        given = {name: Side(embeddings[x.rows], *x[1:]) for name, x in {**probes, "": gallery}.items()}
+        given = {
+            name: LabelledEmbeddings(embeddings[x.rows], *x[1:]) for name, x in {**probes, "": gallery}.items()
+        }
         return {name: _by_subject(given[name], given[""], distance) for name in probes}
     # all conditions in one go, so that the threads have the more blocks to share
     every = _Side(*(torch.cat(column) for column in zip(*probes.values(), strict=True)))
@@ -180,7 +182,7 @@ def require_finite(embeddings: Tensor, names: Sequence[object]) -> None:
         )
 
 
-def _by_subject(probe: Side, gallery: Side, distance: Distance) -> Scores:
+def _by_subject(probe: LabelledEmbeddings, gallery: LabelledEmbeddings, distance: Distance) -> Scores:
     between, labels, gallery_labels = subject_distances(probe, gallery, distance)
     return _pooled(rank(between, rearrange(labels, "p -> p 1") == gallery_labels), labels, gallery_labels)
 

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from meshgait.atomic import atomic_file
 from meshgait.errors import DataError
 from meshgait.evaluation.distances import Comparison, Distance
 from meshgait.evaluation.parallel import over_blocks
 from meshgait.evaluation.scoring import ROWS, require_finite
-from meshgait.output import whole_file
 from meshgait.progress import track
 from meshgait.textfiles.words import BREAKING, shown
 
@@ -61,7 +61,7 @@ def write_submission(path: Path, videos: np.ndarray, found: np.ndarray) -> None:
     for name in (*videos.tolist(), *np.unique(found).tolist()):
         if BREAKING.search(name):
             raise DataError(f"the name {shown(name)!r} holds a line break or control character; rename it")
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["videoId", *(f"rank{place}" for place in range(1, found.shape[1] + 1))])
         for video, subjects in zip(videos, found, strict=True):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from meshgait.errors import MeshGaitError
+from meshgait.inspection.finding_kinds import KINDS, Severity
 from meshgait.inspection.index import Index
-from meshgait.inspection.kinds import KINDS, Severity
 
 MOST_PLACES = 5
 """Places that a finding names; the others are counted."""

@@ -10,23 +10,23 @@ import numpy as np
 
 from meshgait.body.smpl import BodyModel
 from meshgait.data.partitions import Partition
-from meshgait.data.protocols import PROTOCOLS, Protocol, get_protocol
+from meshgait.data.protocols import PROTOCOLS, EvaluationProtocol, get_protocol
 from meshgait.data.store import Store
 from meshgait.errors import ConfigError, DataError, StoreError
 from meshgait.inspection.files import check_files
+from meshgait.inspection.finding_kinds import KINDS
 from meshgait.inspection.findings import Finding, Findings
+from meshgait.inspection.identities import Group, check_people
 from meshgait.inspection.index import Index
-from meshgait.inspection.kinds import KINDS
 from meshgait.inspection.listing import check_listing
-from meshgait.inspection.people import Group, check_people
-from meshgait.inspection.silhouettes import Survey, check_silhouettes
+from meshgait.inspection.silhouettes import SilhouetteCounts, check_silhouettes
 from meshgait.inspection.truth import Alignment, check_alignment, check_truth
 
 QUANTILES = (0.05, 0.5, 0.95)
 
 
 @dataclass(frozen=True)
-class Options:
+class CheckOptions:
     """What is checked, and how strictly.
 
     Attributes:
@@ -70,7 +70,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Report:
+class StoreReport:
     """What a check says.
 
     Attributes:
@@ -98,7 +98,7 @@ class Report:
     valid: int | None = None
     alignment: Alignment | None = None
     findings: tuple[Finding, ...] = ()
-    survey: Survey | None = None
+    survey: SilhouetteCounts | None = None
     damage: str = ""
 
     def plain(self) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class Report:
         return content | {"findings": [asdict(finding) for finding in self.findings]}
 
 
-def check(path: Path | str, options: Options | None = None) -> Report:
+def check(path: Path | str, options: CheckOptions | None = None) -> StoreReport:
     """Check a packed store.
 
     Memory: some 40 bytes a sequence besides the store's own table and the names that a protocol compares; frames
@@ -142,7 +142,7 @@ def check(path: Path | str, options: Options | None = None) -> Report:
         DataError: the partition given cannot be read.
         BodyModelError: the body cannot be read.
     """
-    path, options = Path(path), options or Options()
+    path, options = Path(path), options or CheckOptions()
     found = Findings(options.ignore)
     if not (path / "meta.json").is_file():
         Store(path)  # says what is there instead
@@ -151,7 +151,7 @@ def check(path: Path | str, options: Options | None = None) -> Report:
         store = Store(path, check_rows=False)
     except StoreError as error:
         found.error("unreadable", error)
-        return Report(str(path), findings=found.listed(), damage=str(error))
+        return StoreReport(str(path), findings=found.listed(), damage=str(error))
     partition, protocol = _rules(store, options, found)
     index = Index(store)
     check_listing(index, found, options.short)
@@ -161,7 +161,7 @@ def check(path: Path | str, options: Options | None = None) -> Report:
     if store.has_smpl:
         valid = check_truth(store, index, found, options.show)
         alignment = _alignment(store, index, found, options)
-    return Report(
+    return StoreReport(
         path=str(path),
         hash=store.hash,
         size=store.size,
@@ -176,7 +176,9 @@ def check(path: Path | str, options: Options | None = None) -> Report:
     )
 
 
-def _rules(store: Store, options: Options, found: Findings) -> tuple[Partition | None, Protocol | None]:
+def _rules(
+    store: Store, options: CheckOptions, found: Findings
+) -> tuple[Partition | None, EvaluationProtocol | None]:
     """The lists and the rules: those given, else the store's own."""
     partition = None
     if options.partition is not None:
@@ -196,7 +198,7 @@ def _rules(store: Store, options: Options, found: Findings) -> tuple[Partition |
     return partition, PROTOCOLS.get(name)
 
 
-def _alignment(store: Store, index: Index, found: Findings, options: Options) -> Alignment | None:
+def _alignment(store: Store, index: Index, found: Findings, options: CheckOptions) -> Alignment | None:
     if not options.frames:
         return None
     body = BodyModel.load(options.body)
@@ -208,7 +210,7 @@ def _alignment(store: Store, index: Index, found: Findings, options: Options) ->
     return check_alignment(store, index, found, body, options.frames, options.iou, options.seed, options.show)
 
 
-def _figures(survey: Survey) -> dict[str, list[int]] | None:
+def _figures(survey: SilhouetteCounts) -> dict[str, list[int]] | None:
     if not survey.heights.any():
         return None
     histograms = {"height": survey.heights, "width": survey.widths, "mass": survey.masses}

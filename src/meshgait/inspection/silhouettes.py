@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from meshgait.data.store import Store
-from meshgait.inspection.figures import CODES, Measures, measure
 from meshgait.inspection.findings import Findings
 from meshgait.inspection.index import BLOCK, Block, Index, stored
+from meshgait.inspection.silhouette_measures import CODES, SilhouetteMeasures, measure_silhouettes
 from meshgait.progress import Progress
 
 MOST_EXAMPLES = 12
@@ -30,7 +30,7 @@ class Example(NamedTuple):
 
 
 @dataclass
-class Survey:
+class SilhouetteCounts:
     """What was seen on the way.
 
     Attributes:
@@ -45,7 +45,7 @@ class Survey:
     masses: np.ndarray
     examples: dict[str, list[Example]] = field(default_factory=dict)
 
-    def count(self, seen: Measures, size: tuple[int, int]) -> None:
+    def count(self, seen: SilhouetteMeasures, size: tuple[int, int]) -> None:
         """Take in a block of frames."""
         shares = 100 * seen.mass[seen.sound] // (size[0] * size[1])
         for counts, values in (
@@ -56,7 +56,9 @@ class Survey:
             counts += np.bincount(values, minlength=len(counts))
 
 
-def check_silhouettes(store: Store, index: Index, found: Findings, show: bool = True, most: int = BLOCK) -> Survey:
+def check_silhouettes(
+    store: Store, index: Index, found: Findings, show: bool = True, most: int = BLOCK
+) -> SilhouetteCounts:
     """Look at every frame.
 
     Args:
@@ -70,13 +72,13 @@ def check_silhouettes(store: Store, index: Index, found: Findings, show: bool = 
         Sizes of the figures, and examples of what is wrong.
     """
     height, width = store.size
-    survey = Survey(np.zeros(height + 1, int), np.zeros(width + 1, int), np.zeros(101, int))
+    survey = SilhouetteCounts(np.zeros(height + 1, int), np.zeros(width + 1, int), np.zeros(101, int))
     copies = _Copies(len(index))
     total = int(index.lengths[index.inside].sum())
     with Progress("checking silhouettes", total, "frames", show=show) as progress:
         for block in index.blocks(most):
             rows = stored(store, "silhouettes", block.start, block.stop)
-            seen = measure(rows, store.bits, store.size)
+            seen = measure_silhouettes(rows, store.bits, store.size)
             survey.count(seen, store.size)
             first = np.cumsum(block.lengths) - block.lengths
             for code, flags in zip(CODES, seen.wrong.T, strict=True):
@@ -93,7 +95,9 @@ def check_silhouettes(store: Store, index: Index, found: Findings, show: bool = 
     return survey
 
 
-def _remember(survey: Survey, code: str, flags: np.ndarray, store: Store, index: Index, block: Block) -> None:
+def _remember(
+    survey: SilhouetteCounts, code: str, flags: np.ndarray, store: Store, index: Index, block: Block
+) -> None:
     """Keep one frame a sequence and block, of the first sequences."""
     examples = survey.examples.setdefault(code, [])
     known = {example.name for example in examples}

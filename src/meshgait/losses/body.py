@@ -29,7 +29,7 @@ def points_l1(predicted: Tensor, true: Tensor, mask: Tensor) -> Tensor:
     return masked_mean((predicted - true).abs(), mask)
 
 
-def confidence(marginals: Sequence[Tensor], cells: Tensor, inside: Tensor, mask: Tensor) -> Tensor:
+def marginal_cross_entropy(marginals: Sequence[Tensor], cells: Tensor, inside: Tensor, mask: Tensor) -> Tensor:
     """Cross-entropy of each axis' marginal at the true cell, -log(p + 1e-6), summed over axes.
 
     Ma et al. take the whole volume at the true voxel; the marginals' sum is the cross-entropy of a volume that

@@ -7,10 +7,10 @@ from einops import rearrange, reduce, repeat
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from meshgait import ranks
+from meshgait import distributed
 
 
-def triplet(embeddings: Tensor, labels: Tensor, margin: float = 0.2) -> Tensor:
+def triplet_loss(embeddings: Tensor, labels: Tensor, margin: float = 0.2) -> Tensor:
     """Batch-all triplet loss per strip (Hermans et al., arXiv 1703.07737; strips as in GaitSet, AAAI 2019).
 
     Every (anchor, positive, negative) with a positive that is not the anchor itself counts; the mean is taken
@@ -30,16 +30,18 @@ def triplet(embeddings: Tensor, labels: Tensor, margin: float = 0.2) -> Tensor:
     """
     with torch.autocast(embeddings.device.type, enabled=False):
         own = rearrange(embeddings.float(), "b s c -> s b c")
-        distances = _distances(own, rearrange(ranks.gather(embeddings.float()), "b s c -> s b c"))
-        everyone = ranks.gather(labels)
+        distances = _distances(own, rearrange(distributed.all_gather(embeddings.float()), "b s c -> s b c"))
+        everyone = distributed.all_gather(labels)
         same = labels[:, None] == everyone[None, :]
         places = torch.arange(len(everyone), device=labels.device)
-        itself = places[None, :] == places[: len(labels), None] + ranks.rank() * len(labels)
+        itself = places[None, :] == places[: len(labels), None] + distributed.rank() * len(labels)
         anchor, positive = torch.nonzero(same & ~itself, as_tuple=True)
         terms = margin + distances[:, anchor, positive].unsqueeze(-1) - distances[:, anchor]
         terms = terms.relu() * ~same[anchor]
-        count = ranks.total(reduce(terms > 0, "s pairs negatives -> s", "sum"))
-        return ranks.world() * (reduce(terms, "s pairs negatives -> s", "sum") / count.clamp(min=1)).mean()
+        count = distributed.all_reduce_sum(reduce(terms > 0, "s pairs negatives -> s", "sum"))
+        return (
+            distributed.world_size() * (reduce(terms, "s pairs negatives -> s", "sum") / count.clamp(min=1)).mean()
+        )
 
 
 def _distances(strips: Tensor, others: Tensor) -> Tensor:
@@ -50,7 +52,7 @@ def _distances(strips: Tensor, others: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def separation(embeddings: Tensor, labels: Tensor) -> Tensor:
+def between_subject_distance(embeddings: Tensor, labels: Tensor) -> Tensor:
     """Mean distance between sequences of different subjects, over strips and the batches of all devices.
 
     Exactly 0 where all are of one subject.
@@ -60,14 +62,14 @@ def separation(embeddings: Tensor, labels: Tensor) -> Tensor:
         labels: (B,) int64.
     """
     with torch.autocast(embeddings.device.type, enabled=False):
-        embeddings, labels = ranks.gather(embeddings.float()), ranks.gather(labels)
+        embeddings, labels = distributed.all_gather(embeddings.float()), distributed.all_gather(labels)
         strips = rearrange(embeddings, "b s c -> s b c")
         distances = _distances(strips, strips)
         others = labels[:, None] != labels[None, :]
         return (distances * others).sum() / (others.sum() * len(distances)).clamp(min=1)
 
 
-def classification(logits: Tensor, labels: Tensor, scale: float = 16.0, smoothing: float = 0.1) -> Tensor:
+def classification_loss(logits: Tensor, labels: Tensor, scale: float = 16.0, smoothing: float = 0.1) -> Tensor:
     """Cross-entropy of scaled cosine logits, label-smoothed, mean over samples and strips (GaitBase, CVPR 2023).
 
     Devices have equally many samples, so the mean over ranks is that of the whole batch.

@@ -13,8 +13,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from meshgait.models.activation_checkpointing import maybe_checkpoint
 from meshgait.models.blocks import ResidualStage, conv_bn
-from meshgait.models.remember import run
 from meshgait.models.size import NetworkSize
 
 
@@ -32,14 +32,14 @@ class Stem(nn.Module):
         self.entry = nn.Sequential(conv_bn(1, width, 3, size.strides[0]), nn.ReLU(inplace=True))
         self.stage = ResidualStage(width, width, size.blocks[0], size.strides[1])
 
-    def large(self) -> Iterator[nn.Module]:
-        """Parts that hold many maps between their input and their output (see `meshgait.models.remember`)."""
+    def checkpointed_parts(self) -> Iterator[nn.Module]:
+        """Parts that hold many maps inside: see `meshgait.models.activation_checkpointing`."""
         yield self.entry
         yield from self.stage
 
     def forward(self, frames: Tensor) -> Tensor:
         """Early features of silhouettes in [0, 1]."""
-        return self.stage(run(self.entry, frames))
+        return self.stage(maybe_checkpoint(self.entry, frames))
 
 
 class Trunk(nn.Sequential):
@@ -49,7 +49,7 @@ class Trunk(nn.Sequential):
         stages = zip(size.channels, size.channels[1:], size.blocks[1:], size.strides[2:], strict=False)
         super().__init__(*(ResidualStage(*stage, pseudo_3d=size.pseudo_3d) for stage in stages))
 
-    def large(self) -> Iterator[nn.Module]:
+    def checkpointed_parts(self) -> Iterator[nn.Module]:
         """Parts that hold many maps between their input and their output."""
         yield from (block for stage in self for block in stage)
 

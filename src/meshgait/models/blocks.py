@@ -6,8 +6,8 @@ from einops import rearrange
 from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 
+from meshgait.models.activation_checkpointing import maybe_checkpoint
 from meshgait.models.pooling import blank_padding
-from meshgait.models.remember import run
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -89,7 +89,7 @@ class ResidualStage(nn.Sequential):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B T, inputs, H, W) -> (B T, outputs, H / stride, W / stride); mask (B, T) for pseudo-3D blocks."""
         for block in self:
-            x = run(block, x, mask)
+            x = maybe_checkpoint(block, x, mask)
         return x
 
 

@@ -45,7 +45,7 @@ class ConcatFusion(nn.Module):
         return self.mix(torch.cat([flat, deep], dim=1))
 
 
-class DeepOnly(nn.Module):
+class Only3D(nn.Module):
     """The 3D branch alone, as wide as the 2D branch would be: what the volumes say without the 2D map."""
 
     def __init__(self, flat: int, deep: int) -> None:
@@ -59,7 +59,7 @@ class DeepOnly(nn.Module):
 
 def make_fusion(kind: FusionKind, flat: int, deep: int) -> nn.Module:
     """The fusion of that name for maps of ``flat`` (2D) and ``deep`` (3D) channels."""
-    kinds = {"attention": AttentionFusion, "concat": ConcatFusion, "deep": DeepOnly}
+    kinds = {"attention": AttentionFusion, "concat": ConcatFusion, "deep": Only3D}
     if kind not in kinds:
         raise ConfigError(f"fusion is {kind!r}; use one of {sorted(kinds)}")
     return kinds[kind](flat, deep)

@@ -10,7 +10,7 @@ from einops import einsum, rearrange
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from meshgait.models.precise import precisely
+from meshgait.models.autocast import full_precision
 
 
 class StripLinear(nn.Module):
@@ -21,7 +21,7 @@ class StripLinear(nn.Module):
         self.weight = nn.Parameter(torch.empty(strips, inputs, outputs))
         nn.init.xavier_uniform_(self.weight)
 
-    @precisely
+    @full_precision
     def forward(self, x: Tensor) -> Tensor:
         """Map each strip by its own matrix."""
         return einsum(x, self.weight, "b s i, s i o -> b s o")
@@ -36,7 +36,7 @@ class StripClassifier(nn.Module):
         self.weight = nn.Parameter(torch.empty(strips, channels, classes))
         nn.init.xavier_uniform_(self.weight)
 
-    @precisely
+    @full_precision
     def forward(self, embeddings: Tensor) -> Tensor:
         """Cosine of the normalised strip vectors with each class's vector."""
         flat = self.neck(rearrange(embeddings, "b s c -> b (s c)"))

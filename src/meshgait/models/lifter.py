@@ -13,9 +13,9 @@ from torch.nn.functional import interpolate, pad
 
 from meshgait.batch import BodyEstimate
 from meshgait.body.heatmaps import read_volumes
+from meshgait.models.activation_checkpointing import enable_checkpointing, is_checkpointed, maybe_checkpoint
 from meshgait.models.backbone import Stem, as_images
 from meshgait.models.blocks import GlobalContext, ResidualStage, conv_bn
-from meshgait.models.remember import forget_inside, forgets, run
 from meshgait.models.size import FEATURE_STRIDE, NetworkSize
 
 LOGIT_GAIN = 8.0
@@ -88,7 +88,7 @@ def _resize(x: Tensor, like: Tensor) -> Tensor:
     return interpolate(x, like.shape[-2:], mode="nearest")
 
 
-class VolumeReader(nn.Module):
+class HeatmapEncoder(nn.Module):
     """Features of the volumes on the grid of the 2D branch: (N, K, D, H', W') -> (N, C', H / 4, W / 4)."""
 
     def __init__(self, size: NetworkSize) -> None:
@@ -133,10 +133,13 @@ def read_by_blocks(
     Returns:
         The tensors that ``read`` would have made of all volumes, (N, ...) each.
     """
-    fine = run(lifter, early, step=lifter.features)
+    fine = maybe_checkpoint(lifter, early, step=lifter.features)
     voxels = lifter.points * lifter.depth * fine.shape[-2] * fine.shape[-1]
     count = max(1, BLOCK_BYTES.get(early.device.type, 2**30) // (4 * voxels))
-    blocks = (run(lifter, block, step=lambda fine: read(lifter.volumes(fine))) for block in fine.split(count))
+    blocks = (
+        maybe_checkpoint(lifter, block, step=lambda fine: read(lifter.volumes(fine)))
+        for block in fine.split(count)
+    )
     return tuple(torch.cat(part) for part in zip(*blocks, strict=True))
 
 
@@ -148,12 +151,12 @@ class Reconstructor(nn.Module):
         self.frame = size.frame
         self.stem, self.lifter = stem, lifter
         if checkpointing:
-            forget_inside([*stem.large(), lifter])
+            enable_checkpointing([*stem.checkpointed_parts(), lifter])
 
     def forward(self, frames: Tensor) -> BodyEstimate:
         """What the volumes of silhouettes in [0, 1] say; they are in it unless checkpointing forgets them."""
         early, read = self.stem(as_images(frames)), partial(read_volumes, frame=self.frame)
-        if forgets(self.lifter):
+        if is_checkpointed(self.lifter):
             return BodyEstimate(*read_by_blocks(self.lifter, early, read))
         volumes = self.lifter(early)
         return BodyEstimate(*read(volumes), volumes)

@@ -6,7 +6,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from meshgait.models.precise import precisely
+from meshgait.models.autocast import full_precision
 
 
 class MeshDecoder(nn.Module):
@@ -25,7 +25,7 @@ class MeshDecoder(nn.Module):
         self.register_buffer("weights", weights, persistent=False)
         self.gamma = nn.Parameter(torch.zeros(())) if adaptive else None
 
-    @precisely
+    @full_precision
     def forward(self, markers: Tensor, confidence: Tensor) -> Tensor:
         """(N, K, 3), (N, K) -> vertices (N, V, 3) in the markers' frame."""
         by_vertex = rearrange(self.weights, "k v -> v k")

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from meshgait.batch import BodyEstimate, GaitOutput, SmplTruth
 from meshgait.body.heatmaps import expected_points, read_volumes
 from meshgait.errors import ConfigError
+from meshgait.models.activation_checkpointing import enable_checkpointing, is_checkpointed, maybe_checkpoint
 from meshgait.models.backbone import Stem, Trunk, as_images
 from meshgait.models.fusion import FusionKind, make_fusion
 from meshgait.models.heads import StripClassifier, StripLinear
-from meshgait.models.lifter import Lifter, Reconstructor, VolumeReader, read_by_blocks
+from meshgait.models.lifter import HeatmapEncoder, Lifter, Reconstructor, read_by_blocks
 from meshgait.models.pooling import strips, temporal_max
 from meshgait.models.posture import PostureReader
-from meshgait.models.remember import forget_inside, forgets, run
 from meshgait.models.size import FEATURE_STRIDE, NetworkSize
 from meshgait.models.smplgait import SmplTransform
 
@@ -56,7 +56,7 @@ class MeshGait(nn.Module):
         self.trunk = Trunk(size) if not use_3d or fusion != "deep" else None
         if use_3d:
             self.lifter: Lifter | None = Lifter(size)
-            self.reader = VolumeReader(size)
+            self.reader = HeatmapEncoder(size)
             self.fusion = make_fusion(fusion, size.channels[3], size.reader_channels)
         else:
             self.lifter = None
@@ -67,9 +67,9 @@ class MeshGait(nn.Module):
         self.embed = StripLinear(vectors, size.channels[3], size.embedding)
         self.classify = StripClassifier(vectors, size.embedding, num_subjects) if num_subjects else None
         if checkpointing:
-            forget_inside(self.stem.large())
-            forget_inside([] if self.trunk is None else self.trunk.large())
-            forget_inside([self.lifter, self.reader] if use_3d else [])
+            enable_checkpointing(self.stem.checkpointed_parts())
+            enable_checkpointing([] if self.trunk is None else self.trunk.checkpointed_parts())
+            enable_checkpointing([self.lifter, self.reader] if use_3d else [])
 
     def forward(
         self, silhouettes: Tensor, mask: Tensor, with_body: bool = False, smpl: SmplTruth | None = None
@@ -90,16 +90,16 @@ class MeshGait(nn.Module):
             ConfigError: the network reads SMPL parameters and there are none.
         """
         early = self.stem(as_images(rearrange(silhouettes, "b t h w -> (b t) h w")))
-        flat = None if self.trunk is None else self._flat(early, mask, smpl)
+        flat = None if self.trunk is None else self._forward_2d(early, mask, smpl)
         body, extra = None, []
         if self.lifter is not None:
-            flat, extra, body = self._deepen(flat, early, mask, with_body)
+            flat, extra, body = self._forward_3d(flat, early, mask, with_body)
         parts = torch.cat([strips(flat, self.size.strips), *extra], dim=1)
         embeddings = self.embed(parts)
         classify = self.training and self.classify is not None
         return GaitOutput(embeddings, self.classify(embeddings) if classify else None, body)
 
-    def _flat(self, early: Tensor, mask: Tensor, smpl: SmplTruth | None) -> Tensor:
+    def _forward_2d(self, early: Tensor, mask: Tensor, smpl: SmplTruth | None) -> Tensor:
         """2D branch: maps (B, C, h, w), transformed by SMPL parameters where the network reads them."""
         maps = self.trunk(early, mask)
         if self.transform is not None:
@@ -113,7 +113,7 @@ class MeshGait(nn.Module):
             maps = self.transform(maps, rows, valid)
         return temporal_max(maps, mask)
 
-    def _deepen(
+    def _forward_3d(
         self, flat: Tensor | None, early: Tensor, mask: Tensor, with_body: bool
     ) -> tuple[Tensor, list[Tensor], BodyEstimate | None]:
         """3D branch: fused maps (B, C, h, w), further parts of the embedding, estimate of the lifted frames."""
@@ -121,13 +121,13 @@ class MeshGait(nn.Module):
         early = rearrange(early, "(b t) c h w -> b t c h w", b=mask.shape[0])[:, :: self.size.lift_every]
         early = rearrange(early, "b t c h w -> (b t) c h w")
         whole = torch.is_grad_enabled() or torch.compiler.is_exporting()
-        if whole and not forgets(self.lifter):
+        if whole and not is_checkpointed(self.lifter):
             volumes = self.lifter(early)
             deep = self.reader(volumes.detach() if self.detach_heatmaps else volumes)
             read = self._read(volumes, with_body)
         else:
             folded, *read = read_by_blocks(self.lifter, early, lambda x: self._fold_and_read(x, with_body))
-            deep = run(self.reader, folded, step=self.reader.refined)
+            deep = maybe_checkpoint(self.reader, folded, step=self.reader.refined)
         extra = [] if self.posture is None else [self.posture(read[0], lifted)]
         return self.fusion(flat, temporal_max(deep, lifted)), extra, BodyEstimate(*read) if with_body else None
 

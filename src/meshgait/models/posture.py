@@ -37,7 +37,7 @@ def turn_to_front(points: Tensor, mask: Tensor) -> Tensor:
     return torch.stack([cos * u + sin * d, v, cos * d - sin * u], dim=-1)
 
 
-def moments(values: Tensor, mask: Tensor) -> Tensor:
+def temporal_moments(values: Tensor, mask: Tensor) -> Tensor:
     """Mean and standard deviation over valid frames: (B, T, X) -> (B, 2 X)."""
     weight = rearrange(mask.to(values.dtype) / mask.sum(1, keepdim=True).clamp(min=1), "b t -> b t 1")
     mean = (values * weight).sum(1)
@@ -75,5 +75,5 @@ class PostureReader(nn.Module):
         """(B T, K, 3) crop pixels, (B, T) -> (B, parts, channels)."""
         points = rearrange(points.detach(), "(b t) k c -> b t k c", b=mask.shape[0])
         turned = turn_to_front(points, mask) / self.unit
-        summary = moments(rearrange(turned, "b t k c -> b t (k c)"), mask)
+        summary = temporal_moments(rearrange(turned, "b t k c -> b t (k c)"), mask)
         return rearrange(self.net(summary), "b (p c) -> b p c", p=self.parts)

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from meshgait.evaluation.project import embedding_map
+from meshgait.evaluation.embedding_map import embedding_map
 from meshgait.report.blocks import Grid, Picture, Section
 from meshgait.report.folder import Run
 from meshgait.report.recognition import Recognition, by_protocol, comparisons

@@ -14,7 +14,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from meshgait import __version__, ranks
+from meshgait import __version__, distributed
 from meshgait.batch import GaitBatch
 from meshgait.body.targets import follow
 from meshgait.data.transforms import Augmentation
@@ -175,7 +175,7 @@ class Stage(LightningModule):
 
     def augment(self, batch: GaitBatch, augmentation: Augmentation, stream: int) -> GaitBatch:
         """Augmented batch, truth included, by the random numbers of `generator`."""
-        place = ranks.rank(), ranks.world()
+        place = distributed.rank(), distributed.world_size()
         silhouettes, moved = augmentation(batch.silhouettes, self.generator(stream), *place)
         truth = batch.truth
         if truth is not None:
@@ -183,7 +183,7 @@ class Stage(LightningModule):
             geometry = [x.to(device) for x in (moved.flip, moved.angle, moved.scale, moved.shift)]
             truth = follow(truth, silhouettes.shape[-2:], *geometry)
             # a weak-perspective camera cannot follow another perspective, so there is no truth of these
-            truth.valid = truth.valid & ~moved.bent.to(device)[:, None]
+            truth.valid = truth.valid & ~moved.has_perspective.to(device)[:, None]
         return GaitBatch(silhouettes, batch.mask, batch.labels, batch.indices, truth)
 
     def generator(self, stream: int) -> torch.Generator:
@@ -231,7 +231,7 @@ class Stage(LightningModule):
     def log_terms(self, prefix: str, terms: dict[str, Tensor], batch_size: int) -> None:
         """Log each loss term by name, as mean over the ranks; keep those of this rank."""
         self.terms = {name: term.detach() for name, term in terms.items()}
-        means = ranks.mean(torch.stack([term.float() for term in self.terms.values()]))
+        means = distributed.all_reduce_mean(torch.stack([term.float() for term in self.terms.values()]))
         figures = {f"{prefix}/{name}": value for name, value in zip(terms, means.unbind(), strict=True)}
         self.log_dict(figures, batch_size=batch_size)
 

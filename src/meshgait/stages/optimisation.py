@@ -66,9 +66,9 @@ class WarmupCosine:
         """Factor at ``step``."""
         if step < self.rise:
             return (step + 1) / self.rise
-        return self.fall(step)
+        return self.decay_factor(step)
 
-    def fall(self, step: int) -> float:
+    def decay_factor(self, step: int) -> float:
         """Factor after the rise."""
         done = min(1.0, (step - self.rise) / max(1, self.total - self.rise))
         return 0.5 * (1 + math.cos(math.pi * done))
@@ -77,7 +77,7 @@ class WarmupCosine:
 class WarmupSteps(WarmupCosine):
     """The same with a fall to a tenth at each milestone."""
 
-    def fall(self, step: int) -> float:
+    def decay_factor(self, step: int) -> float:
         """Factor after the rise."""
         return 0.1 ** sum(step >= milestone for milestone in self.milestones)
 

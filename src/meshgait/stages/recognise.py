@@ -14,7 +14,7 @@ from meshgait.batch import GaitBatch, GaitOutput, SmplTruth
 from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.body import BodyErrors
-from meshgait.losses.identity import accuracy, classification, separation, triplet
+from meshgait.losses.identity import accuracy, between_subject_distance, classification_loss, triplet_loss
 from meshgait.models.fusion import FusionKind
 from meshgait.models.meshgait import MeshGait
 from meshgait.models.size import NetworkSize
@@ -226,12 +226,12 @@ class RecogniseStage(Stage):
         with_body = self.learns_3d and identity.truth is not None
         output = self.network(identity.silhouettes, identity.mask, with_body, identity.truth)
         terms = {
-            "triplet": triplet(output.embeddings, identity.labels, self.margin),
-            "classification": classification(output.logits, identity.labels),
+            "triplet": triplet_loss(output.embeddings, identity.labels, self.margin),
+            "classification": classification_loss(output.logits, identity.labels),
         }
         loss = self.triplet_weight * terms["triplet"] + self.class_weight * terms["classification"]
         terms["accuracy"] = accuracy(output.logits, identity.labels)
-        terms["distance"] = separation(output.embeddings, identity.labels)
+        terms["distance"] = between_subject_distance(output.embeddings, identity.labels)
         if with_body:
             body_loss, body_terms, _ = self._supervise(output, identity)
             loss, terms = loss + self.body_weight * body_loss, terms | body_terms

@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Generator, Tensor, nn
 from torch.nn.functional import pad
 
-from meshgait import ranks
+from meshgait import distributed
 from meshgait.batch import BodyEstimate, BodyTargets, SmplTruth
 from meshgait.body.heatmaps import axis_cells
 from meshgait.body.markers import Markers
@@ -144,15 +144,16 @@ class BodySupervision(nn.Module):
 
     def _draw(self, usable: Tensor, generator: Generator | None) -> tuple[Tensor, int]:
         """This rank's of the frames drawn from all ranks' (B, T): their numbers (N,), and how many have meshes."""
-        rows, longest = len(usable), ranks.most(usable.shape[1], usable.device)
-        order = torch.randperm(ranks.world() * rows * longest, generator=generator).to(usable.device)
-        lots = rearrange(order, "(w b t) -> w b t", b=rows, t=longest)[ranks.rank(), :, : usable.shape[1]]
-        lots = torch.where(usable, lots, len(order))  # who is not usable comes last
-        everyone = ranks.gather(pad(lots, (0, longest - lots.shape[1]), value=len(order))).flatten().sort().values
-        lots, own = lots.flatten().sort()
+        rows, longest = len(usable), distributed.all_reduce_max(usable.shape[1], usable.device)
+        order = torch.randperm(distributed.world_size() * rows * longest, generator=generator).to(usable.device)
+        keys = rearrange(order, "(w b t) -> w b t", b=rows, t=longest)[distributed.rank(), :, : usable.shape[1]]
+        keys = torch.where(usable, keys, len(order))  # who is not usable comes last
+        padded = pad(keys, (0, longest - keys.shape[1]), value=len(order))
+        everyone = distributed.all_gather(padded).flatten().sort().values
+        keys, own = keys.flatten().sort()
         limits = [everyone[n - 1] if 0 < n < len(everyone) else len(order) - 1 for n in self.most]
-        drawn = lots < len(order)
-        frames, meshes = (int((drawn & (lots <= limit)).sum()) for limit in limits)
+        drawn = keys < len(order)
+        frames, meshes = (int((drawn & (keys <= limit)).sum()) for limit in limits)
         return own[:frames], min(frames, meshes)
 
     def decode_mesh(self, estimate: BodyEstimate) -> Tensor:
@@ -200,14 +201,14 @@ class BodySupervision(nn.Module):
             "joints": lambda: losses.points_l1(points[:, :joints], true_joints, mask),
             "markers": lambda: losses.points_l1(points[:, joints:], true_markers, mask),
             "vertices": lambda: losses.points_l1(vertices, true_vertices, few),
-            "confidence": lambda: losses.confidence(marginals, cells, inside, mask),
+            "confidence": lambda: losses.marginal_cross_entropy(marginals, cells, inside, mask),
             "edges": lambda: losses.edge_length(vertices, true_vertices, self.edges, few),
             "normals": lambda: losses.surface_normals(vertices, true_vertices, self.faces, few),
         }
         terms = {name: wanted[name]() for name in self.weights}
         if self.training:  # the ranks have unequal numbers of frames and of points inside
             counts = torch.stack([mask.sum(), few.sum(), (inside & mask[:, None]).sum()])
-            of_frames, of_meshes, of_points = ranks.shares(counts)
+            of_frames, of_meshes, of_points = distributed.share_factors(counts)
             factors = dict.fromkeys(MESH_TERMS, of_meshes) | {"confidence": of_points}
             terms = {name: factors.get(name, of_frames) * term for name, term in terms.items()}
         return terms, BodyReading(points[:, :joints], true_joints, vertices, true_vertices)

@@ -14,13 +14,13 @@ import numpy as np
 from meshgait.body.smpl import BodyModel
 from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import DataError, OutputError, StoreError
-from meshgait.parallel import check_workers, ordered
+from meshgait.parallel import check_workers, map_in_order
 from meshgait.progress import Progress
 from meshgait.synthetic.images import SIZE
 from meshgait.synthetic.motions import Motions
-from meshgait.synthetic.population import Settings
+from meshgait.synthetic.population import WalkerSettings
 from meshgait.synthetic.rig import Rig
-from meshgait.synthetic.sequence import Job, RenderedSequence, SequenceRenderer
+from meshgait.synthetic.sequence import RenderedSequence, SequenceJob, SequenceRenderer
 from meshgait.textfiles.reading import TextFile
 
 VERSION = 1
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 def generate(
     dest: Path | str,
-    settings: Settings | None = None,
+    settings: WalkerSettings | None = None,
     workers: int = 1,
     body: BodyModel | None = None,
     progress: bool = True,
@@ -59,7 +59,7 @@ def generate(
         ConfigError: workers out of range.
         OutputError: the folder cannot be written, or it exists with other content.
     """
-    settings, body, dest = settings or Settings(), body or BodyModel.default(), Path(dest)
+    settings, body, dest = settings or WalkerSettings(), body or BodyModel.default(), Path(dest)
     check_workers(workers)
     source = {"made_by": "meshgait walkers", "version": VERSION, "body": body.hash, **settings.as_dict()}
     if motions:
@@ -102,10 +102,10 @@ def generate(
     return True
 
 
-def plan_jobs(settings: Settings) -> list[Job]:
+def plan_jobs(settings: WalkerSettings) -> list[SequenceJob]:
     """All sequences in the order in which they are written."""
     return [
-        Job(subject, condition, view)
+        SequenceJob(subject, condition, view)
         for subject in settings.subjects()
         for condition in settings.conditions
         for view in settings.views
@@ -142,18 +142,18 @@ def _already_there(dest: Path, source: dict[str, object]) -> bool:
 
 
 def _renderer(
-    settings: Settings, arrays: Mapping[str, np.ndarray], motions: Motions | None
-) -> Callable[[Job], RenderedSequence]:
+    settings: WalkerSettings, arrays: Mapping[str, np.ndarray], motions: Motions | None
+) -> Callable[[SequenceJob], RenderedSequence]:
     """What does a job; made once in each process."""
     return SequenceRenderer(settings, Rig(arrays), motions).render
 
 
 def _render_all(
-    settings: Settings,
+    settings: WalkerSettings,
     arrays: Mapping[str, np.ndarray],
-    jobs: list[Job],
+    jobs: list[SequenceJob],
     workers: int,
     motions: Motions | None = None,
 ) -> Iterator[RenderedSequence]:
     """Finished sequences in the order of `jobs`."""
-    return ordered(_renderer, (settings, arrays, motions), jobs, workers)
+    return map_in_order(_renderer, (settings, arrays, motions), jobs, workers)

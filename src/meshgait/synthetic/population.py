@@ -32,7 +32,7 @@ class Subject(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Settings:
+class WalkerSettings:
     """What defines a data set of synthetic walkers; the same settings give the same bytes.
 
     Attributes:

@@ -16,7 +16,7 @@ from meshgait.synthetic.gait import Gait, Motion
 from meshgait.synthetic.images import crop, render_images
 from meshgait.synthetic.motions import Motions
 from meshgait.synthetic.parts import sample_bag, vary_bag
-from meshgait.synthetic.population import KINDS, Settings, Subject
+from meshgait.synthetic.population import KINDS, Subject, WalkerSettings
 from meshgait.synthetic.rig import Rig
 from meshgait.synthetic.rotations import to_axis_angle
 from meshgait.synthetic.segmentation import Segmenter, choose_segmenter, scene_of
@@ -35,7 +35,7 @@ HELD = 0.35
 
 
 @dataclass(frozen=True)
-class Job:
+class SequenceJob:
     """One sequence to make."""
 
     subject: Subject
@@ -91,7 +91,7 @@ class SequenceRenderer:
         motions: recorded walks, of one person a style; None to make walks of styles.
     """
 
-    def __init__(self, settings: Settings, rig: Rig, motions: Motions | None = None) -> None:
+    def __init__(self, settings: WalkerSettings, rig: Rig, motions: Motions | None = None) -> None:
         self.settings, self.rig, self.motions = settings, rig, motions
         self.surface = Surface(rig)
         self.skin = lru_cache(maxsize=4)(self._skin)
@@ -115,7 +115,7 @@ class SequenceRenderer:
         """Style number `index` of the data set."""
         return Style.sample(self.settings.generator("style", index), self.settings.style_spread)
 
-    def walk(self, job: Job, rate: float = 1.0) -> tuple[Motion, Dressed, np.random.Generator]:
+    def walk(self, job: SequenceJob, rate: float = 1.0) -> tuple[Motion, Dressed, np.random.Generator]:
         """Let the subject walk.
 
         Args:
@@ -149,7 +149,7 @@ class SequenceRenderer:
         motion = hold_arms(motion, skin.figure, look.holds)
         return motion, Dressed(skin, outfit, bag, luggage, build if settings.body_variety else None), rng
 
-    def _look(self, job: Job) -> Look:
+    def _look(self, job: SequenceJob) -> Look:
         """What the subject wears and carries in a condition."""
         own, variety = self.wardrobe(job.subject.name), self.settings.wardrobe_variety
         if not variety:
@@ -159,7 +159,7 @@ class SequenceRenderer:
         outfit = everyday(habit, variety)
         return dress_for(outfit, job.kind, habit, self.settings.generator("looks", *job.key[:3]), variety)
 
-    def render(self, job: Job) -> RenderedSequence:
+    def render(self, job: SequenceJob) -> RenderedSequence:
         """Make one sequence."""
         settings = self.settings
         viewpoint = self._viewpoint(job)
@@ -175,7 +175,7 @@ class SequenceRenderer:
             dressed, motion, camera, choose_segmenter(settings.noise, settings.noise_strength, rng)
         )
 
-    def _viewpoint(self, job: Job) -> Viewpoint | None:
+    def _viewpoint(self, job: SequenceJob) -> Viewpoint | None:
         """Where the camera of a sequence stands, if every sequence has its own."""
         settings = self.settings
         if not settings.camera_variety:

@@ -55,7 +55,7 @@ SIDES = ((1, 1, 4, 7, 10), (-1, 2, 5, 8, 11))
 
 
 @dataclass(frozen=True)
-class Side:
+class LegCycle:
     """One leg over the cycle, sampled on the global phase grid.
 
     Attributes:
@@ -87,7 +87,7 @@ class Stride:
 
     length: float
     pelvis: np.ndarray
-    sides: tuple[Side, Side]
+    sides: tuple[LegCycle, LegCycle]
 
 
 def pelvis_rotation(style: Style, phase: np.ndarray) -> np.ndarray:
@@ -226,7 +226,7 @@ class _Draft:
         flexion = MIN_FLEXION + STRIKE_FLEXION * (1 - ramp(0.0, 0.1, self.phase))
         return np.where(self.stance, self.height(flexion), np.inf)
 
-    def finish(self, pelvis: np.ndarray) -> Side:
+    def finish(self, pelvis: np.ndarray) -> LegCycle:
         """Ankle path: locked in stance; in swing the desired angles, bent to meet the ground smoothly."""
         order = np.argsort(self.phase)
         phase, hip = self.phase[order], self.hip[order]
@@ -245,7 +245,7 @@ class _Draft:
         path[~inside, 1] += np.maximum(need - low, 0.0)
         ankle = np.empty_like(path)
         ankle[order] = path
-        return Side(self.leg, self.foot, self.phase, self.yaw, self.hip, ankle)
+        return LegCycle(self.leg, self.foot, self.phase, self.yaw, self.hip, ankle)
 
 
 def _edges(phase: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, ...]:

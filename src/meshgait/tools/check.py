@@ -13,12 +13,12 @@ from rich.text import Text
 
 from meshgait import terminal
 from meshgait.errors import OutputError, StoreError
-from meshgait.inspection.kinds import KINDS
-from meshgait.inspection.report import Options, Report, check
+from meshgait.inspection.finding_kinds import KINDS
+from meshgait.inspection.report import CheckOptions, StoreReport, check
 from meshgait.text import printable
-from meshgait.viz.doubts import Doubt, doubts_sheet
 from meshgait.viz.plots import histogram_figure, to_png
 from meshgait.viz.silhouettes import save_png
+from meshgait.viz.suspicious_frames import SuspiciousFrame, suspicious_frames_sheet
 
 WRONG = 1
 """Exit status of --strict when something is found; 2 is that of a check that could not be made."""
@@ -26,7 +26,7 @@ WRONG = 1
 
 def add_parser(verbs: argparse._SubParsersAction) -> None:
     """Declare the verb's arguments."""
-    default = Options()
+    default = CheckOptions()
     parser = verbs.add_parser(
         "check",
         help="what is wrong with a packed store, with remedies",
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         DataError: the partition given cannot be read.
         OutputError: JSON or pictures cannot be written.
     """
-    options = Options(
+    options = CheckOptions(
         protocol=args.protocol,
         partition=args.partition,
         short=args.short,
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     return WRONG if args.strict and report.findings else 0
 
 
-def _print_summary(console: Console, report: Report, options: Options) -> None:
+def _print_summary(console: Console, report: StoreReport, options: CheckOptions) -> None:
     of = f"protocol {report.protocol}" if report.protocol else "no protocol: give --protocol to check the split"
     console.print(f"{report.path} ({of})", soft_wrap=True)
     table = terminal.PlainTable()
@@ -125,7 +125,7 @@ def _print_summary(console: Console, report: Report, options: Options) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _print_findings(console: Console, report: Report) -> None:
+def _print_findings(console: Console, report: StoreReport) -> None:
     if not report.findings:
         console.print("nothing is wrong", style="green")
         return
@@ -142,7 +142,7 @@ def _print_findings(console: Console, report: Report) -> None:
     console.print(table)
 
 
-def draw(report: Report, folder: Path, least: float) -> list[Path]:
+def draw(report: StoreReport, folder: Path, least: float) -> list[Path]:
     """Write pictures of what is doubtful.
 
     Args:
@@ -158,10 +158,10 @@ def draw(report: Report, folder: Path, least: float) -> list[Path]:
     """
     files = []
     for code, examples in report.survey.examples.items() if report.survey else ():
-        doubts = [Doubt((one.name, f"frame {one.frame}"), one.silhouette) for one in examples]
+        doubts = [SuspiciousFrame((one.name, f"frame {one.frame}"), one.silhouette) for one in examples]
         files.append(folder / f"{code}.png")
         kind = KINDS[code]
-        save_png(doubts_sheet(doubts, f"{code}: {kind.unit} {kind.what}"), files[-1])
+        save_png(suspicious_frames_sheet(doubts, f"{code}: {kind.unit} {kind.what}"), files[-1])
     fit = report.alignment
     if fit and fit.frames:
         label = f"{least:g}: {100 * fit.low / fit.frames:.1f} % below"
@@ -171,10 +171,10 @@ def draw(report: Report, folder: Path, least: float) -> list[Path]:
         doubts = []
         for one in fit.worst:
             lines = (one.name, f"frame {one.frame}, IoU {one.iou:.2f}")
-            doubts.append(Doubt(lines, one.silhouette, one.mask))
+            doubts.append(SuspiciousFrame(lines, one.silhouette, one.mask))
         files.append(folder / "worst.png")
         title = f"least overlap with the mesh (orange) of {fit.frames:,} frames sampled"
-        save_png(doubts_sheet(doubts, title), files[-1])
+        save_png(suspicious_frames_sheet(doubts, title), files[-1])
     return files
 
 

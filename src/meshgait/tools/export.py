@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from meshgait import __version__
+from meshgait.atomic import atomic_folder
 from meshgait.checksum import sha256_of
 from meshgait.errors import ConfigError, DataError, OutputError
-from meshgait.output import whole_folder
 from meshgait.progress import Progress
 from meshgait.report.card import render
 from meshgait.stages.base import SETTINGS, Stage, read_checkpoint
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"{arguments.checkpoint} is of stage 1, which gives no embeddings; leave --onnx out")
     stage = STAGES[name].restore(content, arguments.checkpoint, body=arguments.body, markers=arguments.markers)
     training, notes = provenance(arguments.checkpoint, content, arguments.metrics)
-    with whole_folder(out) as partial:
+    with atomic_folder(out) as partial:
         written = write_export(stage, training, partial, out.name, arguments.onnx, arguments.with_classifier)
     for text in notes:
         say(f"note: {text}")

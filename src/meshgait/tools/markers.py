@@ -10,7 +10,7 @@ import numpy as np
 
 from meshgait.arrays import read_npy
 from meshgait.body.cache import markers_for
-from meshgait.body.markers import Markers, Settings
+from meshgait.body.markers import Markers, MarkerSettings
 from meshgait.body.published import STEPS, import_markers
 from meshgait.body.smpl import BodyModel, rest_mesh
 from meshgait.errors import ConfigError, DataError, UnsafeFileError, python_command
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _learnt(args: argparse.Namespace, body: BodyModel) -> tuple[Markers, str]:
     """Markers that are shipped, cached or learnt now, and which."""
-    with Progress("learning markers", Settings().steps) as bar:
+    with Progress("learning markers", MarkerSettings().steps) as bar:
 
         def report(step: int, steps: int, error: float) -> None:
             bar.reach(step, f"{error:.1f} mm")

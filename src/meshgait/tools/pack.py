@@ -9,12 +9,12 @@ from pathlib import Path
 
 from meshgait.data.export import export_opengait
 from meshgait.data.fitfiles import FitFiles
+from meshgait.data.layouts import guess_layout
+from meshgait.data.loaded_sequence import Align
 from meshgait.data.opengait import as_written
 from meshgait.data.pack import LAYOUTS, pack
-from meshgait.data.packing import Options
+from meshgait.data.packing import PackOptions
 from meshgait.data.store import Store
-from meshgait.data.takes import Align
-from meshgait.data.trees import guess
 from meshgait.errors import ConfigError
 from meshgait.terminal import say
 
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> None:
         count = export_opengait(args.source, args.dest)
         say(f"{args.dest}: {count} sequences in OpenGait's layout")
         return
-    options = Options(
+    options = PackOptions(
         size=tuple(args.size),
         bits=args.bits,
         crop=False if args.no_crop else None,
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> None:
     )
     layout = args.layout
     if layout == "auto" and args.pattern is None and not args.dest.exists():
-        layout = guess(args.source)
+        layout = guess_layout(args.source)
         say(f"{args.source} looks like {layout}")
     store = pack(args.source, args.dest, layout, args.pattern, options, args.workers)
     _summarise(store)

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from meshgait.atomic import atomic_folder
 from meshgait.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from meshgait.body.targets import to_metres
 from meshgait.data.readers import Silhouettes
 from meshgait.errors import ConfigError, OutputError
-from meshgait.output import whole_folder
 from meshgait.progress import Progress
 from meshgait.recogniser import MAX_FRAMES, Recogniser, pixels_per_metre
 from meshgait.terminal import say
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     for line in report_lines(walker):
         say(line)
     chosen = choose_frame(walker, arguments.frame)
-    with whole_folder(out) as partial:
+    with atomic_folder(out) as partial:
         written = write_prediction(recogniser, walker, chosen, arguments.stature, partial)
     for name, text in written.items():
         say(f"{out / name}: {text}")

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from meshgait.admission import FLAG
+from meshgait.atomic import atomic_file
 from meshgait.configured import build_stage
 from meshgait.errors import ConfigError
-from meshgait.output import whole_file
 from meshgait.profiling import Cost, profile
 from meshgait.progress import Progress
 from meshgait.stages.recognise import RecogniseStage
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         progress.advance()
     content = describe(stage, cost, arguments)
     if arguments.json:
-        with whole_file(arguments.json) as file:
+        with atomic_file(arguments.json) as file:
             file.write_text(json.dumps(content, indent=1) + "\n")
     _print(content)
 

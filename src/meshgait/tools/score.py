@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from meshgait.allocator import reuse_freed_memory
+from meshgait.atomic import atomic_file
+from meshgait.data.custom_protocol import CustomProtocol
 from meshgait.data.partitions import Partition
-from meshgait.data.protocols import PROTOCOLS, Protocol, Selection, Walk, get_protocol, select, split
-from meshgait.data.rules import Rules
-from meshgait.errors import ConfigError, DataError
+from meshgait.data.protocols import PROTOCOLS, EvaluationProtocol, Selection, get_protocol
+from meshgait.errors import ConfigError
 from meshgait.evaluation.curves import verification
 from meshgait.evaluation.embeddings import Embeddings
 from meshgait.evaluation.openset import HELD_OUT, open_set
 from meshgait.evaluation.scoring import Scores, evaluate
 from meshgait.evaluation.submission import nearest_rows, write_submission
-from meshgait.memory import keep_memory
-from meshgait.output import whole_file
+from meshgait.protocol_evaluation import select_embedded, sequence_names
 from meshgait.terminal import PlainTable, console, say
 from meshgait.textfiles.json_text import finite
 
@@ -71,17 +71,17 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Score, print, write."""
-    keep_memory()  # blocks of tens of megabytes are used again and again
+    reuse_freed_memory()  # blocks of tens of megabytes are used again and again
     _check(arguments)
     given = Embeddings.read(arguments.embeddings)
-    rules = Rules.read(arguments.csv) if arguments.csv else None
+    rules = CustomProtocol.read(arguments.csv) if arguments.csv else None
     protocol = rules.protocol if rules else get_protocol(arguments.protocol)
     if protocol.scoring == "hidden" and not arguments.submission:
         raise ConfigError(
             f"the probe labels of {protocol.name} are not public: write the server's file (--submission OUT.csv) "
             "or score the test subjects' own sequences with --protocol grew-local"
         )
-    task = _task(given, protocol, rules, arguments)
+    task = _select(given, protocol, rules, arguments)
     if arguments.submission:
         _submit(given, task, arguments)
         return
@@ -91,8 +91,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.verification:
         result["verification"] = {name: _verification(record, name, arguments.seed) for name in scores}
     if arguments.open_set:
-        if protocol.strangers:  # who is in nobody's gallery is what an open set is about
-            task = _task(given, replace(protocol, strangers=()), rules, arguments)
+        if protocol.impostors:  # who is in nobody's gallery is what an open set is about
+            task = _select(given, replace(protocol, impostors=()), rules, arguments)
             record = _Record(given.vectors.numpy(), arguments.metric, task)
         result["open_set"] = {
             name: _open_set(record, name, task.subjects, arguments.held_out, arguments.seed) for name in scores
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> None:
         _write(arguments.json, result)
 
 
-def figures(scores: dict[str, Scores], protocol: Protocol) -> dict[str, Any]:
+def figures(scores: dict[str, Scores], protocol: EvaluationProtocol) -> dict[str, Any]:
     """What the JSON says: rates in percent, a number where the protocol has one group of probes, else one each."""
     single = len(protocol.probes) == 1
 
@@ -159,77 +159,13 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"--held-out is {arguments.held_out}; it must be at least 0 and below 1")
 
 
-def _task(given: Embeddings, protocol: Protocol, rules: Rules | None, arguments: argparse.Namespace) -> Selection:
-    """Gallery and probes among what was embedded."""
-    walks = [Walk(*row) for row in zip(given.labels, given.types, given.views, strict=True)]
+def _select(
+    given: Embeddings, protocol: EvaluationProtocol, rules: CustomProtocol | None, arguments: argparse.Namespace
+) -> Selection:
     if rules:
-        return rules.select(walks, arguments.exclude or "none", arguments.scoring or "pooled")
+        return rules.select(sequence_names(given), arguments.exclude or "none", arguments.scoring or "pooled")
     partition = Partition.read(arguments.partition) if arguments.partition else None
-    tested = np.ones(len(walks), bool) if given.training is None else ~given.training
-    if partition:
-        tested &= np.isin(given.labels, list(given.spelled(partition.test | {"probe"})))
-    elif arguments.test_only:
-        tested &= split(walks, protocol).test
-    if not tested.any():
-        raise DataError(
-            f"{given.source} has no test sequence; compare its labels with the partition, or its split"
-        )
-    listed = given.probe_set or (partition.probes if partition else frozenset())
-    if protocol.listed_probes and not listed:
-        raise DataError(
-            f"protocol {protocol.name} lists its probes: add probe_set (strings id-type-view) to {given.source} "
-            "or give --partition JSON with PROBE_SET"
-        )
-    probes = given.spelled(listed) if protocol.listed_probes else frozenset()
-    if protocol.listed_probes and not probes:
-        raise DataError(
-            f"{given.source}: no sequence is among the {len(listed)} of probe_set (such as {min(listed)}); they "
-            "must be spelled label-type-view"
-        )
-    if len(probes) < len(listed) and protocol.listed_probes:
-        _note(f"{len(listed) - len(probes)} of the {len(listed)} listed probes were not embedded")
-    # every sequence that is left is tested, whatever the benchmark trains on; and who lacks a gallery sequence
-    # counts as the protocol's scoring has it
-    kept = np.flatnonzero(tested)
-    everybody = Partition(frozenset(), frozenset(given.labels[kept].tolist()), probes, given.source)
-    chosen = select([walks[row] for row in kept], replace(protocol, complete=False), everybody)
-    _warn(given, protocol, chosen, tested)
-    return _spread(chosen, kept, len(walks))
-
-
-def _spread(chosen: Selection, kept: np.ndarray, total: int) -> Selection:
-    """A selection among some sequences as one among all; the others are neither gallery nor probe."""
-
-    def over(column: np.ndarray) -> np.ndarray:
-        whole = np.zeros(total, column.dtype)
-        whole[kept] = column
-        return whole
-
-    return chosen._replace(
-        labels=over(chosen.labels),
-        views=over(chosen.views),
-        gallery=over(chosen.gallery),
-        probes={name: over(mask) for name, mask in chosen.probes.items()},
-    )
-
-
-def _warn(given: Embeddings, protocol: Protocol, chosen: Selection, tested: np.ndarray) -> None:
-    """Say what may make the figures other than those of the benchmark."""
-    if left := int((~tested).sum()):
-        _note(f"{left} of {len(tested)} sequences are not of the test set and left out")
-    subjects = set(np.unique(given.labels[tested]).tolist())
-    trained = {name for name in subjects if name.isdecimal() and int(name) in (protocol.train_subjects or ())}
-    if trained and trained != subjects:
-        _note(
-            f"{len(trained)} of {len(subjects)} subjects are those that {protocol.name} trains on, and are scored "
-            "like all others; leave them out with --test-only"
-        )
-    if protocol.scoring != "hidden":
-        mates = set(chosen.labels[chosen.gallery].tolist())
-        for name, mask in chosen.probes.items():
-            if lone := set(chosen.labels[mask].tolist()) - mates:
-                counted = "count as errors" if chosen.scoring == "cells" else "are left out of the rates"
-                _note(f"probes {name}: {len(lone)} subjects have no gallery sequence and {counted}")
+    return select_embedded(given, protocol, partition, arguments.test_only)
 
 
 def _verification(record: _Record, condition: str, seed: int) -> dict[str, Any]:
@@ -292,9 +228,5 @@ def _print(scores: dict[str, Scores], result: dict[str, Any]) -> None:
 
 
 def _write(path: Path, result: dict[str, Any]) -> None:
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(finite(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _note(text: str) -> None:
-    say(f"meshgait: note: {text}", sys.stderr)

@@ -13,7 +13,7 @@ from meshgait.data.store import Store
 from meshgait.errors import ConfigError
 from meshgait.synthetic.generate import generate
 from meshgait.synthetic.motions import Motions
-from meshgait.synthetic.population import Settings
+from meshgait.synthetic.population import WalkerSettings
 from meshgait.synthetic.segmentation import NOISES
 from meshgait.terminal import say
 from meshgait.viz.silhouettes import montage, save_gif, save_png
@@ -35,7 +35,7 @@ VARIETIES = {
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """Add the verb to the command line."""
-    default = Settings()
+    default = WalkerSettings()
     parser = subparsers.add_parser("walkers", help=HELP, description=HELP)
     add = parser.add_argument
     add("dest", type=Path, metavar="DEST", help="folder to make; an interrupted run is taken up again")
@@ -104,7 +104,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
 
 def run(args: argparse.Namespace) -> int:
     """Make the data set and the pictures asked for; returns the exit status."""
-    settings = Settings(
+    settings = WalkerSettings(
         bodies=args.bodies,
         styles=args.bodies if args.styles is None else args.styles,
         test_fraction=args.test_fraction,

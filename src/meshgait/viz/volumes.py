@@ -16,7 +16,7 @@ from meshgait.viz.mesh import camera
 from meshgait.viz.panels import GAP, HEAD, INK, PAPER
 
 
-def look_through(volumes: np.ndarray, frame: tuple[int, int], azimuth: float) -> np.ndarray:
+def project_volumes(volumes: np.ndarray, frame: tuple[int, int], azimuth: float) -> np.ndarray:
     """Sum of all volumes along the lines of sight of a parallel camera.
 
     Args:
@@ -57,7 +57,7 @@ def volume_views(
     Args:
         volumes: (K, D, H', W') probabilities.
         frame: (H, W) of the crop in pixels.
-        azimuths: degrees, see `look_through`.
+        azimuths: degrees, see `project_volumes`.
         height: of one view in pixels.
         joints: (24, 3) = (u, v, d) in crop pixels, drawn as a skeleton into each view, or None.
 
@@ -66,7 +66,7 @@ def volume_views(
     """
     width = round(height * frame[1] / frame[0])
     # the root keeps faint limbs visible beside the trunk
-    seen = [np.sqrt(look_through(volumes, frame, azimuth)) for azimuth in azimuths]
+    seen = [np.sqrt(project_volumes(volumes, frame, azimuth)) for azimuth in azimuths]
     brightest = max(view.max() for view in seen) or 1.0
     sheet = Image.new("RGB", (len(seen) * (width + GAP) - GAP, HEAD + height), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=13)
@@ -82,7 +82,7 @@ def volume_views(
 
 
 def _draw_skeleton(picture: np.ndarray, joints: np.ndarray, frame: tuple[int, int], azimuth: float) -> None:
-    """Draw bones where the camera of `look_through` sees them."""
+    """Draw bones where the camera of `project_volumes` sees them."""
     scale, (right, _, forward) = picture.shape[0] / frame[0], camera(azimuth)[0]
     across = (joints[:, 0] - frame[1] / 2) * right + joints[:, 2] * forward + frame[1] / 2
     places = np.round(np.stack([across, joints[:, 1]], axis=1) * scale - 0.5).astype(int).tolist()

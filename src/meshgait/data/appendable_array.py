@@ -1,0 +1,148 @@
+"""Files of a store while it is being written: arrays that grow, a lock on their folder, a full disk."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from math import prod
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+
+from meshgait.errors import OutputError, StoreError
+
+try:
+    import fcntl
+except ImportError:  # Windows has another way, which two packers on one folder are not worth
+    fcntl = None
+
+HEADER_BYTES = 128  # of each .npy file; a multiple of 64 keeps the rows aligned
+LOCK = "lock"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turns errors of the disk into one that says what to do.
+
+    Raises:
+        OutputError: the disk is full, or the folder cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise OutputError(
+                f"{folder}: the disk is full; what was written so far is whole: make room and repeat the command"
+            ) from error
+        raise OutputError(f"cannot write {folder}: {error.strerror}; choose a folder you own") from error
+
+
+def write_all(file: FileIO, data: bytes | memoryview) -> None:
+    """Write everything at once to an unbuffered file; a full disk shows here, not when the file is closed."""
+    rest = memoryview(data).cast("B")
+    while len(rest):
+        rest = rest[file.write(rest) :]
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    temporary.replace(path)
+
+
+class FolderLock:
+    """A folder for one writer; the system gives it up when the writer ends, however it ends.
+
+    Args:
+        folder: must exist.
+
+    Raises:
+        StoreError: another process is writing there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / LOCK).open("ab", buffering=0)
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise StoreError(
+                f"{folder} is being written by another process; wait until it is done, or choose another folder"
+            ) from None
+        _held.add(self)
+
+    def release(self) -> None:
+        """Let others write there."""
+        self._file.close()
+
+
+_held: WeakSet[FolderLock] = WeakSet()
+
+
+def _forked() -> None:
+    """A worker must not hold the lock on when its parent is killed."""
+    for lock in list(_held):
+        lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+class AppendableArray:
+    """A .npy file whose rows are appended; what a killed run left behind can be cut off.
+
+    Args:
+        path: the file.
+        row: shape of a row.
+        dtype: of its numbers, such as "<f4".
+    """
+
+    def __init__(self, path: Path, row: tuple[int, ...], dtype: str) -> None:
+        self.path, self.row, self.dtype = path, row, dtype
+        self.row_bytes = prod(row) * np.dtype(dtype).itemsize
+        self._file: FileIO | None = None
+
+    def create(self) -> None:
+        """Make the file, without a row."""
+        self.path.write_bytes(self._header(0))
+
+    def rows(self) -> int:
+        """Whole rows that the file holds."""
+        return max(0, self.path.stat().st_size - HEADER_BYTES) // self.row_bytes
+
+    def open(self, rows: int) -> None:
+        """Keep so many rows and append behind them."""
+        os.truncate(self.path, HEADER_BYTES + rows * self.row_bytes)
+        self._file = self.path.open("r+b", buffering=0)
+        self._file.seek(0, os.SEEK_END)
+
+    def append(self, block: np.ndarray) -> None:
+        """Append rows (n, *row) of the file's dtype."""
+        write_all(self._file, block.data)
+
+    def finish(self, rows: int) -> None:
+        """Write into the head how many rows there are."""
+        self._file.seek(0)
+        write_all(self._file, self._header(rows))
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _header(self, rows: int) -> bytes:
+        """Header (format 1.0) of fixed length, so that it can be patched once the rows are counted."""
+        text = repr({"descr": self.dtype, "fortran_order": False, "shape": (rows, *self.row)})
+        length = HEADER_BYTES - 10
+        return b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + text.ljust(length - 1).encode() + b"\n"

@@ -1,0 +1,59 @@
+"""Batch norms over the batches of all processes on CPUs, where `torch.nn.SyncBatchNorm` (kernels of GPUs) refuses.
+
+So a training on several processes can be compared with that of one anywhere.
+"""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange, reduce
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from meshgait import distributed
+
+PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+class CpuSyncBatchNorm(_BatchNorm):
+    """Batch norm with the mean and variance of all ranks' batches, in float32."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Any, as the norm this was takes care of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, ...) -> the same shape; N may differ among ranks."""
+        if not self.training or distributed.world_size() == 1:
+            return super().forward(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return self._normalised(x.float()).to(x.dtype)
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        around = f"c -> c {'1 ' * (x.ndim - 2)}"
+        count = distributed.all_reduce_sum(x.new_tensor(x.numel() // x.shape[1]))
+        mean = distributed.all_reduce_sum(reduce(x, "n c ... -> c", "sum")) / count
+        centred = x - rearrange(mean, around)
+        variance = distributed.all_reduce_sum(reduce(centred.square(), "n c ... -> c", "sum")) / count
+        with torch.no_grad():
+            self.num_batches_tracked.add_(1)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1).clamp(min=1), self.momentum)
+        gain = self.weight * (variance + self.eps).rsqrt()
+        return centred * rearrange(gain, around) + rearrange(self.bias, around)
+
+
+def convert_sync_batchnorm(network: nn.Module) -> None:
+    """Make the batch norms of a network `CpuSyncBatchNorm`, in place: weights, modes and names stay."""
+    for norm in network.modules():
+        if type(norm) in PLAIN:
+            # torch's lazy modules change their class in the same way; parts and optimisers keep what they hold
+            norm.plain = type(norm)
+            norm.__class__ = CpuSyncBatchNorm
+
+
+def revert_sync_batchnorm(network: nn.Module) -> None:
+    """Undo `convert_sync_batchnorm`."""
+    for norm in network.modules():
+        if isinstance(norm, CpuSyncBatchNorm):
+            norm.__class__ = norm.plain
+            del norm.plain

@@ -1,0 +1,28 @@
+"""Synchronised batch norms as a plugin of the trainer, on any kind of device."""
+
+from __future__ import annotations
+
+from lightning import LightningModule
+from lightning.pytorch.plugins import TorchSyncBatchNorm
+from torch import nn
+
+from meshgait.models.sync_batchnorm import convert_sync_batchnorm, revert_sync_batchnorm
+
+
+class SyncBatchNormPlugin(TorchSyncBatchNorm):
+    """Batch norms of all processes of a DDP training as one while it lasts; no effect on a single device.
+
+    Those of torch on GPUs, ours on CPUs.
+    """
+
+    def apply(self, model: LightningModule) -> nn.Module:
+        """Synchronise."""
+        if model.trainer.strategy.root_device.type != "cpu":
+            return super().apply(model)
+        convert_sync_batchnorm(model)
+        return model
+
+    def revert(self, model: LightningModule) -> nn.Module:
+        """Back to plain batch norms."""
+        revert_sync_batchnorm(model)
+        return super().revert(model)
