@@ -60,7 +60,7 @@ def admit(trusted: Sequence[str] = ()) -> None:
     try:
         set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*admitted(), *trusted])
     except ValueError as error:
-        raise ConfigError(f"{FLAG} {' '.join(trusted)}: {error}; give the dotted name of a package") from error
+        raise ConfigError(f"{FLAG} {' '.join(trusted)}: {error}", "give the dotted name of a package") from error
     OmegaConf.clear_resolver("oc.env")
 
 
@@ -89,7 +89,7 @@ def without_flag(words: Sequence[str]) -> tuple[list[str], list[str]]:
         if not equals:
             value = words.pop(0) if words else ""
         if not value or value.startswith("-"):
-            raise ConfigError(f"{FLAG} names no package; give {FLAG}=my_package")
+            raise ConfigError(f"{FLAG} names no package", f"give {FLAG}=my_package")
         trusted.append(value)
     return rest, trusted
 
@@ -103,13 +103,15 @@ def refusal(error: BaseException) -> ConfigError | None:
     if isinstance(error, UNREADABLE):
         reason = " ".join(str(error).split())[:160]
         return ConfigError(
-            f"the settings cannot be resolved ({reason}); write the values themselves (environment variables are "
-            "not read: let the shell put them in, as in --data.store $DATA/walkers)"
+            f"the settings cannot be resolved ({reason})",
+            "write the values themselves (environment variables are "
+            "not read: let the shell put them in, as in --data.store $DATA/walkers)",
         )
     found = DENIED.search(str(error))
     if found and found[1].endswith(FILES):
-        return ConfigError(f"{found[1]} would be taken for a class; write the file as ./{found[1]}")
+        return ConfigError(f"{found[1]} would be taken for a class", f"write the file as ./{found[1]}")
     return found and ConfigError(
         f"the settings name {found[1]}, which is no class of meshgait, of Lightning or of torch.optim that any "
-        f"experiment may use, so it is not imported; if you trust its code, add {FLAG}={found[1].split('.')[0]}"
+        f"experiment may use, so it is not imported",
+        f"if you trust its code, add {FLAG}={found[1].split('.')[0]}",
     )

@@ -45,7 +45,7 @@ class ObjectArrayError(UnsafeFileError):
 
     def __init__(self, path: Path, name: str, remedy: str) -> None:
         where = f"{path}: {name}" if name else f"{path}"
-        super().__init__(f"{where} holds Python objects, which are never loaded, for they may run code; {remedy}")
+        super().__init__(f"{where} holds Python objects, which are never loaded, for they may run code", remedy)
         self.name = name
 
 
@@ -156,7 +156,7 @@ def read_npz(
         needed = [name for name, array in expected.items() if not array.optional and name not in members]
         if needed:
             found = ", ".join(list(members)[:10]) or "(none)"
-            raise error(f"{path} has the arrays {found}, not {', '.join(needed)}; {remedy}")
+            raise error(f"{path} has the arrays {found}, not {', '.join(needed)}", remedy)
         return {
             name: _member(archive, members[name], path, name, array, remedy, error)
             for name, array in expected.items()
@@ -167,7 +167,7 @@ def read_npz(
 def _opened(path: Path, remedy: str, error: type[MeshGaitError]) -> Path:
     """The path, if a file is there: a pipe would be waited for."""
     if not path.is_file():
-        raise error(f"{path} {'is no file' if path.exists() else 'does not exist'}; {remedy}")
+        raise error(f"{path} {'is no file' if path.exists() else 'does not exist'}", remedy)
     return path
 
 
@@ -180,7 +180,9 @@ def _reported(path: Path, remedy: str, error: type[MeshGaitError], array: str = 
         raise
     except Exception as reason:
         kind = f"{path.suffix or '.npz'} file"
-        raise error(f"{path}{array} cannot be read: truncated or no {kind} ({_text(reason)}); {remedy}") from None
+        raise error(
+            f"{path}{array} cannot be read: truncated or no {kind} ({_text(reason)})", f"{remedy}"
+        ) from None
 
 
 def _text(error: Exception) -> str:
@@ -220,14 +222,15 @@ def _member(
     error: type[MeshGaitError],
 ) -> np.ndarray:
     if not info.filename.endswith(".npy"):
-        raise error(f"{path}: {name} is no array; {remedy}")
+        raise error(f"{path}: {name} is no array", remedy)
     with _reported(path, remedy, error, f": {name}"), archive.open(info) as stream:
         array = _read(stream, info.file_size, path, name, remedy)
     if array.dtype.kind not in expected.kinds or (expected.ranks and array.ndim not in expected.ranks):
         wanted = " or ".join(map(str, expected.ranks))
         raise error(
             f"{path}: {name} is {array.dtype} {array.shape}, not an array of "
-            f"{_words(expected.kinds)}{f' with {wanted} dimensions' if wanted else ''}; {remedy}"
+            f"{_words(expected.kinds)}{f' with {wanted} dimensions' if wanted else ''}",
+            f"{remedy}",
         )
     return array
 

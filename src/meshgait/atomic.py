@@ -35,8 +35,9 @@ def atomic_file(path: Path | str, keep: Path | None = None) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise OutputError(
-            f"{path} cannot be written ({error.strerror or error}); free space or mend the permissions, then "
-            "repeat the command (a training with --ckpt_path last goes on from its last checkpoint)"
+            f"{path} cannot be written ({error.strerror or error})",
+            "free space or mend the permissions, then "
+            "repeat the command (a training with --ckpt_path last goes on from its last checkpoint)",
         ) from error
     with suppress(OSError):  # not every system can do that with a folder
         _to_disk(path.parent)
@@ -58,7 +59,7 @@ def atomic_folder(out: Path) -> Iterator[Path]:
             shutil.rmtree(out)
         partial.rename(out)
     except OSError as error:
-        raise OutputError(f"{out} cannot be written ({error.strerror}); choose another --out") from error
+        raise OutputError(f"{out} cannot be written ({error.strerror})", "choose another --out") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -99,7 +99,7 @@ class _Parser(argparse.ArgumentParser):
     """Errors become `ConfigError`: one line with the remedy, like all others."""
 
     def error(self, message: str) -> None:
-        raise ConfigError(f"{message}; see `{self.prog} --help`")
+        raise ConfigError(f"{message}", f"see `{self.prog} --help`")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def build_stage(
             raise own from error
         if denied := refusal(error):
             raise denied from error
-        raise ConfigError(f"{' '.join(str(error).split())[:300]}; correct the configuration") from error
+        raise ConfigError(f"{' '.join(str(error).split())[:300]}", "correct the configuration") from error
 
 
 def _recognises(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Errors a user can act on: each message names what is wrong, where, and the remedy, in one line."""
+"""Errors a user can act on: each says what is wrong, where, and the remedy, and prints as one line."""
 
 from __future__ import annotations
 
@@ -8,10 +8,21 @@ import shlex
 class MeshGaitError(Exception):
     """Base of every error that the user's input or set-up caused.
 
-    The command line prints the message alone, on one line, and exits with ``status``.
+    The command line prints it as one line, "what; remedy", and exits with ``status``.
+
+    Args:
+        what: what is wrong, and where.
+        remedy: what to do about it; empty if the first part says it.
     """
 
     status = 2
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what, remedy)
+        self.what, self.remedy = what, remedy
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.remedy}" if self.remedy else self.what
 
 
 class DataError(MeshGaitError):

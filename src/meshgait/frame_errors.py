@@ -120,5 +120,5 @@ def frame_rows(stage: RecogniseStage, store: Store, places: Sequence[FrameAddres
 
 def _body_parts(stage: RecogniseStage) -> tuple:
     if stage.supervision is None:
-        raise ConfigError("this run was trained without a 3D branch; take one with model.use_3d true")
+        raise ConfigError("this run was trained without a 3D branch", "take one with model.use_3d true")
     return stage.network.reconstructor().eval(), stage.supervision

@@ -35,7 +35,7 @@ def check_workers(workers: int) -> None:
         ConfigError: they cannot.
     """
     if not 1 <= workers <= MOST_WORKERS:
-        raise ConfigError(f"--workers {workers} is out of range; it must be between 1 and {MOST_WORKERS}")
+        raise ConfigError(f"--workers {workers} is out of range", f"it must be between 1 and {MOST_WORKERS}")
 
 
 def map_in_order(
@@ -69,7 +69,7 @@ def map_in_order(
             waiting.extend(pool.submit(_do, job) for job in islice(queue, 1))
     except BrokenProcessPool:
         raise OutputError(
-            "a worker process was killed, perhaps for want of memory; repeat the command with fewer --workers"
+            "a worker process was killed, perhaps for want of memory", "repeat the command with fewer --workers"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

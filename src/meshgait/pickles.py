@@ -39,11 +39,11 @@ def load_pickle(path: Path | str, inert: bool = False) -> Any:  # noqa: ANN401
     """
     path = Path(path)
     if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise DataError(f"{path} cannot be read (it is no file); check the path")
+        raise DataError(f"{path} cannot be read (it is no file)", "check the path")
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check the path and its rights") from None
+        raise DataError(f"{path} cannot be read ({error.strerror})", "check the path and its rights") from None
     try:
         if not content.startswith(b"\x80") and content[-1:] != b".":
             raise EOFError
@@ -52,13 +52,13 @@ def load_pickle(path: Path | str, inert: bool = False) -> Any:  # noqa: ANN401
             raise DataError(f"it names the same content so often that it would take {size:.0e} bytes")
         return found
     except UnsafeFileError as error:
-        raise UnsafeFileError(f"{path} is refused: {error}; nothing of it was run; {_REMEDY}") from None
+        raise UnsafeFileError(f"{path} is refused: {error}; nothing of it was run", _REMEDY) from None
     except DataError as error:
-        raise DataError(f"{path} is damaged: {error}; copy it again or {_REMEDY}") from None
+        raise DataError(f"{path} is damaged: {error}", f"copy it again or {_REMEDY}") from None
     except Exception as error:
         # a damaged pickle may fail in any of its operations, with any exception
         detail = shown_text(str(error)) if isinstance(error, ValueError) else type(error).__name__
-        raise DataError(f"{path} is truncated or no pickle ({detail}); copy it again or {_REMEDY}") from None
+        raise DataError(f"{path} is truncated or no pickle ({detail})", f"copy it again or {_REMEDY}") from None
 
 
 def to_array(value: object) -> np.ndarray:

@@ -59,7 +59,7 @@ def evaluate(
     columns = {"labels": labels, "conditions": conditions, "views": views}
     for name, column in columns.items():
         if len(column) != len(vectors):
-            raise DataError(f"there are {len(column)} {name} for {len(vectors)} embeddings; give one for each")
+            raise DataError(f"there are {len(column)} {name} for {len(vectors)} embeddings", "give one for each")
     given = Embeddings(vectors, *(np.array([str(x) for x in c]) for c in columns.values()), frozenset(probe_set))
     custom = None
     if isinstance(protocol, str) and protocol.endswith(".csv"):
@@ -68,7 +68,7 @@ def evaluate(
     elif isinstance(protocol, str):
         protocol = get_protocol(protocol)
     if protocol.scoring == "hidden":
-        raise ConfigError(f"the probe labels of {protocol.name} are not public; use grew-local or its server")
+        raise ConfigError(f"the probe labels of {protocol.name} are not public", "use grew-local or its server")
     task = custom.select(sequence_names(given)) if custom else select_embedded(given, protocol)
     return score_selection(vectors, task, metric)
 
@@ -103,7 +103,7 @@ def select_embedded(
         tested &= split(walks, protocol).test
     if not tested.any():
         raise DataError(
-            f"{given.source} has no test sequence; compare its labels with the partition, or its split"
+            f"{given.source} has no test sequence", "compare its labels with the partition, or its split"
         )
     listed = given.probe_set or (partition.probes if partition else frozenset())
     if protocol.listed_probes and not listed:
@@ -114,8 +114,8 @@ def select_embedded(
     probes = given.spelled(listed) if protocol.listed_probes else frozenset()
     if protocol.listed_probes and not probes:
         raise DataError(
-            f"{given.source}: no sequence is among the {len(listed)} of probe_set (such as {min(listed)}); they "
-            "must be spelled label-type-view"
+            f"{given.source}: no sequence is among the {len(listed)} of probe_set (such as {min(listed)})",
+            "they must be spelled label-type-view",
         )
     if len(probes) < len(listed) and protocol.listed_probes:
         note(f"{len(listed) - len(probes)} of the {len(listed)} listed probes were not embedded")

@@ -111,7 +111,7 @@ class Recogniser:
             source = ArrayFrames(np.asarray(walk))
             take = read_sequence(source, FrameOptions(self.size, person=person))
         except BrokenSequence as error:
-            raise DataError(f"the array {error}") from None
+            raise DataError(f"the array {error.what}", error.remedy) from None
         return Silhouettes.of(take, f"the array {np.shape(walk)}", len(source))
 
     @torch.no_grad()
@@ -175,7 +175,7 @@ class Recogniser:
             ConfigError: the network has no 3D branch.
         """
         if self.stage.supervision is None:
-            raise ConfigError("this network has no 3D branch; load one that was trained with model.use_3d true")
+            raise ConfigError("this network has no 3D branch", "load one that was trained with model.use_3d true")
         reconstruct = self.network.reconstructor().eval()
         for start in range(0, len(frames), BLOCK):
             estimate: BodyEstimate = reconstruct(torch.from_numpy(frames[start : start + BLOCK]).float() / 255)

@@ -103,10 +103,10 @@ class MeshGaitCLI(LightningCLI):
         verb = self.config.subcommand
         path = self.config[verb].get("ckpt_path")
         if self.config[verb].get("weights_only") is False:
-            raise ConfigError("weights_only is false, which would let a checkpoint run code; leave it out")
+            raise ConfigError("weights_only is false, which would let a checkpoint run code", "leave it out")
         self._resumed: dict[str, Any] | None = None
         if not path and verb != "fit":
-            raise ConfigError(f"{verb} without weights says nothing; give --ckpt_path RUN/checkpoints/last.ckpt")
+            raise ConfigError(f"{verb} without weights says nothing", "give --ckpt_path RUN/checkpoints/last.ckpt")
         if path and path not in ("best", "last", "hpc"):  # words that Lightning looks up itself
             self._resumed = read_checkpoint(path)
 
@@ -119,11 +119,11 @@ class MeshGaitCLI(LightningCLI):
         if threads:
             torch.set_num_threads(threads)
         if self._get(self.config, "wandb") not in ("offline", "online", "disabled"):
-            raise ConfigError(f"--wandb is {self._get(self.config, 'wandb')!r}; use offline, online or disabled")
+            raise ConfigError(f"--wandb is {self._get(self.config, 'wandb')!r}", "use offline, online or disabled")
         for name, meaning in (("pictures", "draws none, 1 at"), ("checkpoint_every", "writes none within")):
             if self._get(self.config, name) < 0:
                 what = "validation" if name == "pictures" else "epoch"
-                raise ConfigError(f"--{name} is {self._get(self.config, name)}; 0 {meaning} each {what}")
+                raise ConfigError(f"--{name} is {self._get(self.config, name)}", f"0 {meaning} each {what}")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
         """Trainer with the run folder's logger and our callbacks, unless the configuration names others."""
@@ -134,7 +134,7 @@ class MeshGaitCLI(LightningCLI):
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(
-                f"{root} cannot be made ({error.strerror}); set trainer.default_root_dir to a folder you own"
+                f"{root} cannot be made ({error.strerror})", "set trainer.default_root_dir to a folder you own"
             ) from error
         if self.subcommand == "fit" and rank_zero_only.rank == 0:
             LOCKS.extend(hold(root))
@@ -269,7 +269,7 @@ def run(argv: Sequence[str]) -> int:
                 },
             )
     except MisconfigurationException as error:
-        raise ConfigError(f"{error}; change the trainer's settings") from error
+        raise ConfigError(f"{error}", "change the trainer's settings") from error
     except (ArgumentError, ValueError, *UNREADABLE) as error:
         own = _own_error(error) or refusal(error)
         if own is None and not isinstance(error, ArgumentError):
@@ -306,4 +306,4 @@ def _plain(error: ArgumentError) -> ConfigError:
     """What a user can act on of jsonargparse's report, on one line."""
     lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")]
     telling = [line for line in lines if not SCAFFOLDING.search(line)] or lines[:1]
-    return ConfigError(f"{' '.join(telling)[:300]}; `--print_config` shows all settings")
+    return ConfigError(f"{' '.join(telling)[:300]}", "`--print_config` shows all settings")

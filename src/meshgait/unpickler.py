@@ -52,14 +52,16 @@ class _Dtype:
             raise UnsafeFileError("it holds an array of Python objects")
         if text[:1] not in set("biuf") or not text[1:].isdecimal():
             raise UnsafeFileError(
-                f"it holds an array of type {shown_text(text[:20])!r}; booleans, integers or floats are read"
+                f"it holds an array of type {shown_text(text[:20])!r}", "booleans, integers or floats are read"
             )
         self.value = np.dtype(text)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         # (version, byte order, subarray, names, fields, size, alignment, flags)
         if len(state) < 5 or any(part is not None for part in state[2:5]):
-            raise UnsafeFileError("it holds an array of a structured type; booleans, integers or floats are read")
+            raise UnsafeFileError(
+                "it holds an array of a structured type", "booleans, integers or floats are read"
+            )
         order = state[1].decode("latin1") if isinstance(state[1], bytes) else state[1]
         if order in ("<", ">"):
             self.value = self.value.newbyteorder(order)

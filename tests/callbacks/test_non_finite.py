@@ -49,13 +49,13 @@ def names(data, indices):
 
 def spoil_loss(monkeypatch, call, value):
     """Make the triplet loss ``value`` at a call."""
-    real, calls = recognise.triplet, []
+    real, calls = recognise.triplet_loss, []
 
     def triplet(*arguments):
         calls.append(1)
         return real(*arguments) * (value if len(calls) == call else 1)
 
-    monkeypatch.setattr(recognise, "triplet", triplet)
+    monkeypatch.setattr(recognise, "triplet_loss", triplet)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -94,7 +94,7 @@ def test_a_subject_may_be_shared_among_ranks():
         assert {len(share[number]) for share in shares} == {2}
 
 
-@pytest.mark.parametrize("options", [{"subjects": 6}, {"subjects": 3, "world": 8}])
+@pytest.mark.parametrize("options", [{"subjects": 6}, {"subjects": 3, "world_size": 8}])
 def test_batches_that_cannot_be_made_are_refused(options):
     with pytest.raises(ConfigError):
         sampler(**options)

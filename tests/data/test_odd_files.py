@@ -26,8 +26,8 @@ what, path, kind = sys.argv[1:]
 try:
     if what == "pack":
         from meshgait.data.packing import pack_tree
-        from meshgait.data.layouts import TREES
-        pack_tree(path, path + ".store", TREES[kind], progress=False)
+        from meshgait.data.layouts import LAYOUTS
+        pack_tree(path, path + ".store", LAYOUTS[kind], progress=False)
     else:
         from meshgait.data.readers import read_silhouettes
         read_silhouettes(Path(path), (64, 44))

@@ -278,7 +278,7 @@ def test_few_sequences_wait(pictures, tmp_path, monkeypatch):
     for number in range(60):
         frames(pictures / f"9{number:02d}/a/b", 1, (30, 40))
     whole = _pack(pictures, tmp_path / "whole")
-    monkeypatch.setattr(packing, "Listing", Counted)
+    monkeypatch.setattr(packing, "SequenceListing", Counted)
     add, ahead = StoreWriter.add, []
 
     def watching(self, *args, **kwargs):

@@ -97,9 +97,9 @@ class Aligner:
         axes: Literal["auto", "down", "up"] = "auto",
     ) -> None:
         if not 0 <= threshold <= 1:
-            raise ConfigError(f"the IoU threshold is {threshold:g}; it must be between 0 (all fits) and 1")
+            raise ConfigError(f"the IoU threshold is {threshold:g}", "it must be between 0 (all fits) and 1")
         if axes not in ("auto", "down", "up"):
-            raise ConfigError(f"the axes of the fits are {axes!r}; choose auto, down or up")
+            raise ConfigError(f"the axes of the fits are {axes!r}", "choose auto, down or up")
         self.body, self.size, self.threshold, self.axes = body, tuple(size), threshold, axes
 
     @cached_property
@@ -152,18 +152,19 @@ class Aligner:
         """Refuse what cannot be fits and silhouettes of the same frames."""
         if rows.ndim != 2 or rows.shape[1] != ROW or rows.dtype.kind not in "fiu":
             raise DataError(
-                f"SMPL fits are {rows.dtype} {rows.shape}, not numbers (T, {ROW}) = camera 3, pose 72, betas 10; "
-                "check which file of the sequence holds them"
+                f"SMPL fits are {rows.dtype} {rows.shape}, not numbers (T, {ROW}) = camera 3, pose 72, betas 10",
+                "check which file of the sequence holds them",
             )
         if silhouettes.shape[1:] != self.size or silhouettes.dtype != np.uint8:
             raise DataError(
                 f"silhouettes are {silhouettes.dtype} {silhouettes.shape}, not uint8 (T, {self.size[0]}, "
-                f"{self.size[1]}); put them through the crop rule first"
+                f"{self.size[1]})",
+                "put them through the crop rule first",
             )
         if len(rows) != len(silhouettes):
             raise DataError(
-                f"{len(rows)} SMPL fits do not go with {len(silhouettes)} silhouettes; both must be of the same "
-                "frames: drop the same ones of both"
+                f"{len(rows)} SMPL fits do not go with {len(silhouettes)} silhouettes",
+                "both must be of the same frames: drop the same ones of both",
             )
 
     def _place(self, poses: Tensor, betas: Tensor, figures: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -59,7 +59,7 @@ class Symmetry:
         pairs = (k - middle) // 2
         if k < 1 or middle > midline.sum() or pairs > (sides == 1).sum():
             raise ConfigError(
-                f"{k} markers do not fit a body of {len(mirror)} vertices; choose between 1 and {len(mirror)}"
+                f"{k} markers do not fit a body of {len(mirror)} vertices", f"choose between 1 and {len(mirror)}"
             )
         flip = [*(np.arange(pairs) + pairs), *np.arange(pairs), *np.arange(2 * pairs, k)]
         return cls(mirror, np.array(flip, dtype=np.int64), sides)

@@ -50,7 +50,7 @@ def _array(key: str, value: object) -> np.ndarray:
     sparse = kind.partition("_")[0]
     if sparse in SPARSE:
         return dense_matrix(sparse, state, tuple(int(n) for n in state.get("_shape", state.get("shape", ()))))
-    raise BodyModelError(f"{key} is a {kind} of unknown make-up ({', '.join(map(str, state))}); {REMEDY}")
+    raise BodyModelError(f"{key} is a {kind} of unknown make-up ({', '.join(map(str, state))})", REMEDY)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -67,31 +67,31 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         UnsafeFileError: a pickle that names anything but arrays; nothing of it was executed.
     """
     if not path.is_file():
-        raise BodyModelError(f"no body model at {path}; {REMEDY}, or leave it out to use the default body")
+        raise BodyModelError(f"no body model at {path}", f"{REMEDY}, or leave it out to use the default body")
     wanted = (*REQUIRED, *OPTIONAL)
     if zipfile.is_zipfile(path):
         try:
             return read_npz(path, wanted, REMEDY, BodyModelError)
         except ObjectArrayError as error:
             raise UnsafeFileError(
-                f"{path}: {error.name} is a pickled Python object, perhaps a sparse matrix, which is never "
-                "loaded; import the official .pkl that it was made of, or save it as a plain array (.toarray())"
+                f"{path}: {error.name} is a pickled Python object, perhaps a sparse matrix, which is never loaded",
+                "import the official .pkl that it was made of, or save it as a plain array (.toarray())",
             ) from None
     try:
         content = load_pickle(path, inert=True)
     except UnsafeFileError as error:
-        raise UnsafeFileError(f"{error}; {REMEDY}") from None
+        raise UnsafeFileError(str(error), REMEDY) from None
     except DataError as error:
-        raise BodyModelError(f"{error}; {REMEDY}") from None
+        raise BodyModelError(str(error), REMEDY) from None
     if not isinstance(content, dict):
-        raise BodyModelError(f"{path} holds a {type(content).__name__}, not a body model; {REMEDY}")
+        raise BodyModelError(f"{path} holds a {type(content).__name__}, not a body model", REMEDY)
     try:
         return {key: _array(key, content[key]) for key in wanted if key in content}
     except BodyModelError as error:
-        raise BodyModelError(f"{path}: {error}") from None
+        raise BodyModelError(f"{path}: {error.what}", error.remedy) from None
     except Exception as error:  # whatever strange states make numpy and SciPy raise
         raise BodyModelError(
-            f"{path} cannot be read as a body model ({type(error).__name__}: {error}); {REMEDY}"
+            f"{path} cannot be read as a body model ({type(error).__name__}: {error})", f"{REMEDY}"
         ) from error
 
 
@@ -112,7 +112,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written ({error.strerror}); choose another place") from error
+        raise OutputError(f"{path} cannot be written ({error.strerror})", "choose another place") from error
 
 
 def check_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
@@ -131,16 +131,17 @@ def check_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndar
         BodyModelError: an array is missing or its shape, kinematic tree or values are not SMPL's.
     """
     if missing := [key for key in REQUIRED if key not in arrays]:
-        raise BodyModelError(f"{where} lacks {', '.join(missing)}, so it is no SMPL body model; {REMEDY}")
+        raise BodyModelError(f"{where} lacks {', '.join(missing)}, so it is no SMPL body model", REMEDY)
     for key, rank in RANKS.items():
         if key in arrays and (arrays[key].ndim != rank or arrays[key].dtype.kind not in "fiu"):
             raise BodyModelError(
                 f"{where}: {key} has shape {arrays[key].shape} and type {arrays[key].dtype}, not {rank} "
-                f"dimensions of numbers; {REMEDY}"
+                f"dimensions of numbers",
+                f"{REMEDY}",
             )
     count = len(arrays["v_template"])
     if not count or not len(arrays["f"]):
-        raise BodyModelError(f"{where} has no vertices or no faces; {REMEDY}")
+        raise BodyModelError(f"{where} has no vertices or no faces", REMEDY)
     features = 9 * (NUM_JOINTS - 1)
     if "posedirs" not in arrays or not np.any(arrays["posedirs"]):
         arrays = {**arrays, "posedirs": np.zeros((count, 3, 0))}
@@ -148,8 +149,8 @@ def check_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndar
     if joints != NUM_JOINTS:
         model = OTHER_MODELS.get(joints, "another model")
         raise BodyModelError(
-            f"{where} has {joints} joints, SMPL has {NUM_JOINTS}: it is of {model}, which cannot "
-            f"take its place; {REMEDY}"
+            f"{where} has {joints} joints, SMPL has {NUM_JOINTS}: it is of {model}, which cannot take its place",
+            f"{REMEDY}",
         )
     shapes = {
         "v_template": [(count, 3)],
@@ -162,15 +163,15 @@ def check_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndar
     }
     for key, allowed in shapes.items():
         if arrays[key].shape not in allowed:
-            raise BodyModelError(f"{where}: {key} has shape {arrays[key].shape}, not {allowed[-1]}; {REMEDY}")
+            raise BodyModelError(f"{where}: {key} has shape {arrays[key].shape}, not {allowed[-1]}", REMEDY)
         if np.abs(arrays[key]).max(initial=0) > LARGEST_NUMBER or not np.isfinite(arrays[key]).all():
-            raise BodyModelError(f"{where}: {key} has values that are not finite or very large; {REMEDY}")
+            raise BodyModelError(f"{where}: {key} has values that are not finite or very large", REMEDY)
     if tuple(arrays["kintree_table"][0, 1:].astype(int)) != PARENTS[1:]:
-        raise BodyModelError(f"{where}: its kinematic tree is not SMPL's; {REMEDY}")
+        raise BodyModelError(f"{where}: its kinematic tree is not SMPL's", REMEDY)
     if arrays["f"].min() < 0 or arrays["f"].max() >= count:
-        raise BodyModelError(f"{where}: faces point outside its {count} vertices; {REMEDY}")
+        raise BodyModelError(f"{where}: faces point outside its {count} vertices", REMEDY)
     if not np.allclose(arrays["weights"].sum(1), 1, atol=1e-3):
-        raise BodyModelError(f"{where}: skinning weights do not sum to 1 at every vertex; {REMEDY}")
+        raise BodyModelError(f"{where}: skinning weights do not sum to 1 at every vertex", REMEDY)
 
     result = {key: arrays[key].astype(np.float32) for key in
               ("v_template", "shapedirs", "posedirs", "J_regressor", "weights")}  # fmt: skip
@@ -180,7 +181,7 @@ def check_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndar
     partners = arrays.get("vert_sym_idxs", np.empty(0))
     if partners.shape == (count,):
         if partners.min() < 0 or partners.max() >= count:
-            raise BodyModelError(f"{where}: vert_sym_idxs points outside its {count} vertices; {REMEDY}")
+            raise BodyModelError(f"{where}: vert_sym_idxs points outside its {count} vertices", REMEDY)
         result["vert_sym_idxs"] = partners.astype(np.int64)
     return result
 

@@ -111,7 +111,7 @@ class Markers:
             raise BodyModelError(f"expected markers (..., {self.k}, 3), got {tuple(markers.shape)}")
         if weights is None:
             if decoder not in ("simplex", "ridge"):
-                raise BodyModelError(f"no decoder {decoder!r}; choose simplex or ridge")
+                raise BodyModelError(f"no decoder {decoder!r}", "choose simplex or ridge")
             table = getattr(self, decoder)
             weights = torch.as_tensor(table, dtype=markers.dtype, device=markers.device) \
                 if isinstance(markers, Tensor) else table  # fmt: skip
@@ -126,8 +126,8 @@ class Markers:
         """
         if self.body != body.hash:
             raise BodyModelError(
-                f"markers were learnt for body {self.body}, not for {body.source} ({body.hash}); "
-                "learn them anew by `meshgait markers --body FILE`"
+                f"markers were learnt for body {self.body}, not for {body.source} ({body.hash})",
+                "learn them anew by `meshgait markers --body FILE`",
             )
         return self
 
@@ -146,7 +146,7 @@ class Markers:
         """
         remedy = "write one by `meshgait markers --out FILE`"
         if not Path(path).is_file():
-            raise BodyModelError(f"no marker file {path}; {remedy}")
+            raise BodyModelError(f"no marker file {path}", remedy)
         expected = {name: Expected("iu", (1,)) for name in ("indices", "flip")}
         expected |= {name: Expected("iuf", (2,)) for name in ("simplex", "ridge")}
         arrays = read_npz(path, expected | {"meta": Expected("U", (0,))}, remedy, BodyModelError)
@@ -154,7 +154,7 @@ class Markers:
             meta = json.loads(str(arrays["meta"]))
             if meta["version"] != VERSION:
                 raise BodyModelError(
-                    f"{path} is a marker file of version {meta['version']}, not {VERSION}; {remedy}"
+                    f"{path} is a marker file of version {meta['version']}, not {VERSION}", f"{remedy}"
                 )
             settings = MarkerSettings(**meta["settings"])
             indices, flip = (arrays[name].astype(np.int64) for name in ("indices", "flip"))
@@ -169,7 +169,7 @@ class Markers:
                 raise ValueError("indices are outside of the mesh, or flip is no order of the markers")
             return cls(indices, simplex, ridge, flip, meta["body"], settings, meta["errors"])
         except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-            raise BodyModelError(f"{path} cannot be read as a marker file ({error}); {remedy}") from error
+            raise BodyModelError(f"{path} cannot be read as a marker file ({error})", remedy) from error
 
     def save(self, path: str | Path) -> None:
         """Writes the markers, under a temporary name until the file is whole.
@@ -198,7 +198,7 @@ class Markers:
             os.replace(partial, path)
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise OutputError(f"{path} cannot be written ({error.strerror}); choose another place") from error
+            raise OutputError(f"{path} cannot be written ({error.strerror})", "choose another place") from error
 
 
 def learn(

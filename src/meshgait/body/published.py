@@ -65,12 +65,13 @@ def import_markers(
     if choice.shape != mixture.shape[::-1]:
         raise BodyModelError(
             f"{folder}: vm_A_sym.npz is {mixture.shape}, vm_B_sym.npz is {choice.shape}, not its "
-            f"transpose's shape; {_REMEDY}"
+            f"transpose's shape",
+            f"{_REMEDY}",
         )
     if not ((choice != 0).sum(axis=0) == 1).all():
-        raise BodyModelError(f"{folder}: vm_B_sym.npz has not one vertex for each marker; {_REMEDY}")
+        raise BodyModelError(f"{folder}: vm_B_sym.npz has not one vertex for each marker", _REMEDY)
     if mixture.min() < -1e-6 or not np.allclose(mixture.sum(axis=0), 1, atol=0.01):
-        raise BodyModelError(f"{folder}: columns of vm_A_sym.npz are no mixtures of markers; {_REMEDY}")
+        raise BodyModelError(f"{folder}: columns of vm_A_sym.npz are no mixtures of markers", _REMEDY)
     kept = _kept(mixture.shape[1], body, kept)
     indices = kept[choice.argmax(axis=0)]
     order, flip = _ordered(indices, pairs, body, folder)
@@ -109,7 +110,7 @@ def _matrix(path: Path) -> np.ndarray:
     try:
         return dense_matrix(arrays["format"].astype(str).item(), arrays, tuple(arrays["shape"].tolist()))
     except (ValueError, KeyError, TypeError) as error:
-        raise BodyModelError(f"{path} cannot be read as a sparse matrix ({error}); {_REMEDY}") from None
+        raise BodyModelError(f"{path} cannot be read as a sparse matrix ({error})", _REMEDY) from None
 
 
 def _pairs(path: Path, k: int) -> np.ndarray:
@@ -118,10 +119,10 @@ def _pairs(path: Path, k: int) -> np.ndarray:
     arrays = read_npz(path, expected, _REMEDY, BodyModelError)
     count, pairs = int(arrays["vm_K"]), arrays["vm_flip_pairs"].astype(np.int64)
     if count != k:
-        raise BodyModelError(f"{path} is of {count} markers, vm_A_sym.npz of {k}; {_REMEDY}")
+        raise BodyModelError(f"{path} is of {count} markers, vm_A_sym.npz of {k}", _REMEDY)
     once = pairs.ndim == 2 and pairs.shape[1] == 2 and len(np.unique(pairs)) == pairs.size
     if not once or pairs.min(initial=0) < 0 or pairs.max(initial=0) >= k:
-        raise BodyModelError(f"{path}: vm_flip_pairs {pairs.shape} are no pairs of {k} markers; {_REMEDY}")
+        raise BodyModelError(f"{path}: vm_flip_pairs {pairs.shape} are no pairs of {k} markers", _REMEDY)
     return pairs
 
 
@@ -134,12 +135,13 @@ def _kept(count: int, body: BodyModel, kept: np.ndarray | None) -> np.ndarray:
         if len(kept) != count:
             raise BodyModelError(
                 f"the markers are of {count} vertices, {body.source} has {body.num_vertices} ({len(kept)} without "
-                "the head); give the body they were made for, or its vertices by --vertex-indices"
+                "the head)",
+                "give the body they were made for, or its vertices by --vertex-indices",
             )
     if kept.shape != (count,) or len(np.unique(kept)) < count or kept.min() < 0 or kept.max() >= body.num_vertices:
         raise BodyModelError(
-            f"the vertex indices {kept.shape} are not {count} different ones of {body.num_vertices}; "
-            "give those of the vertices that the markers were made of"
+            f"the vertex indices {kept.shape} are not {count} different ones of {body.num_vertices}",
+            "give those of the vertices that the markers were made of",
         )
     return kept.astype(np.int64)
 
@@ -153,7 +155,8 @@ def _ordered(
     if off > MIRRORED:
         raise BodyModelError(
             f"{folder}: markers that should mirror each other are {1000 * off:.0f} mm off on {body.source}, so "
-            "its vertices are numbered differently; give the body they were made for, or other --vertex-indices"
+            "its vertices are numbered differently",
+            "give the body they were made for, or other --vertex-indices",
         )
     swap = rest[pairs[:, 0], 0] < 0
     left, right = np.where(swap[:, None], pairs[:, ::-1], pairs).T

@@ -136,7 +136,7 @@ class BodyModel(nn.Module):
             meta = json.loads(str(arrays.pop("meta", "{}")))
         except ValueError as error:
             raise BodyModelError(
-                f"{path}: meta is no JSON ({error}); leave it out or import the body anew"
+                f"{path}: meta is no JSON ({error})", "leave it out or import the body anew"
             ) from error
         return cls(arrays, source, meta)
 
@@ -159,7 +159,7 @@ class BodyModel(nn.Module):
             )
         if len(betas) not in (1, len(poses)):
             raise BodyModelError(
-                f"{len(betas)} betas do not fit {len(poses)} poses; give one per pose, or one for all"
+                f"{len(betas)} betas do not fit {len(poses)} poses", "give one per pose, or one for all"
             )
         if len(poses) == 0:
             return BodyOutput(poses.new_zeros(0, self.num_vertices, 3), poses.new_zeros(0, NUM_JOINTS, 3))

@@ -89,8 +89,8 @@ class TargetMaker(nn.Module):
         super().__init__()
         if markers.body != body.hash:
             raise BodyModelError(
-                f"markers are of body {markers.body}, the body in use is {body.hash}; "
-                "learn them with `meshgait markers`"
+                f"markers are of body {markers.body}, the body in use is {body.hash}",
+                "learn them with `meshgait markers`",
             )
         self.body = body.requires_grad_(False)
         self.register_buffer("indices", torch.as_tensor(markers.indices), persistent=False)

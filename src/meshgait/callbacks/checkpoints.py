@@ -140,8 +140,8 @@ class LastCheckpoint(ModelCheckpoint):
         failure = writer.failure if isinstance(writer, AtomicCheckpointIO) else None
         if trainer.strategy.reduce_boolean_decision(failure is not None, all=False):
             raise failure or OutputError(
-                f"{filepath} cannot be written by the first process, whose message says why; mend that, then "
-                "repeat the command: with --ckpt_path last it goes on from the last checkpoint"
+                f"{filepath} cannot be written by the first process, whose message says why",
+                "mend that, then repeat the command: with --ckpt_path last it goes on from the last checkpoint",
             )
 
 

@@ -26,7 +26,7 @@ class Pictures(Callback, ABC):
 
     def __init__(self, every: int = 1) -> None:
         if every < 1:
-            raise ConfigError(f"every is {every}; draw after every so many validations, at least 1")
+            raise ConfigError(f"every is {every}", "draw after every so many validations, at least 1")
         self.every, self._count = every, 0
 
     def state_dict(self) -> dict[str, Any]:

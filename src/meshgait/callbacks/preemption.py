@@ -63,6 +63,6 @@ class StopOnSignal(Callback):
             callback.save(trainer)
         kept = f"its {trainer.global_step} steps are in {places[0].dirpath}" if places else "nothing is saved"
         raise StoppedError(
-            f"the training was stopped by {self.told or 'a signal to another of its processes'}; {kept}: repeat "
-            "the command with --ckpt_path last to go on"
+            f"the training was stopped by {self.told or 'a signal to another of its processes'}",
+            f"{kept}: repeat the command with --ckpt_path last to go on",
         )

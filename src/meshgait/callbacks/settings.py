@@ -78,14 +78,15 @@ class SaveConfig(SaveConfigCallback):
             self._before = flat(parse_yaml(checkpoint[CONFIG]))
         except yaml.YAMLError as error:
             raise ConfigError(
-                f"the checkpoint's own settings cannot be read ({' '.join(str(error).split())[:120]}); it was "
-                "changed or is damaged, go on from another one"
+                f"the checkpoint's own settings cannot be read ({' '.join(str(error).split())[:120]})",
+                "it was changed or is damaged, go on from another one",
             ) from error
         other = [name for name in self._changes() if f"{name}.".startswith(FIXED)]
         if other:
             raise ConfigError(
                 f"{', '.join(other[:MOST])} cannot change in a training that goes on: state and rates of such "
-                "classes are those of the checkpoint; give the same, or train in another trainer.default_root_dir"
+                "classes are those of the checkpoint",
+                "give the same, or train in another trainer.default_root_dir",
             )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

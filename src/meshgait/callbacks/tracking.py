@@ -68,8 +68,9 @@ class WandbRun(WandbLogger):
                 run = wandb.init(**options, resume="allow", mode="offline")
             except (wandb.Error, OSError) as error:
                 raise OutputError(
-                    f"W&B cannot keep this run, offline either ({' '.join(str(error).split())[:160]}); mend "
-                    "that, or add --wandb disabled: history.jsonl, metrics.json and pictures are there without it"
+                    f"W&B cannot keep this run, offline either ({' '.join(str(error).split())[:160]})",
+                    "mend "
+                    "that, or add --wandb disabled: history.jsonl, metrics.json and pictures are there without it",
                 ) from error
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)

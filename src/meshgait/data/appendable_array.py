@@ -39,9 +39,9 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise OutputError(
-                f"{folder}: the disk is full; what was written so far is whole: make room and repeat the command"
+                f"{folder}: the disk is full", "what was written so far is whole: make room and repeat the command"
             ) from error
-        raise OutputError(f"cannot write {folder}: {error.strerror}; choose a folder you own") from error
+        raise OutputError(f"cannot write {folder}: {error.strerror}", "choose a folder you own") from error
 
 
 def write_all(file: FileIO, data: bytes | memoryview) -> None:
@@ -77,7 +77,7 @@ class FolderLock:
         except BlockingIOError:
             self.release()
             raise StoreError(
-                f"{folder} is being written by another process; wait until it is done, or choose another folder"
+                f"{folder} is being written by another process", "wait until it is done, or choose another folder"
             ) from None
         _held.add(self)
 

@@ -102,12 +102,12 @@ class SubjectBatchSampler(_EpochSampler):
         self.bounds = np.append(edges, len(self.members))
         if len(edges) < subjects:
             raise ConfigError(
-                f"a batch wants {subjects} subjects, the data have {len(edges)}; lower data.subjects"
+                f"a batch wants {subjects} subjects, the data have {len(edges)}", "lower data.subjects"
             )
         if subjects * sequences % world_size:
             raise ConfigError(
-                f"{subjects} x {sequences} sequences a batch do not share evenly among {world_size} devices; make "
-                "data.subjects a multiple of them"
+                f"{subjects} x {sequences} sequences a batch do not share evenly among {world_size} devices",
+                "make data.subjects a multiple of them",
             )
         self.subjects, self.sequences = subjects, sequences
 
@@ -142,10 +142,10 @@ class SequenceBatchSampler(_EpochSampler):
     ) -> None:
         super().__init__(batches, seed, rank, world_size)
         if not len(indices):
-            raise ConfigError("there is no sequence to train on; check the store and its partition")
+            raise ConfigError("there is no sequence to train on", "check the store and its partition")
         if size % world_size:
             raise ConfigError(
-                f"a batch of {size} does not share evenly among {world_size} devices; make it a multiple of them"
+                f"a batch of {size} does not share evenly among {world_size} devices", "make it a multiple of them"
             )
         self.indices, self.size = np.asarray(indices), size
 

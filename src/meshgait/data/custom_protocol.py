@@ -47,19 +47,21 @@ class CustomProtocol:
         if "role" not in columns or len(named) not in (0, len(KEYS)):
             given = shown(", ".join(columns)) or "(none)"
             raise DataError(
-                f"{path} has the columns {given}; give subject, condition, view, role "
-                "or role alone with a line for each sequence in order"
+                f"{path} has the columns {given}",
+                "give subject, condition, view, role or role alone with a line for each sequence in order",
             )
         rows, seen = [], set()
         for number, line in lines:
             role = line["role"]
             if role not in ("", "gallery", "probe", "train") and not role.startswith("probe:"):
                 raise DataError(
-                    f"{path}, line {number}: role {role!r} is unknown; use gallery, probe, probe:GROUP or train"
+                    f"{path}, line {number}: role {role!r} is unknown", "use gallery, probe, probe:GROUP or train"
                 )
             walk = SequenceNames(*(line[key] for key in KEYS)) if named else None
             if walk in seen:
-                raise DataError(f"{path}, line {number}: {shown('-'.join(walk))} was named before; keep one line")
+                raise DataError(
+                    f"{path}, line {number}: {shown('-'.join(walk))} was named before", "keep one line"
+                )
             seen |= {walk} if walk else set()
             rows.append((walk, role))
         return cls(tuple(rows), str(path))
@@ -79,8 +81,8 @@ class CustomProtocol:
         if any(walk is None for walk, _ in self.rows) or not self.rows:
             if len(self.rows) != len(sequences):
                 raise DataError(
-                    f"{self.source} has {len(self.rows)} lines for {len(sequences)} sequences; give one for each "
-                    "in order, or the columns subject, condition, view"
+                    f"{self.source} has {len(self.rows)} lines for {len(sequences)} sequences",
+                    "give one for each in order, or the columns subject, condition, view",
                 )
             return np.array([role for _, role in self.rows])
         given = dict(self.rows)
@@ -90,7 +92,8 @@ class CustomProtocol:
             some = shown(", ".join("-".join(walk) for walk in sorted(unknown)[:5]))
             raise DataError(
                 f"{self.source} names {len(unknown)} sequences that are not there ({some}"
-                f"{', ...' if len(unknown) > 5 else ''}); compare the spelling, also leading zeros"
+                f"{', ...' if len(unknown) > 5 else ''})",
+                "compare the spelling, also leading zeros",
             )
         return np.array([given.get(name, "") for name in names], str)
 
@@ -113,12 +116,12 @@ class CustomProtocol:
         probes = {name: groups == name for name in sorted(set(groups) - {""})}
         if not gallery.any() or not probes:
             what = "probe" if gallery.any() else "gallery"
-            raise DataError(f"{self.source} names no {what} sequence; give some the role {what}")
+            raise DataError(f"{self.source} names no {what} sequence", f"give some the role {what}")
         subjects, labels = np.unique([s.subject for s in sequences], return_inverse=True)
         views, view_index = np.unique([s.view for s in sequences], return_inverse=True)
         for name, mask in probes.items():
             if not np.isin(labels[mask], labels[gallery]).any():
-                raise DataError(f"{self.source}: no subject of the probes {name} is in the gallery; add some")
+                raise DataError(f"{self.source}: no subject of the probes {name} is in the gallery", "add some")
         return Selection(
             labels.astype(np.int64), view_index.astype(np.int64), gallery, probes, exclude, scoring,
             tuple(subjects.tolist()), tuple(views.tolist()),

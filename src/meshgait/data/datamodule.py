@@ -115,7 +115,8 @@ class _StoreDataModule(LightningDataModule):
             rank, world = self._ranks().values()
             if 0 < len(indices) < world:
                 raise ConfigError(
-                    f"{self.path} has {len(indices)} sequences to evaluate for {world} devices; use fewer devices"
+                    f"{self.path} has {len(indices)} sequences to evaluate for {world} devices",
+                    "use fewer devices",
                 )
             keep |= {"dataset": Subset(dataset, indices[rank::world].tolist()), "batch_size": size}
         else:
@@ -176,7 +177,7 @@ class SilhouetteDataModule(_StoreDataModule):
         _require(0, eval_frames=eval_frames, frame_skip=frame_skip)
         if frame_skip and frame_mode != "window":
             raise ConfigError(
-                f"data.frame_skip is {frame_skip}, but only windows skip; set data.frame_mode to window"
+                f"data.frame_skip is {frame_skip}, but only windows skip", "set data.frame_mode to window"
             )
         if frames_max is not None:
             _require(frames, frames_max=frames_max)
@@ -271,7 +272,7 @@ class BodyDataModule(_StoreDataModule):
 
     def _dataset(self, choice: FrameSampler) -> SequenceDataset:
         if not self.store.has_smpl:
-            raise DataError(f"{self.path} has no SMPL truth to learn 3D from; use a store of `meshgait walkers`")
+            raise DataError(f"{self.path} has no SMPL truth to learn 3D from", "use a store of `meshgait walkers`")
         return SequenceDataset(self.store, None, choice, truth=True)
 
     def train_dataloader(self) -> DataLoader:
@@ -307,7 +308,7 @@ def _exit_on_trainer_signal(numbers: set[signal.Signals]) -> None:
 def _require(least: int, **settings: int) -> None:
     for name, value in settings.items():
         if value < least:
-            raise ConfigError(f"data.{name} is {value}; it must be at least {least}")
+            raise ConfigError(f"data.{name} is {value}", f"it must be at least {least}")
 
 
 def _partition(store: Store, path: str | None) -> Partition | None:

@@ -46,7 +46,7 @@ def export_opengait(source: Path | str, dest: Path | str, progress: bool = True)
     partial = dest.with_name(dest.name + ".partial")
     _check_names(store)
     if os.path.lexists(dest):
-        raise StoreError(f"{dest} already exists; choose another folder or remove it")
+        raise StoreError(f"{dest} already exists", "choose another folder or remove it")
     with writing(partial):
         partial.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(partial)
@@ -76,7 +76,9 @@ def _check_begun(partial: Path, store: Store) -> None:
     if not begun.exists():
         write_json(begun, {"store": store.hash})
     elif json.loads(begun.read_text()) != {"store": store.hash}:
-        raise StoreError(f"{partial} was begun from another store; remove it, or repeat the command that began it")
+        raise StoreError(
+            f"{partial} was begun from another store", "remove it, or repeat the command that began it"
+        )
 
 
 def _check_names(store: Store) -> None:
@@ -86,15 +88,15 @@ def _check_names(store: Store) -> None:
             # the longest file of a sequence is its view's
             length = len(os.fsencode(f"smpls-{name}.pkl.tmp"))
             if name in ("", ".", "..") or set(name) & set("/\\\0") or length > LONGEST:
-                raise DataError(f"{store.path} has a sequence named {name!r}, which no folder can be; rename it")
+                raise DataError(f"{store.path} has a sequence named {name!r}, which no folder can be", "rename it")
         if sequence.subject == PARTITION:
             raise DataError(
-                f"{store.path} has a subject named {PARTITION}, which is the list of subjects; rename it"
+                f"{store.path} has a subject named {PARTITION}, which is the list of subjects", "rename it"
             )
         if sequence[:3] in seen:
             raise DataError(
-                f"{store.path} has two sequences {'/'.join(sequence[:3])}, which OpenGait's tree cannot hold; "
-                "rename one"
+                f"{store.path} has two sequences {'/'.join(sequence[:3])}, which OpenGait's tree cannot hold",
+                "rename one",
             )
         seen.add(sequence[:3])
 
@@ -105,7 +107,8 @@ def _check_whole(tree: Path, store: Store) -> None:
     if folders < len(store.sequences):
         raise DataError(
             f"{tree} has {folders} folders for {len(store.sequences)} sequences: the file system takes some of "
-            "their names for the same (capitals, accents, dots at the end); rename them, or export to another disk"
+            "their names for the same (capitals, accents, dots at the end)",
+            "rename them, or export to another disk",
         )
 
 

@@ -42,9 +42,11 @@ class FitFiles:
         """
         found = re.findall(r"\{(.*?)\}", pattern)
         if unknown := [name for name in found if name not in DEFAULTS]:
-            raise ConfigError(f"--fits {pattern!r}: {{{unknown[0]}}} is unknown; use {_PLACEHOLDERS}")
+            raise ConfigError(f"--fits {pattern!r}: {{{unknown[0]}}} is unknown", f"use {_PLACEHOLDERS}")
         if "subject" not in found:
-            raise ConfigError(f"--fits {pattern!r} is one file for everybody; tell them apart by {_PLACEHOLDERS}")
+            raise ConfigError(
+                f"--fits {pattern!r} is one file for everybody", f"tell them apart by {_PLACEHOLDERS}"
+            )
         return cls(pattern, parse_mapping(keys))
 
     @property
@@ -84,7 +86,7 @@ class FitFiles:
                 break
         if errors:
             raise errors[0]
-        raise DataError(f"no sequence has a file of fits: the first would be {first}; mend the path of --fits")
+        raise DataError(f"no sequence has a file of fits: the first would be {first}", "mend the path of --fits")
 
     def _check_apart(self, jobs: Iterable[SequenceFolder]) -> None:
         seen: set[int] = set()
@@ -92,8 +94,8 @@ class FitFiles:
             seen.add(hash(path := self.path(job)))
             if len(seen) < count:
                 raise DataError(
-                    f"{path} would be the fits of a second sequence, {'/'.join(job[:3])}; put {_PLACEHOLDERS} "
-                    "into --fits"
+                    f"{path} would be the fits of a second sequence, {'/'.join(job[:3])}",
+                    f"put {_PLACEHOLDERS} into --fits",
                 )
 
     def add(self, take: LoadedSequence, job: SequenceFolder, align: Align) -> LoadedSequence:
@@ -116,7 +118,7 @@ class FitFiles:
         rows = self._read(path)
         if len(rows) != len(take.kept):
             raise BrokenSequence(
-                f"has {len(take.kept)} frames, but {path} has {len(rows)} fits; fit it anew, or remove its fits"
+                f"has {len(take.kept)} frames, but {path} has {len(rows)} fits", "fit it anew, or remove its fits"
             )
         return take._replace(fits=align(rows[take.kept], take.silhouettes))
 
@@ -126,4 +128,4 @@ class FitFiles:
         except UnsafeFileError:
             raise
         except DataError as error:
-            raise BrokenSequence(f"has fits that cannot be read: {error}") from None
+            raise BrokenSequence(f"has fits that cannot be read: {error.what}", error.remedy) from None

@@ -90,13 +90,13 @@ def parse_mapping(text: str) -> dict[str, str]:
     ):
         raise ConfigError(
             f"the mapping of fits {text!r} is none of {', '.join(PRESETS)} and not of the form "
-            "pose=KEY[+KEY],betas=KEY[,camera=KEY][,six=columns|interleaved|rows][,shape=smpl|mean]; name each "
-            "once"
+            "pose=KEY[+KEY],betas=KEY[,camera=KEY][,six=columns|interleaved|rows][,shape=smpl|mean]",
+            "name each once",
         )
     for what, choices in (("six", SIX), ("shape", SHAPES)):
         if mapping.get(what, choices[0]) not in choices:
             raise ConfigError(
-                f"{what}={mapping[what]} in the mapping of fits is unknown; choose one of {', '.join(choices)}"
+                f"{what}={mapping[what]} in the mapping of fits is unknown", f"choose one of {', '.join(choices)}"
             )
     return mapping
 
@@ -124,10 +124,12 @@ def read_fits(path: Path | str, mapping: str | Mapping[str, str]) -> np.ndarray:
     try:
         names = [name for name in list_folder(path).files if name.endswith(_FILES)]
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check its rights") from None
+        raise DataError(f"{path} cannot be read ({error.strerror})", "check its rights") from None
     files = [path / name for name in sorted(names, key=natural_key)]
     if not files:
-        raise DataError(f"{path} has no .npz or .pkl files; give a file of SMPL fits, or a folder of one a frame")
+        raise DataError(
+            f"{path} has no .npz or .pkl files", "give a file of SMPL fits, or a folder of one a frame"
+        )
     frames = [_rows(_arrays(file, mapping), mapping, file)[:1] for file in files]
     empty = np.full((1, 3 + 3 * JOINTS + BETAS), np.nan, np.float32)
     return np.concatenate([frame if len(frame) else empty for frame in frames])
@@ -144,7 +146,7 @@ def _arrays(path: Path, mapping: Mapping[str, str]) -> dict[str, np.ndarray]:
         try:
             found = {key: to_array(there[key]) for key in wanted if key in there}
         except ValueError as error:
-            raise DataError(f"{path} holds {error}, or lists of unequal length; {_REMEDY}") from None
+            raise DataError(f"{path} holds {error}, or lists of unequal length", _REMEDY) from None
     else:
         remedy = "give a .npz or .pkl file of SMPL fits, or copy it again"
         names = npz_names(path, remedy)
@@ -153,8 +155,8 @@ def _arrays(path: Path, mapping: Mapping[str, str]) -> dict[str, np.ndarray]:
             found = read_npz(path, [*wanted, "results"], remedy)
         except ObjectArrayError as error:
             raise UnsafeFileError(
-                f"{path}: {error.name} is a pickled Python object, which may run code and is never loaded; if you "
-                f"made the file yourself, write plain arrays: {_to_plain(path, error.name, wanted)}"
+                f"{path}: {error.name} is a pickled Python object, which may run code and is never loaded",
+                f"if you made the file yourself, write plain arrays: {_to_plain(path, error.name, wanted)}",
             ) from None
         found = {key: found[key] for key in wanted if key in found}
         texts = {}
@@ -162,10 +164,10 @@ def _arrays(path: Path, mapping: Mapping[str, str]) -> dict[str, np.ndarray]:
             with suppress(ObjectArrayError):  # of older files, which cannot be read safely
                 texts |= read_npz(path, [name], remedy)
     if "shape" not in mapping and (sign := other_shape_space(names, texts)):
-        raise DataError(f"{path} {sign}; {_OTHER_SHAPES}")
+        raise DataError(f"{path} {sign}", f"{_OTHER_SHAPES}")
     if missing := [key for key in wanted if key not in found]:
         raise DataError(
-            f"{path} has the arrays {', '.join(names) or '(none)'}, not {', '.join(missing)}; {_REMEDY}"
+            f"{path} has the arrays {', '.join(names) or '(none)'}, not {', '.join(missing)}", f"{_REMEDY}"
         )
     return found
 
@@ -200,18 +202,19 @@ def _rows(arrays: Mapping[str, np.ndarray], mapping: Mapping[str, str], path: Pa
     """Rows (T, 85) of the arrays of one file."""
     for key, array in arrays.items():
         if array.dtype.kind not in "fiu" or array.ndim == 0 or array.shape[-1] == 0:
-            raise DataError(f"{path}: {key} is {array.dtype} {array.shape}, not an array of numbers; {_REMEDY}")
+            raise DataError(f"{path}: {key} is {array.dtype} {array.shape}, not an array of numbers", _REMEDY)
     poses = [_rotations(arrays[key], key, mapping, path) for key in mapping["pose"].split("+")]
     if len({len(pose) for pose in poses}) > 1:
-        raise DataError(f"{path}: {mapping['pose']} differ in their number of frames; {_REMEDY}")
+        raise DataError(f"{path}: {mapping['pose']} differ in their number of frames", _REMEDY)
     pose = np.concatenate(poses, axis=1)
     if pose.shape[1] not in WHOLE:
         raise DataError(
             f"{path}: {mapping['pose']} are {pose.shape[1]} rotations a frame, not the {JOINTS} of SMPL (or the "
-            f"{BODY_JOINTS} of SMPL-H and SMPL-X and more); join root and body by pose=ROOT+BODY"
+            f"{BODY_JOINTS} of SMPL-H and SMPL-X and more)",
+            "join root and body by pose=ROOT+BODY",
         )
     if pose.shape[1] in SMPLX_JOINTS and "shape" not in mapping:
-        raise DataError(f"{path}: {mapping['pose']} are {pose.shape[1]} joints, as of SMPL-X; {_OTHER_SHAPES}")
+        raise DataError(f"{path}: {mapping['pose']} are {pose.shape[1]} joints, as of SMPL-X", f"{_OTHER_SHAPES}")
     if pose.shape[1] != JOINTS:
         pose = np.concatenate([pose[:, :BODY_JOINTS], np.zeros((len(pose), JOINTS - BODY_JOINTS, 3))], axis=1)
     count = len(pose)
@@ -219,14 +222,16 @@ def _rows(arrays: Mapping[str, np.ndarray], mapping: Mapping[str, str], path: Pa
     betas = betas.reshape(-1, betas.shape[-1])
     if betas.shape[1] < BETAS or len(betas) not in (1, count):
         shape = arrays[mapping["betas"]].shape
-        raise DataError(f"{path}: {mapping['betas']} is {shape}, not ({count}, {BETAS}) or ({BETAS},); {_REMEDY}")
+        raise DataError(
+            f"{path}: {mapping['betas']} is {shape}, not ({count}, {BETAS}) or ({BETAS},)", f"{_REMEDY}"
+        )
     camera = np.zeros((count, 3))
     if "camera" in mapping:
         camera = arrays[mapping["camera"]].reshape(-1, arrays[mapping["camera"]].shape[-1])
         if camera.shape != (count, 3):
             raise DataError(
-                f"{path}: {mapping['camera']} is {arrays[mapping['camera']].shape}, not ({count}, 3); {_REMEDY}, "
-                "or leave the camera out"
+                f"{path}: {mapping['camera']} is {arrays[mapping['camera']].shape}, not ({count}, 3)",
+                f"{_REMEDY}, or leave the camera out",
             )
     betas = np.broadcast_to(betas[:, :BETAS] * (mapping.get("shape") != "mean"), (count, BETAS))
     with np.errstate(over="ignore"):  # too large numbers become not finite, and their frames not valid
@@ -239,12 +244,13 @@ def _rotations(array: np.ndarray, key: str, mapping: Mapping[str, str], path: Pa
     if kind is None:
         raise DataError(
             f"{path}: {key} is {array.shape}; rotations are (T, J, 3) axis-angle, (T, J, 3, 3) matrices or "
-            f"(T, J, 6), or these flat, of J = {JOINTS} joints; {_REMEDY}"
+            f"(T, J, 6), or these flat, of J = {JOINTS} joints",
+            f"{_REMEDY}",
         )
     if kind == "six" and "six" not in mapping:
         raise DataError(
-            f"{path}: {key} is {array.shape}, six numbers a rotation, which programs arrange differently; "
-            "add six=columns (4D-Humans), six=interleaved (SPIN) or six=rows (PyTorch3D) to the mapping"
+            f"{path}: {key} is {array.shape}, six numbers a rotation, which programs arrange differently",
+            "add six=columns (4D-Humans), six=interleaved (SPIN) or six=rows (PyTorch3D) to the mapping",
         )
     joints = int(np.prod(array.shape[1:])) // NUMBERS[kind]
     flat = array.reshape(len(array), joints, NUMBERS[kind]).astype(np.float64)
@@ -287,7 +293,7 @@ def _to_axis_angle(matrices: np.ndarray, key: str, path: Path) -> np.ndarray:
         square = np.abs(matrices @ np.swapaxes(matrices, -1, -2) - np.eye(3)).max(axis=(1, 2, 3), initial=0)
         sound = (square < TOLERANCE) & (np.linalg.det(matrices) > 0).all(axis=1)
     if len(matrices) and not sound.any():
-        raise DataError(f"{path}: {key} {matrices.shape} holds no rotation matrices in any frame; {_REMEDY}")
+        raise DataError(f"{path}: {key} {matrices.shape} holds no rotation matrices in any frame", _REMEDY)
     result = np.full(matrices.shape[:3], np.nan)
     if sound.any():
         turns = Rotation.from_matrix(rearrange(matrices[sound], "t j r c -> (t j) r c"))

@@ -75,7 +75,7 @@ def read_sequence(source: FrameSource, options: FrameOptions | None = None) -> L
     except MaskError as error:
         if (turned := _with_time_first(source)) is not source:
             return read_sequence(turned, options)
-        raise BrokenSequence(str(error)) from None
+        raise BrokenSequence(error.what, error.remedy) from None
     if rule is None:
         return _nobody(source, known)
     crop = options.crop and not _is_normalised(samples, rule, options.size)
@@ -126,7 +126,7 @@ def _read_all(
             else:
                 silhouette = whole_frame(rule.grey(picture), options.size)
         except MaskError as error:
-            raise BrokenSequence(f"has {source.name(number)}, which {error}") from None
+            raise BrokenSequence(f"has {source.name(number)}, which {error.what}", error.remedy) from None
         if silhouette is None:
             drops.append(Dropped(source.name(number), NO_FIGURE))
             continue

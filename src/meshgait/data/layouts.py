@@ -108,8 +108,8 @@ def compile_pattern(pattern: str) -> list[re.Pattern[str]]:
             f"{{{unknown[0]}}} is unknown" if unknown else "each part is a folder, each placeholder comes once"
         )
         raise ConfigError(
-            f"pattern {pattern!r}: {problem}; write it like {{subject}}/{{condition}}/{{view}} or "
-            "Silhouette_{view}-{condition}/{subject}"
+            f"pattern {pattern!r}: {problem}",
+            "write it like {subject}/{condition}/{view} or Silhouette_{view}-{condition}/{subject}",
         )
     # a name with a line break fits as well, and is refused by name
     return [re.compile("".join(map(_expression, re.split(r"(\{.*?\}|\*)", part))), re.DOTALL) for part in parts]
@@ -129,7 +129,7 @@ def custom_rule(pattern: str) -> PathRule:
     """
     compile_pattern(pattern)
     if "{subject}" not in pattern:
-        raise ConfigError(f"pattern {pattern!r} does not tell who walks; put {{subject}} where the name is")
+        raise ConfigError(f"pattern {pattern!r} does not tell who walks", "put {subject} where the name is")
     names = {name: f"{{{name}}}" if f"{{{name}}}" in pattern else default for name, default in DEFAULTS.items()}
     return PathRule(pattern, **names)
 
@@ -185,13 +185,14 @@ class SequenceListing:
         """OpenGait's tree: folders with pickles, and ends without any, which are reported when they are read."""
         parts = folder.split("/") if folder else []
         if len(parts) > DEEPEST:
-            raise DataError(f"{self.source / folder} lies {len(parts)} folders deep; does a link lead back?")
+            raise DataError(f"{self.source / folder} lies {len(parts)} folders deep", "does a link lead back?")
         inner, has_files = _content(self.source / folder, self.files)
         if parts and (has_files or not inner):
             if len(parts) < 3 and has_files:
                 raise DataError(
                     f"{self.source / folder} has pickles {len(parts)} folders deep, OpenGait's tree is "
-                    "subject/condition/view; give the folder of the subjects, or --pattern (as {subject}/{view})"
+                    "subject/condition/view",
+                    "give the folder of the subjects, or --pattern (as {subject}/{view})",
                 )
             if len(parts) >= 3:
                 yield SequenceFolder(parts[0], "-".join(parts[1:-1]), parts[-1], folder)
@@ -222,14 +223,14 @@ def summarise_listing(listing: SequenceListing) -> ListingSummary:
         try:
             check_names(*job[:3])
         except DataError as error:
-            raise DataError(f"{shown(listing.source / job.folder)}: {error}") from None
+            raise DataError(f"{shown(listing.source / job.folder)}: {error.what}", error.remedy) from None
         count += 1
         digest.update("\0".join(job).encode("utf-8", "surrogateescape") + b"\n")
         seen.add(hash(job[:3]))
         if len(seen) < count:
             raise DataError(
-                f"{listing.source / job.folder} is a second sequence {job.subject}/{job.condition}/{job.view}; "
-                "tell them apart by a --pattern with more placeholders"
+                f"{listing.source / job.folder} is a second sequence {job.subject}/{job.condition}/{job.view}",
+                "tell them apart by a --pattern with more placeholders",
             )
     if not count:
         raise DataError(_nothing_fits(listing))
@@ -289,8 +290,8 @@ def guess_layout(source: Path) -> str:
             return "casia-b"
         return "gait3d" if re.fullmatch(r"camid\d+_videoid\d+", first[1]) else "frames"
     raise DataError(
-        f"{source} looks like no known tree (its first end is {'/'.join(first) or 'itself'}); "
-        f"{_remedy(source, '/'.join(first))}"
+        f"{source} looks like no known tree (its first end is {'/'.join(first) or 'itself'})",
+        f"{_remedy(source, '/'.join(first))}",
     )
 
 
@@ -303,5 +304,5 @@ def _content(path: Path, files: str) -> tuple[list[str], bool]:
     try:
         content = list_folder(path)
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check the path and its rights") from None
+        raise DataError(f"{path} cannot be read ({error.strerror})", "check the path and its rights") from None
     return content.folders, bool(files) and any(fnmatchcase(name, files) for name in content.files)

@@ -124,8 +124,8 @@ def check_shades(sample: Sample, low: int, high: int) -> None:
     if textured or 2 * contrast < last - first:
         shades = 100 * between / sample.counts.sum()
         raise MaskError(
-            f"looks like grey pictures ({shades:.0f} % of the pixels are shades between background and figure); "
-            f"{SEGMENT}"
+            f"looks like grey pictures ({shades:.0f} % of the pixels are shades between background and figure)",
+            f"{SEGMENT}",
         )
 
 
@@ -174,11 +174,12 @@ def check_figures(masks: Sequence[np.ndarray]) -> None:
     shapes = np.concatenate(shapes)
     if 2 * several > len(shapes):
         raise MaskError(
-            "shows several figures side by side; give each walker a sequence of its own, or choose one by "
-            "--person NUMBER where the masks hold class numbers"
+            "shows several figures side by side",
+            "give each walker a sequence of its own, or choose one by "
+            "--person NUMBER where the masks hold class numbers",
         )
     if len(shapes) and (shapes > LYING).mean() > 0.5:
-        raise MaskError("shows figures that lie on their side; rotate the frames, the walker must stand upright")
+        raise MaskError("shows figures that lie on their side", "rotate the frames, the walker must stand upright")
 
 
 def _span(filled: np.ndarray) -> np.ndarray:

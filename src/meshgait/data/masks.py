@@ -84,7 +84,7 @@ class MaskRule:
         mask = band == self.value
         if self.exact and not (mask | (band == self.levels[0])).all():
             raise MaskError(
-                f"has values besides the {self.text} of the frames before it; save all frames in one way"
+                f"has values besides the {self.text} of the frames before it", "save all frames in one way"
             )
         return mask.astype(np.uint8) * np.uint8(255)
 
@@ -105,8 +105,8 @@ class MaskRule:
         if _is_flat(channels):  # an empty frame may be stored in a plainer way
             return np.full(picture.values.shape[:2], self.levels[0], np.uint8)
         raise MaskError(
-            f"is stored in another way than the frames before it, whose figure is {self.text}; "
-            "save all frames of a sequence in one way"
+            f"is stored in another way than the frames before it, whose figure is {self.text}",
+            "save all frames of a sequence in one way",
         )
 
 
@@ -146,7 +146,7 @@ def choose_mask_rule(
         return None
     if len({tuple(channels) for channels in samples}) > 1:
         raise MaskError(
-            "has frames stored in different ways (grey, palette, colour or transparent); save all in one way"
+            "has frames stored in different ways (grey, palette, colour or transparent)", "save all in one way"
         )
     first, *transparent = samples[0]
     if person is not None:
@@ -168,7 +168,7 @@ def _person_rule(channel: Channel, person: int) -> MaskRule:
     """The figure is one class number."""
     if channel == "colour":
         raise MaskError(
-            "has colours, no class numbers, so no person can be chosen by number; save palette or grey"
+            "has colours, no class numbers, so no person can be chosen by number", "save palette or grey"
         )
     background = 0 if person else 1  # any value but the person's
     name = "palette index" if channel == "index" else "class number"
@@ -189,7 +189,8 @@ def _alpha_rule(samples: Sequence[Channels], channel: Channel, lossy: bool) -> M
         common, either = (sum(int(join(a, b).sum()) for a, b in pairs) for join in (np.logical_and, np.logical_or))
         if common < 0.9 * either:
             raise MaskError(
-                "has a mask in its colours and another one in its transparency; save one of them, black and white"
+                "has a mask in its colours and another one in its transparency",
+                "save one of them, black and white",
             )
     return rule
 
@@ -199,7 +200,7 @@ def _index_rule(bands: list[np.ndarray]) -> MaskRule | None:
     sample = take_sample(bands)
     used = np.flatnonzero(sample.counts).tolist()
     if len(used) > MOST_LABELS:
-        raise MaskError(f"holds colour frames; {SEGMENT}")
+        raise MaskError("holds colour frames", SEGMENT)
     if len(used) > 2:
         raise MaskError(classes_text("palette indices", used))
     background = int(sample.border().argmax())
@@ -214,18 +215,19 @@ def _colour_rule(bands: list[np.ndarray], lossy: bool) -> MaskRule | None:
     """Colours: two of them are background and figure."""
     used = np.unique(np.concatenate([np.unique(band) for band in bands]))
     if lossy or len(used) > MOST_LABELS:
-        raise MaskError(f"holds colour frames; {SEGMENT}")
+        raise MaskError("holds colour frames", SEGMENT)
     if len(used) > 2:
         raise MaskError(
-            f"holds masks of {len(used)} colours; make the person white and all else black, or save class numbers "
-            "(palette or grey) and choose one by --person NUMBER"
+            f"holds masks of {len(used)} colours",
+            "make the person white and all else black, or save class numbers "
+            "(palette or grey) and choose one by --person NUMBER",
         )
     values, counts = np.unique(np.concatenate([border_of(band) for band in bands]), return_counts=True)
     background = int(values[counts.argmax()])
     figure = next(int(code) for code in used if code != background)
     if figure == 0:
         raise MaskError(
-            f"shows a black figure on the colour #{background:06x}; make the person white and all else black"
+            f"shows a black figure on the colour #{background:06x}", "make the person white and all else black"
         )
     return MaskRule("colour", figure, (background, figure), True, f"colour #{figure:06x}")
 

@@ -58,19 +58,19 @@ def read_pickles(
     options = options or FrameOptions()
     arrays = {name: _read(folder / name) for name in _names(folder, files)}
     if not arrays:
-        raise BrokenSequence(f"has no file that fits {files}; give --files, or remove the folder")
+        raise BrokenSequence(f"has no file that fits {files}", "give --files, or remove the folder")
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise BrokenSequence(
-            f"has modalities of unequal length ({found}); make them anew, or leave some out by --files"
+            f"has modalities of unequal length ({found})", "make them anew, or leave some out by --files"
         )
     name, silhouettes = _silhouettes(arrays, options.size)
     rows = _rows(arrays)
     try:
         take = read_sequence(ArrayFrames(silhouettes), options)
     except BrokenSequence as error:
-        raise BrokenSequence(f"has {name}, which {error}") from None
+        raise BrokenSequence(f"has {name}, which {error.what}", error.remedy) from None
     if silhouettes.shape[1] != options.size[0]:
         take = take._replace(figure=f"{take.figure} from {silhouettes.shape[1]} x {silhouettes.shape[2]} pixels")
     if take.silhouettes is None or rows is None:
@@ -84,21 +84,21 @@ def _names(folder: Path, files: str) -> list[str]:
     try:
         return [name for name in list_folder(folder).files if fnmatchcase(name, files)]
     except OSError as error:
-        raise BrokenSequence(f"cannot be read ({error.strerror}); check its rights") from None
+        raise BrokenSequence(f"cannot be read ({error.strerror})", "check its rights") from None
 
 
 def _read(path: Path) -> np.ndarray:
     try:
         content: Any = load_pickle(path)
     except UnsafeFileError as error:
-        raise UnsafeFileError(f"{error}, or leave it out by --files") from None
+        raise UnsafeFileError(error.what, f"{error.remedy}, or leave it out by --files") from None
     except DataError as error:
-        raise BrokenSequence(f"cannot be read: {error}") from None
+        raise BrokenSequence(f"cannot be read: {error.what}", error.remedy) from None
     if isinstance(content, list | tuple) and content and all(isinstance(a, np.ndarray) for a in content):
         content = np.stack(content) if len({a.shape for a in content}) == 1 else content
     if not isinstance(content, np.ndarray) or not content.ndim:
         raise BrokenSequence(
-            f"has {path.name}, a {type(content).__name__} and no array (T, ...); leave it out by --files"
+            f"has {path.name}, a {type(content).__name__} and no array (T, ...)", "leave it out by --files"
         )
     return content
 
@@ -117,9 +117,9 @@ def _silhouettes(arrays: dict[str, np.ndarray], size: tuple[int, int]) -> tuple[
         return found.popitem()
     seen = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in (found or arrays).items())
     if found:
-        raise BrokenSequence(f"has several files that may be the silhouettes ({seen}); choose one by --files")
+        raise BrokenSequence(f"has several files that may be the silhouettes ({seen})", "choose one by --files")
     raise BrokenSequence(
-        f"has no silhouettes: they are uint8 (T, h, w), found {seen}; convert it, or give --files"
+        f"has no silhouettes: they are uint8 (T, h, w), found {seen}", "convert it, or give --files"
     )
 
 
@@ -127,8 +127,8 @@ def _rows(arrays: dict[str, np.ndarray]) -> np.ndarray | None:
     """The SMPL rows (T, 85), or None."""
     found = {n: a for n, a in arrays.items() if a.ndim == 2 and a.shape[1] == ROW and a.dtype.kind == "f"}
     if len(found) > 1:
-        raise BrokenSequence(f"has several files of SMPL rows ({', '.join(found)}); choose one by --files")
+        raise BrokenSequence(f"has several files of SMPL rows ({', '.join(found)})", "choose one by --files")
     rows = next(iter(found.values()), None)
     if rows is not None and not np.isfinite(rows).all():
-        raise BrokenSequence(f"has SMPL rows with nan or inf in {next(iter(found))}; repair or remove the file")
+        raise BrokenSequence(f"has SMPL rows with nan or inf in {next(iter(found))}", "repair or remove the file")
     return rows

@@ -49,17 +49,17 @@ def pack(
     """
     source, dest, options = Path(source), Path(dest), options or PackOptions()
     if layout not in LAYOUTS:
-        raise ConfigError(f"layout {layout!r} is unknown; there are {', '.join(LAYOUTS)}")
+        raise ConfigError(f"layout {layout!r} is unknown", f"there are {', '.join(LAYOUTS)}")
     if min(options.size) < 1:
-        raise ConfigError(f"size is {tuple(options.size)}; height and width must be at least 1 pixel")
+        raise ConfigError(f"size is {tuple(options.size)}", "height and width must be at least 1 pixel")
     if dest.exists():  # before anything is read
-        raise StoreError(f"{dest} already exists; choose another folder or remove it")
+        raise StoreError(f"{dest} already exists", "choose another folder or remove it")
     if pattern is None and layout == "auto":
         layout = guess_layout(source)
     if layout != "usf":
         return pack_tree(source, dest, _tree(layout, pattern), options, workers, progress)
     if options.aligner is not None or options.fit_files is not None:
-        raise ConfigError("the USF files have no SMPL fits; leave --body, --fits and --aligned-fits away")
+        raise ConfigError("the USF files have no SMPL fits", "leave --body, --fits and --aligned-fits away")
 
     def shown(items: Iterable[Any]) -> Iterable[Any]:
         return track(items, "packing usf", len(items), "sequences")
@@ -74,5 +74,5 @@ def _tree(layout: str, pattern: str | None) -> Layout:
     if pattern is None:
         return LAYOUTS[layout]
     if layout not in ("auto", "frames", "opengait"):
-        raise ConfigError(f"--layout {layout} has its own pattern; give --pattern with frames or opengait alone")
+        raise ConfigError(f"--layout {layout} has its own pattern", "give --pattern with frames or opengait alone")
     return Layout((custom_rule(pattern),), "pickles" if layout == "opengait" else "frames")

@@ -122,7 +122,7 @@ def pack_tree(
     listing = SequenceListing(source, tree, options.files)
     found = summarise_listing(listing)
     if found.strays and options.tolerance == "none":
-        raise DataError(f"{source / found.stray} fits no rule of the tree; mend it, or pack without --strict")
+        raise DataError(f"{source / found.stray} fits no rule of the tree", "mend it, or pack without --strict")
     read = partial(_reader, source, tree, options)
     # without the aligner, whose threads would not survive a fork
     bare = replace(options, aligner=None, fit_files=None)
@@ -133,8 +133,8 @@ def pack_tree(
         options.fit_files.check(listing)
     elif options.aligner is not None and not has_rows:
         raise DataError(
-            f"{source}: the first sequences have no SMPL rows (T, 85) beside their silhouettes; "
-            "give their files by --fits, or leave --body or --aligned-fits away"
+            f"{source}: the first sequences have no SMPL rows (T, 85) beside their silhouettes",
+            "give their files by --fits, or leave --body or --aligned-fits away",
         )
     settings = _settings(tree, options, found, partition)
     with StoreWriter(dest, options.size, options.bits, options.aligner is not None, settings) as writer:
@@ -143,7 +143,7 @@ def pack_tree(
         try:
             _write(writer, drops, figures, listing, read, begin, found, options, workers, progress)
             if not writer.done:
-                raise DataError(f"{source}: {_nothing_left(drops)}; check --layout, or give --files or --size")
+                raise DataError(f"{source}: {_nothing_left(drops)}", "check --layout, or give --files or --size")
             drops.close()
             figures.close()
             writer.finish(partition, _notes(writer, drops, figures, found, options, has_rows))
@@ -166,17 +166,17 @@ def _completed(options: PackOptions, tree: Layout) -> PackOptions:
 def _check(source: Path, dest: Path, options: PackOptions, workers: int) -> None:
     check_workers(workers)
     if min(options.size) < 1:
-        raise ConfigError(f"size is {tuple(options.size)}; height and width must be at least 1 pixel")
+        raise ConfigError(f"size is {tuple(options.size)}", "height and width must be at least 1 pixel")
     if options.fit_files is not None and options.aligner is None:
         raise ConfigError("--fits needs --body, the body model of the fits, to place them in the silhouettes")
     if options.protocol is not None:
         get_protocol(options.protocol)
     if not source.is_dir():
-        raise DataError(f"{source} is no folder; give the folder of the data set")
+        raise DataError(f"{source} is no folder", "give the folder of the data set")
     if dest.exists():  # before anything is read
-        raise StoreError(f"{dest} already exists; choose another folder or remove it")
+        raise StoreError(f"{dest} already exists", "choose another folder or remove it")
     if source.resolve() in (dest.resolve(), *dest.resolve().parents):
-        raise ConfigError(f"{dest} lies in {source}, where nothing is changed; choose a DEST outside of it")
+        raise ConfigError(f"{dest} lies in {source}, where nothing is changed", "choose a DEST outside of it")
 
 
 def _settings(
@@ -233,7 +233,7 @@ def _behind(listing: SequenceListing, last: tuple[str, str, str] | None) -> int:
         return 0
     behind = next((number for number, job in enumerate(listing, 1) if job[:3] == last), None)
     if behind is None:
-        raise StoreError(f"{'/'.join(last)} was packed before and is no longer there; remove the partial store")
+        raise StoreError(f"{'/'.join(last)} was packed before and is no longer there", "remove the partial store")
     return behind
 
 
@@ -274,7 +274,7 @@ def _check_drops(where: Path, take: LoadedSequence, tolerance: Tolerance) -> Non
         if tolerance == "none":
             what = f"{where / drop.file}" if drop.file else f"{where}"
             detail = f" ({drop.detail})" if drop.detail else ""
-            raise DataError(f"{what}: {drop.reason}{detail}; mend or remove it, or pack without --strict")
+            raise DataError(f"{what}: {drop.reason}{detail}", "mend or remove it, or pack without --strict")
 
 
 def _fits(take: LoadedSequence) -> dict[str, np.ndarray]:

@@ -48,7 +48,8 @@ class Partition:
         if both:
             raise DataError(
                 f"{source}: {len(both)} subjects are in TRAIN_SET and in TEST_SET ({shown(', '.join(both[:5]))}"
-                f"{', ...' if len(both) > 5 else ''}); keep each in one, test on unseen people"
+                f"{', ...' if len(both) > 5 else ''})",
+                "keep each in one, test on unseen people",
             )
         return cls(sets["TRAIN_SET"], sets["TEST_SET"], sets["PROBE_SET"], source)
 

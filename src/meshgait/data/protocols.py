@@ -117,7 +117,7 @@ def get_protocol(name: str) -> EvaluationProtocol:
         return PROTOCOLS[name]
     near = get_close_matches(name, PROTOCOLS, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise ConfigError(f"protocol {name!r} is unknown; {hint}there are {', '.join(PROTOCOLS)}")
+    raise ConfigError(f"protocol {name!r} is unknown", f"{hint}there are {', '.join(PROTOCOLS)}")
 
 
 class Split(NamedTuple):
@@ -166,7 +166,7 @@ def _within(column: Coded, names: Iterable[str]) -> np.ndarray:
 
 def _columns(sequences: Sequence[SequenceNames]) -> tuple[Coded, Coded, Coded]:
     if not len(sequences):
-        raise DataError("there are no sequences; is the store or folder the right one?")
+        raise DataError("there are no sequences", "is the store or folder the right one?")
     return tuple(coded(sequences, key) for key in ("subject", "condition", "view"))
 
 
@@ -202,8 +202,8 @@ def split(
         )
     if not test.any():
         raise DataError(
-            f"{where} names no test subject that the data have (data: {_some(subjects.names)}); "
-            "compare the spelling of the subjects, also leading zeros"
+            f"{where} names no test subject that the data have (data: {_some(subjects.names)})",
+            "compare the spelling of the subjects, also leading zeros",
         )
     return Split(train & known, test & known)
 
@@ -245,7 +245,8 @@ def select(
         there = conditions.names[np.unique(conditions.codes[test])]
         raise DataError(
             f"protocol {protocol.name} finds no {what} sequence among the test subjects' conditions "
-            f"({_some(there)}); choose the protocol that fits the data"
+            f"({_some(there)})",
+            "choose the protocol that fits the data",
         )
     if mates and protocol.scoring != "hidden":
         _require_mates(protocol, subjects, views, gallery, probes)
@@ -278,13 +279,15 @@ def _require_mates(
         if len(lone) and (protocol.complete or len(lone) == len(who)):
             raise DataError(
                 f"protocol {protocol.name}, probes {name}: {len(lone)} subjects have no gallery sequence "
-                f"({_some(lone)}); add their gallery conditions ({', '.join(protocol.gallery)}) or leave them out"
+                f"({_some(lone)})",
+                f"add their gallery conditions ({', '.join(protocol.gallery)}) or leave them out",
             )
         others = count[subjects.codes[mask]] - np.isin(sights[mask], known)
         if protocol.exclude != "none" and not others.any():
             raise DataError(
                 f"protocol {protocol.name}, probes {name}: it compares different views, but no probe's subject "
-                f"has a gallery sequence of another view (views: {_some(views.names)}); add views"
+                f"has a gallery sequence of another view (views: {_some(views.names)})",
+                "add views",
             )
 
 

@@ -54,8 +54,8 @@ class Silhouettes:
         """
         if take.silhouettes is None:
             raise DataError(
-                f"{source}: none of its {total} frames can be used ({take.drops[-1].detail}); check the "
-                "segmentation, and that the walker is brighter than the background"
+                f"{source}: none of its {total} frames can be used ({take.drops[-1].detail})",
+                "check the segmentation, and that the walker is brighter than the background",
             )
         dropped = {drop.file: drop.reason for drop in take.drops if drop.file}
         report = ReadReport(source, total, take.figure, dropped)
@@ -86,7 +86,7 @@ def read_silhouettes(path: Path | str, size: tuple[int, int] = (64, 44), person:
         source = open_source(path)
         take = read_sequence(source, FrameOptions(size, person=person))
     except BrokenSequence as error:
-        raise DataError(f"{path} {error}") from None
+        raise DataError(f"{path} {error.what}", error.remedy) from None
     return Silhouettes.of(take, str(path), len(source))
 
 
@@ -99,7 +99,7 @@ def open_source(path: Path) -> FrameSource:
     if path.is_dir():
         return FolderFrames(path)
     if not path.exists():
-        raise DataError(f"{path} does not exist; give a folder of frames, a {FORMS}")
+        raise DataError(f"{path} does not exist", f"give a folder of frames, a {FORMS}")
     suffix = path.suffix.lower()
     if suffix == ".gif" and path.is_file():
         return GifFrames(path)
@@ -107,7 +107,8 @@ def open_source(path: Path) -> FrameSource:
         return ArrayFrames(_READERS[suffix](path))
     raise DataError(
         f"{path} has the extension {suffix or '(none)'}; silhouettes are read from a folder of PNG or JPG frames, "
-        f"{FORMS}; videos must be segmented into silhouettes first"
+        f"{FORMS}",
+        "videos must be segmented into silhouettes first",
     )
 
 
@@ -116,8 +117,8 @@ def _read_npz(path: Path) -> np.ndarray:
     chosen = names[:1] if len(names) == 1 else [key for key in KEYS if key in names]
     if not chosen:
         raise DataError(
-            f"{path} has the keys {', '.join(names) or '(none)'}; name the array 'silhouettes', or keep it alone "
-            "in the file"
+            f"{path} has the keys {', '.join(names) or '(none)'}",
+            "name the array 'silhouettes', or keep it alone in the file",
         )
     return read_npz(path, chosen[:1])[chosen[0]]
 
@@ -127,14 +128,14 @@ def _read_pickle(path: Path) -> np.ndarray:
     if isinstance(content, dict):
         found = [content[key] for key in KEYS if key in content]
         if not found:
-            raise DataError(f"{path} has the keys {', '.join(map(str, content))}; name the array 'silhouettes'")
+            raise DataError(f"{path} has the keys {', '.join(map(str, content))}", "name the array 'silhouettes'")
         content = found[0]
     if isinstance(content, list | tuple) and content and all(isinstance(item, np.ndarray) for item in content):
         if len({item.shape for item in content}) > 1:
-            raise DataError(f"{path} is a list of arrays of several shapes; all frames must have one size")
+            raise DataError(f"{path} is a list of arrays of several shapes", "all frames must have one size")
         content = np.stack(content)
     if not isinstance(content, np.ndarray):
-        raise DataError(f"{path} holds a {type(content).__name__}; silhouettes are an array (T, h, w) of uint8")
+        raise DataError(f"{path} holds a {type(content).__name__}", "silhouettes are an array (T, h, w) of uint8")
     return content
 
 

@@ -67,7 +67,7 @@ class FolderFrames:
         try:
             content = list_folder(folder)
         except OSError as error:
-            raise BrokenSequence(f"cannot be read ({error.strerror}); check its rights") from None
+            raise BrokenSequence(f"cannot be read ({error.strerror})", "check its rights") from None
         frames = [name for name in content.files if name.lower().endswith(FRAME_SUFFIXES)]
         pngs = [name for name in frames if name.lower().endswith(".png") and not name.lower().endswith(MEAN_IMAGE)]
         self.names = sorted(
@@ -129,7 +129,7 @@ class GifFrames:
             raise self._damaged(error) from None
 
     def _damaged(self, what: object) -> DataError:
-        return DataError(f"{self._path} is truncated or no GIF ({what}); copy or export it again")
+        return DataError(f"{self._path} is truncated or no GIF ({what})", "copy or export it again")
 
 
 class ArrayFrames:
@@ -151,7 +151,7 @@ class ArrayFrames:
         if array.ndim not in (3, 4) or channels > 4 or 0 in array.shape:
             many = "; (N, T, h, w) is many sequences: give one, or pack them with `meshgait pack`"
             raise BrokenSequence(
-                f"is of shape {array.shape}; silhouettes are (T, h, w){many if array.ndim == 4 else ''}"
+                f"is of shape {array.shape}", f"silhouettes are (T, h, w){many if array.ndim == 4 else ''}"
             )
         self.array = _whole_numbers(array)
         self.note = ""
@@ -193,10 +193,10 @@ def _whole_numbers(array: np.ndarray) -> np.ndarray:
     if array.dtype == bool:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype.kind not in "iuf" or (array.dtype.kind == "f" and not np.isfinite(array).all()):
-        raise BrokenSequence(f"holds {array.dtype} values that are no brightness; save uint8 0..255")
+        raise BrokenSequence(f"holds {array.dtype} values that are no brightness", "save uint8 0..255")
     low, high = array.min(), array.max()
     if low < 0 or high > 65535:
-        raise BrokenSequence(f"holds values {low}..{high}; silhouettes are 0..255 or 0..1: scale them")
+        raise BrokenSequence(f"holds values {low}..{high}", "silhouettes are 0..255 or 0..1: scale them")
     if array.dtype.kind == "f":
         array = np.rint(array * 255 if high <= 1 else array)
     return array.astype(np.uint8 if high <= 255 else np.uint16)
@@ -250,6 +250,6 @@ def _check_one_series(names: list[str]) -> None:
     (first, numbers), (second, others), *_ = sorted(series.items(), key=lambda item: -len(item[1]))
     if min(len(numbers), len(others)) >= MIXED_LEAST and 2 * len(numbers & others) > len(others):
         raise BrokenSequence(
-            f"holds frames of several sequences ({first}..., {second}...); move those of each sequence into a "
-            "folder of its own, subject/condition/view"
+            f"holds frames of several sequences ({first}..., {second}...)",
+            "move those of each sequence into a folder of its own, subject/condition/view",
         )

@@ -112,7 +112,7 @@ class StoreWriter:
 
     def _check_absent(self) -> None:
         if self.dest.exists():
-            raise StoreError(f"{self.dest} already exists; choose another folder or remove it")
+            raise StoreError(f"{self.dest} already exists", "choose another folder or remove it")
 
     def _open(self, head: dict[str, Any]) -> None:
         """Begin the files, or cut them back to their last whole sequence."""
@@ -124,13 +124,13 @@ class StoreWriter:
             write_json(head_path, head)
         elif TextFile(head_path, f"remove {self.partial}", error=StoreError).json() != head:
             raise StoreError(
-                f"{self.partial} was begun with other settings; remove it, or repeat the command that began it"
+                f"{self.partial} was begun with other settings", "remove it, or repeat the command that began it"
             )
         whole = min(array.rows() for array in self._arrays.values())
         try:
             self.done, self.frames, self.last, end = written_rows(index_path, whole)
         except ValueError as error:
-            raise StoreError(f"{index_path} is damaged ({shown(error)}); remove {self.partial}") from error
+            raise StoreError(f"{index_path} is damaged ({shown(error)})", f"remove {self.partial}") from error
         os.truncate(index_path, end)
         self._index = index_path.open("ab", buffering=0)
         for array in self._arrays.values():
@@ -156,7 +156,7 @@ class StoreWriter:
                 f"the store holds uint8 (T, {self.size[0]}, {self.size[1]})"
             )
         if not count:
-            raise StoreError(f"{where}: no frames; leave the sequence out")
+            raise StoreError(f"{where}: no frames", "leave the sequence out")
         blocks = {"silhouettes": np.packbits(silhouettes > 127, axis=-1) if self.bits == 1 else silhouettes}
         if self.smpl:
             if poses is None or betas is None or cameras is None:
@@ -243,13 +243,13 @@ class Store:
             if self.path.with_name(self.path.name + ".partial").exists():
                 hint = " (an unfinished one lies beside it: repeat the command that began it)"
             raise StoreError(
-                f"{self.path} is no packed store: meta.json is missing{hint}; make one with "
-                "`meshgait walkers` or `meshgait pack`"
+                f"{self.path} is no packed store: meta.json is missing{hint}",
+                "make one with `meshgait walkers` or `meshgait pack`",
             )
         try:
             self._read()
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreError(f"{self.path} is damaged ({shown(error)}); {REMEDY}") from error
+            raise StoreError(f"{self.path} is damaged ({shown(error)})", REMEDY) from error
 
     def _read(self) -> None:
         meta = read_meta(self.path / "meta.json")
@@ -304,7 +304,7 @@ class Store:
         """SMPL truth of one sequence: poses (T, 72), betas (T, 10), cameras (T, 3), valid (T,)."""
         if not self.has_smpl:
             raise StoreError(
-                f"{self.path} has no SMPL parameters; take 3D supervision from walkers (`meshgait walkers`)"
+                f"{self.path} has no SMPL parameters", "take 3D supervision from walkers (`meshgait walkers`)"
             )
         return self.truth(self.rows(index, frames))
 

@@ -51,7 +51,7 @@ def read_meta(path: Path) -> Meta:
     file = TextFile(path, REMEDY, error=StoreError)
     if (version := file.json(Version).version) > VERSION:
         raise StoreError(
-            f"{path.parent} is of version {version}, this program reads up to {VERSION}; update the program"
+            f"{path.parent} is of version {version}, this program reads up to {VERSION}", "update the program"
         )
     return file.json(Meta)
 

@@ -104,10 +104,12 @@ class Augmentation:
     def __post_init__(self) -> None:
         for name in CHANCES:
             if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"augmentation {name} is {getattr(self, name)}; a probability lies in 0..1")
+                raise ConfigError(f"augmentation {name} is {getattr(self, name)}", "a probability lies in 0..1")
         for name, limit in STRENGTHS.items():
             if not 0 <= getattr(self, name) < limit:
-                raise ConfigError(f"augmentation {name} is {getattr(self, name)}; give 0 or more, below {limit:g}")
+                raise ConfigError(
+                    f"augmentation {name} is {getattr(self, name)}", f"give 0 or more, below {limit:g}"
+                )
 
     def draw(self, count: int, generator: Generator, frame: tuple[int, int] = (64, 44)) -> Geometry:
         """Draw the geometry of ``count`` sequences of frames (H, W)."""

@@ -51,7 +51,9 @@ def read_usf(source: Path | str) -> list[Sample]:
     files = [source / f"{name}.npz" for name in (GALLERY, *PROBES)]
     present = [file for file in files if file.is_file()]
     if files[0] not in present or len(present) < 2:
-        raise DataError(f"{source} lacks Gal.npz or any of PrbA.npz to PrbG.npz; give the folder of the USF files")
+        raise DataError(
+            f"{source} lacks Gal.npz or any of PrbA.npz to PrbG.npz", "give the folder of the USF files"
+        )
     samples = []
     for file in present:
         silhouettes, labels = _read(file)
@@ -69,8 +71,8 @@ def _read(file: Path) -> tuple[np.ndarray, np.ndarray]:
     silhouettes, labels = arrays["sil"], arrays["label"]
     if labels.shape != silhouettes.shape[:1]:
         raise DataError(
-            f"{file} has sil {silhouettes.shape} and label {labels.dtype} {labels.shape}; "
-            "expected (N, T, h, w) and N whole numbers"
+            f"{file} has sil {silhouettes.shape} and label {labels.dtype} {labels.shape}",
+            "expected (N, T, h, w) and N whole numbers",
         )
     if silhouettes.dtype != np.uint8 or silhouettes.max(initial=0) > 1 or labels.min(initial=0) < 0:
         raise DataError(f"{file} is not as published: sil must be uint8 0 or 1, label 0 or more")
@@ -85,7 +87,7 @@ def _in_frame(sample: Sample, size: tuple[int, int], crop: bool) -> np.ndarray:
     else:
         frames = [cv2.resize(frame, size[::-1], interpolation=cv2.INTER_CUBIC) for frame in sample.frames]
     if not frames:
-        raise DataError(f"USF sample {sample.subject}/{sample.condition} shows nobody; copy its file again")
+        raise DataError(f"USF sample {sample.subject}/{sample.condition} shows nobody", "copy its file again")
     return np.stack(frames)
 
 

@@ -25,7 +25,8 @@ def _distances(predicted: Tensor, target: Tensor) -> Tensor:
     if predicted.shape != target.shape or predicted.ndim != 3 or predicted.shape[-1] != 3:
         raise DataError(
             f"predicted points are {tuple(predicted.shape)}, true points {tuple(target.shape)}: both must be "
-            "(N, P, 3) of one body; compare the same joints or the same body model"
+            "(N, P, 3) of one body",
+            "compare the same joints or the same body model",
         )
     return MILLIMETRES * (predicted.float() - target.float()).norm(dim=-1).mean(-1)
 

@@ -260,7 +260,9 @@ def verification(
     mated, nonmated = (np.concatenate(x) for x in zip(*((p.mated(), p.nonmated()) for p in sample), strict=True))
     if not len(mated) or not len(nonmated):
         kind = "non-mated" if len(mated) else "mated"
-        raise DataError(f"probes {condition} have no {kind} comparison under the protocol; evaluate more subjects")
+        raise DataError(
+            f"probes {condition} have no {kind} comparison under the protocol", "evaluate more subjects"
+        )
     thresholds = _thresholds(mated, nonmated, points)
     # distances computed in other blocks differ in the last digit, and shall meet the threshold they became
     thresholds[1:] += LAST_DIGIT * np.abs(thresholds).max()

@@ -41,7 +41,9 @@ class Comparison:
 
     def __init__(self, gallery: Tensor, distance: Distance = "euclidean", rows: Tensor | None = None) -> None:
         if distance not in get_args(Distance):
-            raise ConfigError(f"distance {distance!r} is unknown; choose one of {', '.join(get_args(Distance))}")
+            raise ConfigError(
+                f"distance {distance!r} is unknown", f"choose one of {', '.join(get_args(Distance))}"
+            )
         if gallery.ndim != 3:
             raise DataError(f"embeddings are {tuple(gallery.shape)}: they must be (sequences, strips, channels)")
         self.shape, self.distance = gallery.shape[1:], distance
@@ -77,7 +79,8 @@ class Comparison:
         if probe.shape[1:] != self.shape or probe.ndim != 3:
             raise DataError(
                 f"probe embeddings are {tuple(probe.shape)}, gallery embeddings {(self.count, *self.shape)}: both "
-                "must be (sequences, strips, channels) with equal strips and channels; embed both with one model"
+                "must be (sequences, strips, channels) with equal strips and channels",
+                "embed both with one model",
             )
         result = torch.empty(len(probe), self.count, device=probe.device)
         # in float32 also under autocast: the difference of squares cancels in half precision

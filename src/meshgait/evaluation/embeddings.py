@@ -64,21 +64,21 @@ class Embeddings:
         arrays = _arrays(Path(path))
         if missing := [name for name in ("embeddings", *COLUMNS) if name not in arrays]:
             raise DataError(
-                f"{path} lacks {', '.join(missing)} (it has {', '.join(sorted(arrays)) or 'nothing'}); "
-                f"write {FORM}"
+                f"{path} lacks {', '.join(missing)} (it has {', '.join(sorted(arrays)) or 'nothing'})",
+                f"write {FORM}",
             )
         embeddings = arrays["embeddings"]
         if embeddings.dtype not in FLOATS or embeddings.ndim not in (2, 3) or 0 in embeddings.shape:
             raise DataError(
-                f"{path}: embeddings are {embeddings.dtype} {embeddings.shape}; they must be float16, float32 or "
-                "float64, (N, dim, strips) or (N, dim)"
+                f"{path}: embeddings are {embeddings.dtype} {embeddings.shape}",
+                "they must be float16, float32 or float64, (N, dim, strips) or (N, dim)",
             )
         columns = {name: _words(arrays[name], f"{path}: {name}") for name in arrays if name in COLUMNS + EXTRA}
         for name in (*COLUMNS, "split"):
             if name in columns and columns[name].shape != embeddings.shape[:1]:
                 raise DataError(
-                    f"{path}: {name} are {columns[name].shape}, but there are {len(embeddings)} embeddings; "
-                    "give one for each, in the same order"
+                    f"{path}: {name} are {columns[name].shape}, but there are {len(embeddings)} embeddings",
+                    "give one for each, in the same order",
                 )
         if arrays["views"].dtype.kind in "iu":  # degrees: as text they shall sort as numbers do
             columns["views"] = np.char.zfill(columns["views"], 3)
@@ -131,7 +131,7 @@ def _arrays(path: Path) -> Mapping[str, np.ndarray]:
         try:
             return {file.stem: map_npy(file) for file in files}
         except (OSError, ValueError) as error:
-            raise DataError(f"{path} cannot be read ({error}); {remedy}") from None
+            raise DataError(f"{path} cannot be read ({error})", remedy) from None
     names = npz_names(path, remedy)
     arrays = read_npz(path, known, remedy)
     return {name: arrays.get(name, np.zeros(0)) for name in names}
@@ -143,10 +143,10 @@ def _words(column: np.ndarray, where: str) -> np.ndarray:
         try:
             column = np.char.decode(column, "utf-8")
         except UnicodeDecodeError:
-            raise DataError(f"{where} are bytes that are no UTF-8; write them as strings") from None
+            raise DataError(f"{where} are bytes that are no UTF-8", "write them as strings") from None
     if column.dtype.kind not in "Uiu":
-        raise DataError(f"{where} are {column.dtype}; they must be strings or integers")
+        raise DataError(f"{where} are {column.dtype}", "they must be strings or integers")
     words = np.asarray(column).astype(str)
     if broken := next((word for word in np.unique(words).tolist() if BREAKING.search(word)), ""):
-        raise DataError(f"{where} hold {shown(broken)!r}, with a line break or control character; rename it")
+        raise DataError(f"{where} hold {shown(broken)!r}, with a line break or control character", "rename it")
     return words

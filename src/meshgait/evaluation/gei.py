@@ -19,7 +19,7 @@ from meshgait.evaluation.scoring import Scores, Task, evaluate
 def gei(silhouettes: np.ndarray) -> np.ndarray:
     """Mean silhouette: (T, H, W) uint8 0..255 -> (H, W) float32 in [0, 1]."""
     if not len(silhouettes):
-        raise DataError("a sequence without frames has no mean silhouette; leave it out")
+        raise DataError("a sequence without frames has no mean silhouette", "leave it out")
     return silhouettes.mean(axis=0, dtype=np.float32) / np.float32(255)
 
 

@@ -77,7 +77,7 @@ def open_set(
     found = searches(record, condition, out)
     if not found.mated.any() or found.mated.all():
         kind = "non-mated" if found.mated.any() else "mated"
-        raise DataError(f"probes {condition} have no {kind} search; hold out another share of the subjects")
+        raise DataError(f"probes {condition} have no {kind} search", "hold out another share of the subjects")
     subjects, row_of = np.unique(found.labels, return_inverse=True)
     weights = np.concatenate([np.ones((1, len(subjects))), draw_subjects(len(subjects), draws, seed)])
     rates = np.array([_fnir(found, weight[row_of], np.asarray(fpir, float)) for weight in weights])

@@ -89,7 +89,7 @@ class EvaluationRecord:
         """
         path = Path(path)
         if not path.exists():
-            raise DataError(f"{path} is not there; `meshgait fit` of stage 2 writes it at each validation")
+            raise DataError(f"{path} is not there", "`meshgait fit` of stage 2 writes it at each validation")
         probes = [name for name in npz_names(path, REMEDY) if name.startswith(PROBES)]
         arrays = read_npz(path, ARRAYS | dict.fromkeys(probes, Expected("b", (1,))), REMEDY)
         try:
@@ -100,7 +100,7 @@ class EvaluationRecord:
                 **{name: str(arrays[name]) for name in WORDS},
             )
         except (KeyError, TypeError) as error:
-            raise DataError(f"{path} cannot be read as an evaluation ({error}); {REMEDY}") from error
+            raise DataError(f"{path} cannot be read as an evaluation ({error})", REMEDY) from error
         record._check(path)
         return record
 
@@ -112,4 +112,4 @@ class EvaluationRecord:
         for index, names in ((self.labels, self.subjects), (self.views, self.view_names)):
             fits = fits and index.dtype.kind == "i" and (not count or 0 <= index.min() <= index.max() < len(names))
         if not fits:
-            raise DataError(f"{path} holds columns that do not belong together; {REMEDY}")
+            raise DataError(f"{path} holds columns that do not belong together", REMEDY)

@@ -50,7 +50,7 @@ class RetrievalMetrics(Metric):
     def compute(self) -> dict[str, Scores]:
         """Scores per condition; warns where sequences of the protocol have not been embedded."""
         if len(self.indices) == 0:
-            raise DataError("no sequence was embedded; is the test set empty?")
+            raise DataError("no sequence was embedded", "is the test set empty?")
         indices, embeddings = dim_zero_cat(self.indices).cpu(), dim_zero_cat(self.embeddings)
         kept = np.unique(indices.numpy(), return_index=True)[1]
         needed = np.logical_or.reduce([self.task.gallery, *self.task.probes.values()])

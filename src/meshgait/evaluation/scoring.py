@@ -119,14 +119,14 @@ def evaluate(
         ConfigError: the protocol's labels are hidden, so that nothing can be scored here.
     """
     if task.scoring == "hidden":
-        raise ConfigError("this protocol's probe labels are not public; hand in its submission file instead")
+        raise ConfigError("this protocol's probe labels are not public", "hand in its submission file instead")
     if embeddings.device.type == "mps":  # without float64, which the means need
         embeddings = embeddings.cpu()
     rows = torch.arange(len(task.labels)) if indices is None else indices.cpu()
     if len(rows) != len(embeddings) or (len(rows) and rows.max() >= len(task.labels)):
         raise DataError(
-            f"{len(embeddings)} embeddings do not fit the {len(task.labels)} sequences of the protocol; "
-            "embed the store that the protocol was selected from"
+            f"{len(embeddings)} embeddings do not fit the {len(task.labels)} sequences of the protocol",
+            "embed the store that the protocol was selected from",
         )
     require_finite(embeddings, rows)
     device = embeddings.device
@@ -177,8 +177,8 @@ def require_finite(embeddings: Tensor, names: Sequence[object]) -> None:
     if not finite.all():
         raise DataError(
             f"embeddings of {int((~finite).sum())} sequences are not finite (first: sequence "
-            f"{names[int((~finite).nonzero()[0])]}); the model has diverged: lower the learning rate or take an "
-            "earlier checkpoint"
+            f"{names[int((~finite).nonzero()[0])]})",
+            "the model has diverged: lower the learning rate or take an earlier checkpoint",
         )
 
 

@@ -37,7 +37,9 @@ def nearest_rows(
         top: how many.
     """
     if len(gallery) < top:
-        raise DataError(f"the gallery has {len(gallery)} sequences, the file names {top} a probe; embed all of it")
+        raise DataError(
+            f"the gallery has {len(gallery)} sequences, the file names {top} a probe", "embed all of it"
+        )
     require_finite(embeddings, range(len(embeddings)))
     comparison = Comparison(embeddings, distance, torch.from_numpy(gallery))
 
@@ -60,7 +62,7 @@ def write_submission(path: Path, videos: np.ndarray, found: np.ndarray) -> None:
     """
     for name in (*videos.tolist(), *np.unique(found).tolist()):
         if BREAKING.search(name):
-            raise DataError(f"the name {shown(name)!r} holds a line break or control character; rename it")
+            raise DataError(f"the name {shown(name)!r} holds a line break or control character", "rename it")
     with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["videoId", *(f"rank{place}" for place in range(1, found.shape[1] + 1))])

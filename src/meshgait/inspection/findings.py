@@ -81,9 +81,8 @@ class Findings:
                 tally.places.append((f"{index.name(number)} ({frames})", 0, 0))
 
     def error(self, code: str, error: MeshGaitError) -> None:
-        """What an error says, whose remedy stands behind its last semicolon."""
-        what, _, remedy = str(error).rpartition("; ")
-        self.add(code, what or remedy, remedy=remedy if what else "")
+        """An error as a finding, with its own remedy."""
+        self.add(code, error.what, remedy=error.remedy)
 
     def named(self, code: str, names: list[str]) -> None:
         """Subjects, views or files by their names."""

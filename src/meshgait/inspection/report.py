@@ -60,13 +60,13 @@ class CheckOptions:
             ConfigError: a setting is out of its range.
         """
         if not 0 <= self.iou <= 1:
-            raise ConfigError(f"--iou is {self.iou}; it lies between 0 and 1")
+            raise ConfigError(f"--iou is {self.iou}", "it lies between 0 and 1")
         if self.short < 0 or self.frames < 0:
             raise ConfigError(
-                f"--short is {self.short} and --frames-per-sequence {self.frames}; neither is negative"
+                f"--short is {self.short} and --frames-per-sequence {self.frames}", "neither is negative"
             )
         if unknown := sorted(set(self.ignore) - KINDS.keys()):
-            raise ConfigError(f"--ignore {unknown[0]} is no finding; there are {', '.join(KINDS)}")
+            raise ConfigError(f"--ignore {unknown[0]} is no finding", f"there are {', '.join(KINDS)}")
 
 
 @dataclass(frozen=True)

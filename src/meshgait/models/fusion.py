@@ -61,5 +61,5 @@ def make_fusion(kind: FusionKind, flat: int, deep: int) -> nn.Module:
     """The fusion of that name for maps of ``flat`` (2D) and ``deep`` (3D) channels."""
     kinds = {"attention": AttentionFusion, "concat": ConcatFusion, "deep": Only3D}
     if kind not in kinds:
-        raise ConfigError(f"fusion is {kind!r}; use one of {sorted(kinds)}")
+        raise ConfigError(f"fusion is {kind!r}", f"use one of {sorted(kinds)}")
     return kinds[kind](flat, deep)

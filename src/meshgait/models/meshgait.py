@@ -49,7 +49,7 @@ class MeshGait(nn.Module):
     ) -> None:
         super().__init__()
         if use_3d and reads_smpl:
-            raise ConfigError("reads_smpl reads 3D in place of reconstructing it; set use_3d to false beside it")
+            raise ConfigError("reads_smpl reads 3D in place of reconstructing it", "set use_3d to false beside it")
         self.size = size
         self.detach_heatmaps = detach_heatmaps
         self.stem = Stem(size)
@@ -105,8 +105,8 @@ class MeshGait(nn.Module):
         if self.transform is not None:
             if smpl is None:
                 raise ConfigError(
-                    "this network reads SMPL parameters of each frame, and there are none; give data with SMPL "
-                    "fits (model.use_3d reconstructs 3D from silhouettes instead)"
+                    "this network reads SMPL parameters of each frame, and there are none",
+                    "give data with SMPL fits (model.use_3d reconstructs 3D from silhouettes instead)",
                 )
             rows = torch.cat([smpl.cameras, smpl.poses, smpl.betas], dim=-1)
             rows, valid = rearrange(rows, "b t c -> (b t) c"), rearrange(smpl.valid & mask, "b t -> (b t)")

@@ -69,24 +69,25 @@ class NetworkSize:
                 raise TypeError(f"{name} is {str(value)[:40]}; it takes whole numbers, {wanted} of them")
             least, most = 0 if name == "posture_parts" else 1, MOST[name]
             if min(numbers) < least or max(numbers) > most:
-                raise ConfigError(f"{name} is {value}; it must be at least {least} and at most {most}")
+                raise ConfigError(f"{name} is {value}", f"it must be at least {least} and at most {most}")
         product = 1
         for stride in self.strides:
             product *= stride
         if product != FEATURE_STRIDE:
             raise ConfigError(f"strides {self.strides} multiply to {product}, they must give {FEATURE_STRIDE}")
         if self.volume_stride not in (2, 4):
-            raise ConfigError(f"volume_stride is {self.volume_stride}; use 2 or 4 pixels per voxel")
+            raise ConfigError(f"volume_stride is {self.volume_stride}", "use 2 or 4 pixels per voxel")
         if self.early_stride > self.volume_stride:
             raise ConfigError(
                 f"volume_stride {self.volume_stride} is finer than the early features "
-                f"(stride {self.early_stride}); raise volume_stride or lower the first two strides"
+                f"(stride {self.early_stride})",
+                "raise volume_stride or lower the first two strides",
             )
         height, width = self.frame
         if height % (FEATURE_STRIDE * self.strips) or width % FEATURE_STRIDE:
             raise ConfigError(
-                f"frame {self.frame} does not fit {self.strips} strips at stride {FEATURE_STRIDE}; "
-                "use (64, 44) or (128, 88)"
+                f"frame {self.frame} does not fit {self.strips} strips at stride {FEATURE_STRIDE}",
+                "use (64, 44) or (128, 88)",
             )
 
     @property

@@ -92,7 +92,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     """
     whole = [path.resolve() for path in paths]
     if twice := [str(path) for path, full in zip(paths, whole, strict=True) if whole.count(full) > 1]:
-        raise ConfigError(f"{twice[0]} is named more than once; name each run once")
+        raise ConfigError(f"{twice[0]} is named more than once", "name each run once")
     depth = 1
     parts = [(path if path.is_dir() else path.with_suffix("")).parts for path in whole]
     while len({part[-depth:] for part in parts}) < len(parts):
@@ -113,9 +113,11 @@ def read_run(path: Path, name: str | None = None) -> Run:
     folder = path if path.is_dir() else path.parent
     tests = sorted(folder.glob("metrics-*.json")) if path.is_dir() else []
     if not path.exists():
-        raise DataError(f"{path} is not there; name the folder of a run, such as runs/finetune")
+        raise DataError(f"{path} is not there", "name the folder of a run, such as runs/finetune")
     if path.is_dir() and not tests and not any((folder / mark).is_file() for mark in MARKS):
-        raise DataError(f"{path} is no run: it holds none of {', '.join(MARKS)}; name a folder of `meshgait fit`")
+        raise DataError(
+            f"{path} is no run: it holds none of {', '.join(MARKS)}", "name a folder of `meshgait fit`"
+        )
     metrics = path if path.is_file() else folder / "metrics.json"
     if not metrics.is_file() and len(tests) == 1:
         metrics = tests[0]
@@ -201,7 +203,7 @@ def _read_meshes(path: Path) -> Meshes:
     fits = fits and meshes.silhouettes.ndim == 3 and (true is None or true.shape == shape)
     fits = fits and meshes.faces.ndim == 2 and meshes.faces.shape[1] == 3 and len(meshes.faces) > 0
     if not fits or meshes.faces.min() < 0 or meshes.faces.max() >= shape[1]:
-        raise DataError(f"{path} holds arrays that do not belong together; remove it or train anew")
+        raise DataError(f"{path} holds arrays that do not belong together", "remove it or train anew")
     return meshes
 
 

@@ -63,7 +63,7 @@ def _picture(path: Path, alt: str, name: str) -> Picture:
             least = min(LEAST, image.width)
             uri = _animation(image, path) if getattr(image, "n_frames", 1) > 1 else _still(image.convert("RGB"))
     except (*DAMAGED, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} is no readable picture ({error}); remove it or draw it anew") from error
+        raise DataError(f"{path} is no readable picture ({error})", "remove it or draw it anew") from error
     return Picture(uri, f"{alt}, step {step}.", f"{name}, step {step}", least=least)
 
 

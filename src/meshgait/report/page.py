@@ -125,7 +125,9 @@ def write(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror or error}); choose another --out") from error
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error})", "choose another --out"
+        ) from error
     finally:
         _remove(temporary)
 

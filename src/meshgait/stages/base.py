@@ -68,13 +68,13 @@ class Stage(LightningModule):
     ) -> None:
         super().__init__()
         if lr <= 0:
-            raise ConfigError(f"lr is {lr}; it must be positive")
+            raise ConfigError(f"lr is {lr}", "it must be positive")
         if not 0 <= warmup < 1:
-            raise ConfigError(f"warmup is {warmup}; give the share of steps, 0 <= warmup < 1")
+            raise ConfigError(f"warmup is {warmup}", "give the share of steps, 0 <= warmup < 1")
         if weight_decay < 0 or seed < 0:
-            raise ConfigError(f"weight_decay is {weight_decay}, seed is {seed}; neither may be negative")
+            raise ConfigError(f"weight_decay is {weight_decay}, seed is {seed}", "neither may be negative")
         if any(late <= early for early, late in pairwise((0, *milestones))):
-            raise ConfigError(f"milestones are {list(milestones)}; give growing numbers of steps, all above 0")
+            raise ConfigError(f"milestones are {list(milestones)}", "give growing numbers of steps, all above 0")
         self.lr, self.weight_decay, self.decay_vectors = lr, weight_decay, decay_vectors
         self.optimizer_name, self.warmup, self.milestones = optimizer, warmup, tuple(milestones)
         self.augmentation, self.seed = augmentation, seed
@@ -105,7 +105,8 @@ class Stage(LightningModule):
             version = str(content[SETTINGS].get("version"))[:20]
             raise DataError(
                 f"{source} has settings that describe no network ({' '.join(str(error).split())[:120]}); it was "
-                f"made by meshgait {version}, this is {__version__}; use that version"
+                f"made by meshgait {version}, this is {__version__}",
+                "use that version",
             ) from error
         require_fit(source, content["state_dict"], stage.state_dict())
         stage.load_state_dict(content["state_dict"])
@@ -143,8 +144,8 @@ class Stage(LightningModule):
         store, frame = getattr(self.trainer.datamodule, "store", None), tuple(self.settings["size"]["frame"])
         if store is not None and store.size != frame:
             raise ConfigError(
-                f"{store.path} holds silhouettes of {store.size} pixels, the network takes {frame}; "
-                "set model.size.frame to the data's, or pack the data anew"
+                f"{store.path} holds silhouettes of {store.size} pixels, the network takes {frame}",
+                "set model.size.frame to the data's, or pack the data anew",
             )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -160,8 +161,8 @@ class Stage(LightningModule):
         groups, total = self.parameter_groups(), total_steps(self.trainer, self._progress)
         if not math.isfinite(total):
             raise ConfigError(
-                "the learning rate falls over all steps of a training, and this one has no end; give "
-                "trainer.max_epochs or trainer.max_steps"
+                "the learning rate falls over all steps of a training, and this one has no end",
+                "give trainer.max_epochs or trainer.max_steps",
             )
         if self.optimizer_name == "sgd":
             optimizer: Optimizer = SGD(groups, lr=self.lr, momentum=0.9)
@@ -214,8 +215,8 @@ class Stage(LightningModule):
         other = [name for name in shapes if saved.get(name) != own.get(name)]
         if other:
             raise ConfigError(
-                f"the checkpoint was trained with another {', '.join(other)} of the model; "
-                "give the same settings, or train in another trainer.default_root_dir"
+                f"the checkpoint was trained with another {', '.join(other)} of the model",
+                "give the same settings, or train in another trainer.default_root_dir",
             )
         if self._trainer is not None and self.trainer.training and "configure_optimizers" not in vars(self):
             kind = SGD if self.optimizer_name == "sgd" else AdamW
@@ -244,7 +245,7 @@ def require_weights(**weights: float) -> None:
     """
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
-            raise ConfigError(f"{name} is {weight}; a weight is a number, 0 (left out) or more")
+            raise ConfigError(f"{name} is {weight}", "a weight is a number, 0 (left out) or more")
 
 
 def read_network(path: str | Path) -> dict[str, Any]:

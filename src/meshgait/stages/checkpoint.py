@@ -26,11 +26,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if (path / DESCRIPTION).is_file():
         raise DataError(
-            f"{path} is an exported model, which no training can go on from; give a checkpoint, or start from it "
-            "with --model.pretrained, or use it with `meshgait predict PATH --checkpoint`"
+            f"{path} is an exported model, which no training can go on from",
+            "give a checkpoint, or start from it "
+            "with --model.pretrained, or use it with `meshgait predict PATH --checkpoint`",
         )
     if not path.is_file():
-        raise DataError(f"no checkpoint at {path}; train one first (`make finetune`) or correct the path")
+        raise DataError(f"no checkpoint at {path}", "train one first (`make finetune`) or correct the path")
     try:
         with zipfile.ZipFile(path) as file:
             require_plain(file, path.stat().st_size)
@@ -40,9 +41,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise DataError(f"{path} cannot be read as a checkpoint ({reason}); train anew or take another") from error
+        raise DataError(
+            f"{path} cannot be read as a checkpoint ({reason})", "train anew or take another"
+        ) from error
     if not isinstance(content, dict) or not _well_formed(content.get(SETTINGS), content.get("state_dict")):
-        raise DataError(f"{path} is no checkpoint of ours; give one of `meshgait fit`")
+        raise DataError(f"{path} is no checkpoint of ours", "give one of `meshgait fit`")
     return content
 
 

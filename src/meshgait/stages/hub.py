@@ -32,8 +32,8 @@ def download(name: str, files: Sequence[str]) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise DataError(
-            f"{name} is no path here, and to look for it at Hugging Face huggingface_hub is missing; "
-            "correct the path, or `pip install 'meshgait[hub]'`"
+            f"{name} is no path here, and to look for it at Hugging Face huggingface_hub is missing",
+            "correct the path, or `pip install 'meshgait[hub]'`",
         ) from error
     match = REPOSITORY.fullmatch(name)
     try:
@@ -41,9 +41,9 @@ def download(name: str, files: Sequence[str]) -> Path:
     except Exception as error:  # the client's errors have no common base
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise DataError(
-            f"{name} is no path here and cannot be had from Hugging Face ({reason}); correct the name, connect to "
-            "the network, or copy the model's folder here and give its path"
+            f"{name} is no path here and cannot be had from Hugging Face ({reason})",
+            "correct the name, connect to the network, or copy the model's folder here and give its path",
         ) from error
     if lacking := [file for file in files if not (folder / file).is_file()]:
-        raise DataError(f"{name} at Hugging Face holds no {lacking[0]}; it is no model of `meshgait export`")
+        raise DataError(f"{name} at Hugging Face holds no {lacking[0]}", "it is no model of `meshgait export`")
     return folder

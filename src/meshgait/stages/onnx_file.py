@@ -43,7 +43,7 @@ def require_onnx() -> None:
             importlib.import_module(package)
         except ImportError as error:
             raise ConfigError(
-                f"ONNX needs {package}; `pip install 'meshgait[onnx]'`, or leave --onnx out"
+                f"ONNX needs {package}", "`pip install 'meshgait[onnx]'`, or leave --onnx out"
             ) from error
 
 
@@ -65,7 +65,7 @@ def write_onnx(network: nn.Module, frame: tuple[int, int], path: Path, about: di
     """
     require_onnx()
     if getattr(network, "transform", None) is not None:
-        raise ConfigError("this network reads SMPL parameters, which ONNX is not given here; leave --onnx out")
+        raise ConfigError("this network reads SMPL parameters, which ONNX is not given here", "leave --onnx out")
     import onnx
 
     inference = Inference(network).eval()
@@ -85,8 +85,8 @@ def write_onnx(network: nn.Module, frame: tuple[int, int], path: Path, about: di
     except Exception as error:  # the exporter wraps errors of any kind
         reason = " ".join(str(error.__cause__ or error).split())[:160]
         raise ConfigError(
-            f"torch {torch.__version__} cannot trace this network to ONNX ({reason}); "
-            "take the torch of constraints.txt, or leave --onnx out"
+            f"torch {torch.__version__} cannot trace this network to ONNX ({reason})",
+            "take the torch of constraints.txt, or leave --onnx out",
         ) from error
     _strip(model.graph)
     for function in model.functions:
@@ -98,7 +98,8 @@ def write_onnx(network: nn.Module, frame: tuple[int, int], path: Path, about: di
     if not worst <= TOLERANCE:
         raise OutputError(
             f"the ONNX network gives embeddings that differ by {worst:.1e} from the network's, more than "
-            f"{TOLERANCE:.0e}; take the onnxruntime of constraints.txt, or leave --onnx out"
+            f"{TOLERANCE:.0e}",
+            "take the onnxruntime of constraints.txt, or leave --onnx out",
         )
     return worst
 

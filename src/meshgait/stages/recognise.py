@@ -105,15 +105,17 @@ class RecogniseStage(Stage):
     ) -> None:
         super().__init__(lr, weight_decay, decay_vectors, optimizer, warmup, milestones, augmentation, seed)
         if freeze_3d and not pretrained:
-            raise ConfigError("freeze_3d keeps the 3D branch as it starts, which is noise; give `pretrained` too")
+            raise ConfigError(
+                "freeze_3d keeps the 3D branch as it starts, which is noise", "give `pretrained` too"
+            )
         require_weights(lr_3d=lr_3d, body_weight=body_weight, margin=margin)
         require_weights(triplet_weight=triplet_weight, class_weight=class_weight)
         self.learns_identity = triplet_weight > 0 or class_weight > 0
         self.learns_3d = use_3d and body_weight > 0 and losses.any()
         if not self.learns_identity and (freeze_3d or not self.learns_3d):
             raise ConfigError(
-                "triplet_weight and class_weight are 0 and no 3D is learnt either, so there is nothing to train; "
-                "give one of them a weight"
+                "triplet_weight and class_weight are 0 and no 3D is learnt either, so there is nothing to train",
+                "give one of them a weight",
             )
         self.network = MeshGait(
             size, num_subjects, use_3d, fusion, detach_heatmaps, reads_smpl, checkpointing=checkpointing
@@ -147,7 +149,7 @@ class RecogniseStage(Stage):
         """The network alone."""
         subjects = settings["num_subjects"]
         if type(subjects) is not int or not 0 <= subjects <= MOST_SUBJECTS:
-            raise ConfigError(f"num_subjects is {str(subjects)[:40]}; it must be 0 to {MOST_SUBJECTS}")
+            raise ConfigError(f"num_subjects is {str(subjects)[:40]}", f"it must be 0 to {MOST_SUBJECTS}")
         return MeshGait(size, subjects, settings["use_3d"], settings["fusion"], reads_smpl=settings["reads_smpl"])
 
     def setup(self, stage: str) -> None:
@@ -160,7 +162,8 @@ class RecogniseStage(Stage):
         if not self.learns_3d and not self.learns_identity:
             raise ConfigError(
                 f"{data.path} has no 3D truth, while triplet_weight and class_weight are 0: there is nothing to "
-                "train; give one of them a weight, or data.body_store"
+                "train",
+                "give one of them a weight, or data.body_store",
             )
         if not self.learns_3d and self.supervision is not None:
             self.supervision.requires_grad_(False)
@@ -185,7 +188,7 @@ class RecogniseStage(Stage):
         """
         content = read_network(path)
         if content[SETTINGS].get("stage") != cls.__name__:
-            raise DataError(f"{path} is of stage 1; embeddings need one of stage 2 (`make finetune`)")
+            raise DataError(f"{path} is of stage 1", "embeddings need one of stage 2 (`make finetune`)")
         return cls.restore(content, path, body=body, markers=markers)
 
     def _shared(self) -> list[nn.Module]:
@@ -197,7 +200,7 @@ class RecogniseStage(Stage):
             self.network.reconstructor().load_state_dict(load_weights(path))
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:200]
-            raise ConfigError(f"{path} does not fit this network ({reason}); use stage 1's `size`") from error
+            raise ConfigError(f"{path} does not fit this network ({reason})", "use stage 1's `size`") from error
 
     def train(self, mode: bool = True) -> RecogniseStage:
         """Training mode, in which frozen parts keep their running statistics."""

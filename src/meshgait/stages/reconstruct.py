@@ -63,7 +63,7 @@ class ReconstructStage(Stage):
         super().__init__(lr, weight_decay, decay_vectors, optimizer, warmup, milestones, augmentation, seed)
         if not losses.any():
             raise ConfigError(
-                "all weights of losses are 0, so nothing would be trained; give one of them a weight"
+                "all weights of losses are 0, so nothing would be trained", "give one of them a weight"
             )
         self.network = Reconstructor(size, Stem(size), Lifter(size), checkpointing)
         self.supervision = BodySupervision(size, losses, decoder, body, markers)

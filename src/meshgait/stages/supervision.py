@@ -108,7 +108,8 @@ class BodySupervision(nn.Module):
         if (size.joints, size.markers) != (NUM_JOINTS, marker_set.k):
             raise ConfigError(
                 f"the network has {size.joints} joints and {size.markers} markers, the body {NUM_JOINTS} and "
-                f"{marker_set.k}; set joints and markers of model.size to these"
+                f"{marker_set.k}",
+                "set joints and markers of model.size to these",
             )
         self.frame, self.volume, self.most = size.frame, size.volume, (frames, mesh_frames)
         self.weights = {name: weight for name, weight in asdict(weights).items() if weight}

@@ -72,7 +72,7 @@ def write_model(
         for name, value in sorted(learnt(state, with_classifier).items())
     }
     if broken := [name for name, value in kept.items() if not value.isfinite().all()]:
-        raise DataError(f"the weights {broken[0]} are not finite, the training has diverged; export another one")
+        raise DataError(f"the weights {broken[0]} are not finite, the training has diverged", "export another one")
     (folder / WEIGHTS).write_bytes(save(kept, {"format": "pt"}))  # its own way makes a file for the owner alone
     needs = {name: Path(settings[name]) for name in FILES if settings.get(name)}
     plain = {name: value for name, value in settings.items() if name not in FILES}
@@ -127,7 +127,8 @@ def require_safetensors(file: Path) -> None:
         length = int.from_bytes(stream.read(8), "little")
     if size > MOST_WEIGHTS or not 2 <= length <= min(size - 8, MOST_HEADER):
         raise DataError(
-            f"{file} cannot be read as safetensors ({size} bytes with a header of {length}); export the model anew"
+            f"{file} cannot be read as safetensors ({size} bytes with a header of {length})",
+            "export the model anew",
         )
 
 
@@ -139,20 +140,20 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """
     description, file = read_description(folder), folder / WEIGHTS
     if not file.is_file():
-        raise DataError(f"{file} is missing; copy the whole folder again")
+        raise DataError(f"{file} is missing", "copy the whole folder again")
     require_safetensors(file)
     content = file.read_bytes()  # what is checked is what is used: the file may be replaced meanwhile
     found, meant = hashlib.sha256(content).hexdigest(), description["weights"]["sha256"]
     if found != meant:
         raise DataError(
-            f"{file} is not the file that {DESCRIPTION} describes (SHA-256 {found[:12]}, not {str(meant)[:12]}); "
-            "it is damaged or of another model, copy the whole folder again"
+            f"{file} is not the file that {DESCRIPTION} describes (SHA-256 {found[:12]}, not {str(meant)[:12]})",
+            "it is damaged or of another model, copy the whole folder again",
         )
     try:
         return description, load(content)
     except (SafetensorError, ValueError) as error:
         raise DataError(
-            f"{file} cannot be read as safetensors ({_short(error)}); export the model anew"
+            f"{file} cannot be read as safetensors ({_short(error)})", "export the model anew"
         ) from error
 
 
@@ -165,16 +166,17 @@ def read_description(folder: Path) -> dict[str, Any]:
     file = folder / DESCRIPTION
     if not file.is_file():
         raise DataError(
-            f"{folder} is no exported model, {DESCRIPTION} is missing; make one with `meshgait export`"
+            f"{folder} is no exported model, {DESCRIPTION} is missing", "make one with `meshgait export`"
         )
     content = TextFile(file, "export it again", "description of an exported model").yaml(dict[str, Any])
     if not few_values(content):
-        raise DataError(f"{file} holds more values than a description has; export it again")
+        raise DataError(f"{file} holds more values than a description has", "export it again")
     version = content.get("format")
     if version != FORMAT:
         raise DataError(
             f"{file} is of format {version} (meshgait {content.get('version')}), this is meshgait {__version__}, "
-            f"which reads format {FORMAT}; use the version that wrote it, or export the model anew"
+            f"which reads format {FORMAT}",
+            "use the version that wrote it, or export the model anew",
         )
     if len(str(version)) > 20:
         version = "unknown"
@@ -185,11 +187,12 @@ def read_description(folder: Path) -> dict[str, Any]:
     if not wrong and not all(isinstance(need, dict) for need in content["needs"].values()):
         wrong = ["needs.name"]
     if wrong:
-        raise DataError(f"{file} lacks {', '.join(wrong)}; it was changed by hand, export the model anew")
+        raise DataError(f"{file} lacks {', '.join(wrong)}", "it was changed by hand, export the model anew")
     if named := [name for name in FILES if content["needs"].keys() - set(FILES) or name in content["settings"]]:
         raise DataError(
             f"{file} names files of {named[0]} in a way that no export does, and nothing that a model names is "
-            "opened; export it anew"
+            "opened",
+            "export it anew",
         )
     return content
 
@@ -204,13 +207,13 @@ def given_files(source: str | Path, needs: Mapping[str, Any], given: Mapping[str
         title, path = f"{name} file {need.get('name')}", given.get(name)
         if not path:
             raise ConfigError(
-                f"{source} was trained with the {title}, which has a licence of its own and is not part of it; "
-                f"give yours as --{name} FILE"
+                f"{source} was trained with the {title}, which has a licence of its own and is not part of it",
+                f"give yours as --{name} FILE",
             )
         if not Path(path).is_file():
-            raise ConfigError(f"there is no file {path}; give the {title} that {source} was trained with")
+            raise ConfigError(f"there is no file {path}", f"give the {title} that {source} was trained with")
         if sha256_of(Path(path)) != need.get("sha256"):
-            raise ConfigError(f"{path} is not the {title} that {source} was trained with; give that one")
+            raise ConfigError(f"{path} is not the {title} that {source} was trained with", "give that one")
     return {name: path for name, path in given.items() if path}
 
 
@@ -238,8 +241,8 @@ def require_fit(source: str | Path, state: Mapping[str, Tensor], own: Mapping[st
     ]
     if wrong:
         raise DataError(
-            f"{source}: weights and settings disagree, {'; '.join(wrong)}; they are not of one model, "
-            "take both from one training"
+            f"{source}: weights and settings disagree, {'; '.join(wrong)}",
+            "they are not of one model, take both from one training",
         )
 
 

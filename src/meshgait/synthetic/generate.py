@@ -130,13 +130,13 @@ def _already_there(dest: Path, source: dict[str, object]) -> bool:
     try:
         found = Store(dest).meta.get("source", {})
     except (StoreError, NotADirectoryError) as error:
-        raise OutputError(f"{dest} exists and is no packed store; choose another folder or remove it") from error
+        raise OutputError(f"{dest} exists and is no packed store", "choose another folder or remove it") from error
     wanted = json.loads(json.dumps(source))
     different = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
     if different:
         raise OutputError(
-            f"{dest} was made with other settings ({', '.join(different)}); "
-            "choose another folder or pass --overwrite"
+            f"{dest} was made with other settings ({', '.join(different)})",
+            "choose another folder or pass --overwrite",
         )
     return True
 

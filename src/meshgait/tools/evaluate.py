@@ -48,10 +48,10 @@ def read_metrics(path: Path) -> dict[str, Any]:
     """
     file = path / "metrics.json" if path.is_dir() else path
     if not file.is_file():
-        raise DataError(f"{path} is no finished run: {file} is missing; train it with `meshgait fit`")
+        raise DataError(f"{path} is no finished run: {file} is missing", "train it with `meshgait fit`")
     content = runfiles.measured(runfiles.read_metrics(file))
     if missing := sorted({"uses_3d", "data", "protocol", "machine", "seconds"} - content.keys()):
-        raise DataError(f"{file} holds no figures of a run ({', '.join(missing)} missing); {runfiles.TRAIN}")
+        raise DataError(f"{file} holds no figures of a run ({', '.join(missing)} missing)", f"{runfiles.TRAIN}")
     name = path.name if path.is_dir() else f"{path.parent.name}/{path.stem}"
     return content | {"name": f"{name}, partial" if content.get("partial") else name}
 

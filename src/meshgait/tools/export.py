@@ -58,17 +58,17 @@ def run(arguments: argparse.Namespace) -> None:
     """Read, check, write; the folder appears only when all of it is written."""
     out = arguments.out
     if out.exists() and not arguments.overwrite:
-        raise OutputError(f"{out} exists; give another --out, or --overwrite")
+        raise OutputError(f"{out} exists", "give another --out, or --overwrite")
     if out.exists() and not (out / DESCRIPTION).is_file():
-        raise OutputError(f"{out} is no earlier export, so it is not replaced; give another --out")
+        raise OutputError(f"{out} is no earlier export, so it is not replaced", "give another --out")
     if arguments.onnx:
         require_onnx()
     content = read_checkpoint(arguments.checkpoint)
     name = str(content[SETTINGS].get("stage"))
     if name not in STAGES:
-        raise DataError(f"{arguments.checkpoint} is of {name}; give a checkpoint of {' or '.join(STAGES)}")
+        raise DataError(f"{arguments.checkpoint} is of {name}", f"give a checkpoint of {' or '.join(STAGES)}")
     if arguments.onnx and name != RecogniseStage.__name__:
-        raise ConfigError(f"{arguments.checkpoint} is of stage 1, which gives no embeddings; leave --onnx out")
+        raise ConfigError(f"{arguments.checkpoint} is of stage 1, which gives no embeddings", "leave --onnx out")
     stage = STAGES[name].restore(content, arguments.checkpoint, body=arguments.body, markers=arguments.markers)
     training, notes = provenance(arguments.checkpoint, content, arguments.metrics)
     with atomic_folder(out) as partial:
@@ -176,7 +176,7 @@ def _arguments(path: Path, content: dict[str, Any], part: str) -> dict[str, Any]
         return dict(content[part]["init_args"])
     except (KeyError, TypeError, ValueError):
         raise DataError(
-            f"{path} holds no settings of a run ({part}.init_args is missing); restore it or remove it"
+            f"{path} holds no settings of a run ({part}.init_args is missing)", "restore it or remove it"
         ) from None
 
 

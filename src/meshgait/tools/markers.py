@@ -53,9 +53,9 @@ def run(args: argparse.Namespace) -> None:
         ConfigError: options that contradict each other, or too few vertices for that many markers.
     """
     if args.vertex_indices and not args.folder:
-        raise ConfigError("--vertex-indices goes with --import FOLDER; add it or leave them out")
+        raise ConfigError("--vertex-indices goes with --import FOLDER", "add it or leave them out")
     if args.folder and args.force:
-        raise ConfigError("--force learns markers, --import reads them; leave one out")
+        raise ConfigError("--force learns markers, --import reads them", "leave one out")
     for path in (args.out, args.picture):
         require_writable(path)
     out = console(100, soft_wrap=True)
@@ -107,13 +107,15 @@ def read_indices(path: Path, vertices: int) -> np.ndarray:
     try:
         content = load_pickle(path) if path.suffix == ".pkl" else read_npy(path, "give vertex indices as .npy")
     except UnsafeFileError as error:
-        raise UnsafeFileError(f"{error}; {remedy}") from None
+        raise UnsafeFileError(str(error), remedy) from None
     if isinstance(content, dict):
         if "head" not in content:
-            raise DataError(f"{path} has the parts {', '.join(map(str, content))}, no head; give indices as .npy")
+            raise DataError(
+                f"{path} has the parts {', '.join(map(str, content))}, no head", "give indices as .npy"
+            )
         return np.setdiff1d(np.arange(vertices), _head(path, content["head"]))
     if not isinstance(content, np.ndarray) or content.ndim != 1 or content.dtype.kind not in "iu":
-        raise DataError(f"{path} holds no list of whole numbers; give vertex indices as .npy")
+        raise DataError(f"{path} holds no list of whole numbers", "give vertex indices as .npy")
     return content.astype(np.int64)
 
 
@@ -123,7 +125,7 @@ def _head(path: Path, value: object) -> np.ndarray:
     except ValueError:
         indices = np.zeros(0)
     if indices.dtype.kind not in "iu":
-        raise DataError(f"{path}: its part head is no list of whole numbers; give indices as .npy")
+        raise DataError(f"{path}: its part head is no list of whole numbers", "give indices as .npy")
     return indices
 
 

@@ -123,9 +123,9 @@ def run(args: argparse.Namespace) -> None:
 def _fits(body: str | None, iou: float, aligned: bool, size: tuple[int, int]) -> dict[str, object]:
     """Options of the SMPL rows."""
     if body is not None and aligned:
-        raise ConfigError("--body aligns SMPL rows, --aligned-fits takes them as they are; give one of them")
+        raise ConfigError("--body aligns SMPL rows, --aligned-fits takes them as they are", "give one of them")
     if not 0 <= iou <= 1:
-        raise ConfigError(f"--iou {iou} is out of range; it must be between 0 and 1")
+        raise ConfigError(f"--iou {iou} is out of range", "it must be between 0 and 1")
     if aligned:
         return {"aligner": _as_written, "fits": {"aligned": True}}
     if body is None:
@@ -141,9 +141,9 @@ def _fits(body: str | None, iou: float, aligned: bool, size: tuple[int, int]) ->
 def _fit_files(pattern: str | None, keys: str | None, aligned: bool) -> FitFiles | None:
     """Files of fits beside the data set."""
     if pattern is not None and aligned:
-        raise ConfigError("--fits reads fits of an estimator, --aligned-fits those of a store; give one of them")
+        raise ConfigError("--fits reads fits of an estimator, --aligned-fits those of a store", "give one of them")
     if (pattern is None) != (keys is None):
-        raise ConfigError("--fits says where fits lie and --fits-keys what is in them; give both or neither")
+        raise ConfigError("--fits says where fits lie and --fits-keys what is in them", "give both or neither")
     return None if pattern is None else FitFiles.of(pattern, keys)
 
 

@@ -59,12 +59,12 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Read, embed, draw; the folder appears only when all of it is written."""
     if not 0.3 <= arguments.stature <= 2.6:
-        raise ConfigError(f"--stature is {arguments.stature} m; give the body height in metres, 0.3 to 2.6")
+        raise ConfigError(f"--stature is {arguments.stature} m", "give the body height in metres, 0.3 to 2.6")
     out = arguments.out or Path("predictions") / (arguments.path.resolve().stem or "walker")
     if out.exists() and not arguments.overwrite:
-        raise OutputError(f"{out} exists; give another --out, or --overwrite")
+        raise OutputError(f"{out} exists", "give another --out, or --overwrite")
     if out.exists() and not (out / EMBEDDING).is_file():
-        raise OutputError(f"{out} is no earlier prediction, so it is not replaced; give another --out")
+        raise OutputError(f"{out} is no earlier prediction, so it is not replaced", "give another --out")
     recogniser = Recogniser.load(arguments.checkpoint, arguments.body, arguments.markers)
     walker = recogniser.read(arguments.path, arguments.person)
     for line in report_lines(walker):
@@ -93,7 +93,7 @@ def choose_frame(walker: Silhouettes, wanted: int | None) -> int:
     places = np.flatnonzero(walker.kept == wanted)
     if not len(places):
         raise ConfigError(
-            f"--frame {wanted} holds no figure or is not there; frames {walker.kept[0]} to {walker.kept[-1]} do"
+            f"--frame {wanted} holds no figure or is not there", f"frames {walker.kept[0]} to {walker.kept[-1]} do"
         )
     return int(places[0])
 

@@ -52,15 +52,15 @@ def run(arguments: argparse.Namespace) -> None:
     least = {"classes": 1, "frames": 1, "sequences": 2, "repeats": 1, "threads": 0}
     for name, value in least.items():
         if getattr(arguments, name) < value:
-            raise ConfigError(f"--{name} is {getattr(arguments, name)}; it must be at least {value}")
+            raise ConfigError(f"--{name} is {getattr(arguments, name)}", f"it must be at least {value}")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     with Progress("profiling", 2, "parts") as progress:
         stage = build_stage(arguments.config, arguments.settings, arguments.classes, arguments.trust_code_of)
         if not isinstance(stage, RecogniseStage):
             raise ConfigError(
-                f"{arguments.config[-1]} describes stage 1; a profile is of a recogniser, give a YAML of "
-                "experiments/finetune"
+                f"{arguments.config[-1]} describes stage 1",
+                "a profile is of a recogniser, give a YAML of experiments/finetune",
             )
         progress.advance(note="measuring")
         cost = profile(_placed(stage, arguments.device), arguments.frames, arguments.sequences, arguments.repeats)
@@ -78,7 +78,7 @@ def _placed(stage: RecogniseStage, device: str) -> RecogniseStage:
     except (RuntimeError, AssertionError) as error:
         reason = " ".join(str(error).split())[:120]
         raise ConfigError(
-            f"--device {device} cannot be used ({reason}); use cpu, or a device that is there"
+            f"--device {device} cannot be used ({reason})", "use cpu, or a device that is there"
         ) from error
 
 

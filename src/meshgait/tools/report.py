@@ -27,9 +27,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Read, draw, write; the file appears only when it is whole."""
     out = arguments.out
     if out.is_dir():
-        raise OutputError(f"{out} is a folder; name the file to write, such as {out / 'report.html'}")
+        raise OutputError(f"{out} is a folder", f"name the file to write, such as {out / 'report.html'}")
     if out.exists() and not arguments.overwrite:
-        raise OutputError(f"{out} exists; give another --out, or --overwrite")
+        raise OutputError(f"{out} exists", "give another --out, or --overwrite")
     runs = read_runs(arguments.runs)
     for one in runs:
         for text in one.missing:

@@ -148,15 +148,15 @@ def _check(arguments: argparse.Namespace) -> None:
         )
     for name in ("csv", "exclude", "scoring"):
         if getattr(arguments, name) and not own:
-            raise ConfigError(f"--{name} is for --protocol csv; leave it out or name that protocol")
+            raise ConfigError(f"--{name} is for --protocol csv", "leave it out or name that protocol")
     if own and (arguments.partition or arguments.test_only):
-        raise ConfigError("--protocol csv says by itself what is tested; leave out --partition and --test-only")
+        raise ConfigError("--protocol csv says by itself what is tested", "leave out --partition and --test-only")
     if not own:
         hidden = get_protocol(arguments.protocol).scoring == "hidden"
         if arguments.submission and not hidden:
-            raise ConfigError("--submission is for --protocol grew; the others are scored here: leave it out")
+            raise ConfigError("--submission is for --protocol grew", "the others are scored here: leave it out")
     if not 0 <= arguments.held_out < 1:
-        raise ConfigError(f"--held-out is {arguments.held_out}; it must be at least 0 and below 1")
+        raise ConfigError(f"--held-out is {arguments.held_out}", "it must be at least 0 and below 1")
 
 
 def _select(

@@ -59,9 +59,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     for name in ("workers", "grace"):
         if getattr(arguments, name) < 1:
-            raise ConfigError(f"--{name} is {getattr(arguments, name)}; give at least 1")
+            raise ConfigError(f"--{name} is {getattr(arguments, name)}", "give at least 1")
     if arguments.seed < 0 or (arguments.trials is not None and arguments.trials < 1):
-        raise ConfigError(f"--seed is {arguments.seed}, --trials is {arguments.trials}; neither may be so small")
+        raise ConfigError(f"--seed is {arguments.seed}, --trials is {arguments.trials}", "neither may be so small")
     sweep = read_sweep(arguments.file)
     out = console()
     if arguments.online:
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder} cannot be made ({error.strerror}); give another --out") from error
+        raise OutputError(f"{folder} cannot be made ({error.strerror})", "give another --out") from error
     try:
         storage = studies.open_storage(arguments.storage or f"sqlite:///{folder / 'sweep.db'}", arguments.grace)
         if not studies.known(storage, sweep):
@@ -85,5 +85,5 @@ def run(arguments: argparse.Namespace) -> None:
     except studies.DATABASE_ERRORS as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise OutputError(
-            f"the storage of sweep {sweep.name} cannot be used ({reason}); mend it and repeat the command"
+            f"the storage of sweep {sweep.name} cannot be used ({reason})", "mend it and repeat the command"
         ) from error

@@ -56,4 +56,4 @@ def write_gif(path: Path, frames: Sequence[Image.Image], fps: float) -> None:
         )
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}; choose a file you own") from error
+        raise OutputError(f"cannot write {path}: {error.strerror or error}", "choose a file you own") from error

@@ -38,7 +38,8 @@ def vertex_errors(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     """
     if predicted.shape != true.shape or predicted.shape[-1] != 3:
         raise DataError(
-            f"the predicted mesh is {predicted.shape}, the true one {true.shape}; compare meshes of one body model"
+            f"the predicted mesh is {predicted.shape}, the true one {true.shape}",
+            "compare meshes of one body model",
         )
     return 1000 * np.linalg.norm(predicted.astype(np.float64) - true.astype(np.float64), axis=-1)
 
@@ -90,7 +91,7 @@ def mesh_figure(
     meshes = {name: vertices, **(others or {})}
     meshes = {title: np.asarray(points, np.float32) for title, points in meshes.items()}
     if intensity is not None and intensity.shape != vertices.shape[:1]:
-        raise DataError(f"{intensity.shape} values cannot colour {len(vertices)} vertices; give one for each")
+        raise DataError(f"{intensity.shape} values cannot colour {len(vertices)} vertices", "give one for each")
     for title, points in meshes.items():
         _check(title, points, faces)
     # side by side, each as far from the next as the widest needs while it turns
@@ -151,10 +152,10 @@ def compare_meshes(
 
 def _check(title: str, points: np.ndarray, faces: np.ndarray) -> None:
     if points.ndim != 2 or points.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
-        raise DataError(f"{title}: vertices are {points.shape}, faces {faces.shape}; give (V, 3) and (F, 3)")
+        raise DataError(f"{title}: vertices are {points.shape}, faces {faces.shape}", "give (V, 3) and (F, 3)")
     if faces.min() < 0 or faces.max() >= len(points):
         raise DataError(
-            f"{title}: faces name vertex {faces.max()} of {len(points)}; give those of this body model"
+            f"{title}: faces name vertex {faces.max()} of {len(points)}", "give those of this body model"
         )
 
 

@@ -303,4 +303,4 @@ def write_obj(path: str | Path, mesh: Mesh | trimesh.Trimesh) -> None:
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written ({error.strerror}); choose another place") from error
+        raise OutputError(f"{path} cannot be written ({error.strerror})", "choose another place") from error

@@ -65,7 +65,7 @@ def save_png(picture: Image.Image, path: Path | str) -> None:
         picture.save(temporary, format="PNG", optimize=True)
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}; choose a file you own") from error
+        raise OutputError(f"cannot write {path}: {error.strerror or error}", "choose a file you own") from error
 
 
 def save_gif(sequences: Sequence[np.ndarray], path: Path | str, fps: float = 25.0, scale: int = 3) -> None:
