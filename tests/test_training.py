@@ -297,7 +297,7 @@ def test_told_to_stop_it_ends_with_status_143(words, tmp_path, capsys, monkeypat
 
 
 def test_numbers_that_are_not_finite_end_it_with_status_2(words, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("meshgait.stages.recognise.triplet", lambda *_: torch.tensor(float("nan")))
+    monkeypatch.setattr("meshgait.stages.recognise.triplet_loss", lambda *_: torch.tensor(float("nan")))
     assert main(words(tmp_path / "run", "--wandb=disabled", "--pictures=0")) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "triplet is nan" in line and "epoch 0, batch 0 (step 0), of sequences 00" in line

@@ -24,7 +24,7 @@ TRAINING = {
     "test": "evaluate a checkpoint, also on other data",
 }
 TOOLS = {
-    "body": "describe, bake or import a body model",
+    "body": "describe or import a body model",
     "markers": "learn virtual markers of a body",
     "walkers": "write synthetic walkers with SMPL truth as a packed store",
     "pack": "convert a data set to a packed store",

@@ -1,76 +1,52 @@
-"""One training at a time in a run folder."""
+"""One process at a time in a folder; the system itself lets go of it when the process ends, however it ends."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import errno
 from pathlib import Path
 
-from meshgait.errors import OutputError
+from filelock import FileLock, Timeout
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
+from meshgait.errors import MeshGaitError, OutputError
 
-PATIENCE = 3.0
-"""Seconds to wait: a training that was just killed may take a moment to go."""
+LOCK = "lock"
+"""Name of the file in the folder."""
 
-
-@contextmanager
-def held(folders: list[int]) -> Iterator[None]:
-    """Let go of the folders that `hold` gave, at the end."""
-    try:
-        yield
-    finally:
-        while folders:
-            with suppress(OSError):
-                os.close(folders.pop())
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+"""What some network disks answer: there the folder is used without a lock."""
 
 
-def hold(folder: Path, patience: float = PATIENCE) -> list[int]:
-    """Keep other trainings out of a folder until its handle is closed; nothing is left in it.
+def lock_folder(folder: Path, in_use: MeshGaitError, patience: float = 0.0) -> FileLock:
+    """Keep other processes out of a folder until the lock is released; forked workers do not keep it.
 
-    The system itself lets go when the process ends, in whatever way. Processes that load data do not keep it.
-
-    Returns:
-        The handle; none where the disk has no locks.
+    Args:
+        folder: made if it is not there.
+        in_use: raised if another process has it.
+        patience: seconds to wait for that one.
 
     Raises:
-        OutputError: another training has it, or it cannot be opened.
+        OSError: the folder cannot be written.
     """
-    if fcntl is None:
-        return []
+    lock = FileLock(folder / LOCK, timeout=patience, thread_local=False)
     try:
-        handle = os.open(folder, os.O_RDONLY)
+        lock.acquire()
+    except Timeout:
+        raise in_use from None
     except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be opened ({error.strerror}); set trainer.default_root_dir to a folder you own"
-        ) from error
-    os.register_at_fork(after_in_child=lambda: _close(handle, folder))
-    end = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return [handle]
-        except BlockingIOError as error:
-            if time.monotonic() < end:
-                time.sleep(0.1)
-                continue
-            os.close(handle)
-            raise OutputError(
-                f"{folder} is in use by another training; wait for it or stop it, or give another "
-                "trainer.default_root_dir"
-            ) from error
-        except OSError:  # some network disks have none
-            os.close(handle)
-            return []
+        if error.errno not in NO_LOCKS:
+            raise
+    return lock
 
 
-def _close(handle: int, folder: Path) -> None:
-    """In a process that was forked, unless the number means another file by now."""
-    with suppress(OSError):
-        if os.path.samestat(os.fstat(handle), os.stat(folder)):
-            os.close(handle)
+def unlock_folder(lock: FileLock) -> None:
+    """Let others have the folder, and leave no file in it."""
+    if lock.is_locked:
+        Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
+
+
+def in_use_by_training(root: Path) -> OutputError:
+    """What is said of a run folder that another training holds."""
+    return OutputError(
+        f"{root} is in use by another training", "wait for it or stop it, or give another trainer.default_root_dir"
+    )

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import yaml
+from filelock import FileLock
 from jsonargparse import ArgumentError, get_loader, set_loader
 from lightning import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
@@ -46,7 +47,7 @@ from meshgait.callbacks.tracking import RunIdentity, WandbRun, run_id_of
 from meshgait.callbacks.walk_animation import WalkAnimation
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.errors import ConfigError, DataError, MeshGaitError, OutputError
-from meshgait.lock import held, hold
+from meshgait.lock import in_use_by_training, lock_folder, unlock_folder
 from meshgait.messages import warn
 from meshgait.stages.base import read_checkpoint
 from meshgait.stages.sync_batchnorm_plugin import SyncBatchNormPlugin
@@ -71,8 +72,11 @@ QUIET = (
 PARSER_MODE = "omegaconf+"
 """How the command line reads YAML; the loader that goes with it refuses a section given twice."""
 
-LOCKS: list[int] = []
-"""Handles of the run folder that this process trains in."""
+LOCKS: list[FileLock] = []
+"""Those of the run folder that this process trains in."""
+
+PATIENCE = 3.0
+"""Seconds to wait for it: a training that was just killed may take a moment to go."""
 
 SCAFFOLDING = re.compile(
     r"Does not validate against|Subtypes:|^Errors:|NoneType|Given value|Problem with given class_path"
@@ -132,12 +136,12 @@ class MeshGaitCLI(LightningCLI):
         root = Path(settings.get("default_root_dir") or "runs/unnamed")
         try:
             root.mkdir(parents=True, exist_ok=True)
+            if self.subcommand == "fit" and rank_zero_only.rank == 0:
+                LOCKS.append(lock_folder(root, in_use_by_training(root), PATIENCE))
         except OSError as error:
             raise OutputError(
-                f"{root} cannot be made ({error.strerror})", "set trainer.default_root_dir to a folder you own"
+                f"{root} cannot be written ({error.strerror})", "set trainer.default_root_dir to a folder you own"
             ) from error
-        if self.subcommand == "fit" and rank_zero_only.rank == 0:
-            LOCKS.extend(hold(root))
         kwargs.setdefault("default_root_dir", str(root))
         fits, run_id = self.subcommand == "fit", run_id_of(self._resumed_from(root))
         every = self._get(self.config, "checkpoint_every")
@@ -253,21 +257,20 @@ def run(argv: Sequence[str]) -> int:
         TextFile(path, "correct the configuration", error=ConfigError).text(MOST_YAML_BYTES)
     set_loader(PARSER_MODE, yaml_loader(get_loader("yaml")), (yaml.YAMLError,))
     try:
-        with held(LOCKS):
-            MeshGaitCLI(
-                args=words,
-                save_config_callback=SaveConfig,
-                seed_everything_default=0,
-                parser_kwargs={"parser_mode": PARSER_MODE, "exit_on_error": False},
-                trainer_defaults={
-                    "enable_progress_bar": sys.stdout.isatty(),
-                    "enable_model_summary": False,
-                    "use_distributed_sampler": False,
-                    "num_sanity_val_steps": 0,
-                    "accelerator": "auto",
-                    "sync_batchnorm": True,
-                },
-            )
+        MeshGaitCLI(
+            args=words,
+            save_config_callback=SaveConfig,
+            seed_everything_default=0,
+            parser_kwargs={"parser_mode": PARSER_MODE, "exit_on_error": False},
+            trainer_defaults={
+                "enable_progress_bar": sys.stdout.isatty(),
+                "enable_model_summary": False,
+                "use_distributed_sampler": False,
+                "num_sanity_val_steps": 0,
+                "accelerator": "auto",
+                "sync_batchnorm": True,
+            },
+        )
     except MisconfigurationException as error:
         raise ConfigError(f"{error}", "change the trainer's settings") from error
     except (ArgumentError, ValueError, *UNREADABLE) as error:
@@ -276,6 +279,8 @@ def run(argv: Sequence[str]) -> int:
             raise
         raise own or _plain(error) from error
     finally:
+        while LOCKS:
+            unlock_folder(LOCKS.pop())
         _finish_wandb(failed=sys.exc_info()[0] is not None)
     return 0
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from meshgait.data import appendable_array
-from meshgait.data.appendable_array import AppendableArray, FolderLock, write_all, writing
+from meshgait.data.appendable_array import AppendableArray, lock_writer, write_all, writing
 from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import OutputError, StoreError
 
@@ -51,11 +51,11 @@ def test_short_writes_are_repeated():
 
 
 def test_one_writer_at_a_time(tmp_path):
-    lock = FolderLock(tmp_path)
+    lock = lock_writer(tmp_path)
     with pytest.raises(StoreError, match="written by another process"):
-        FolderLock(tmp_path)
+        lock_writer(tmp_path)
     lock.release()
-    FolderLock(tmp_path).release()
+    lock_writer(tmp_path).release()
 
 
 def test_second_packer_on_a_store_is_refused(tmp_path):

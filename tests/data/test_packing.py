@@ -267,7 +267,7 @@ def test_settings_out_of_range(pictures, tmp_path):
 
 def test_few_sequences_wait(pictures, tmp_path, monkeypatch):
     """The listing is drawn from as sequences are written, whatever its length."""
-    listing_class, drawn = packing.Listing, []
+    listing_class, drawn = packing.SequenceListing, []
 
     class Counted(listing_class):
         def __iter__(self):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from meshgait.cli import main
-from meshgait.errors import DataError
+from meshgait.errors import ConfigError, DataError
 from meshgait.stages.hub import download, is_repository
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.weights import find_model, write_model
@@ -103,7 +103,7 @@ def test_out_of_reach_says_what_to_do(hub, tmp_path, monkeypatch, capsys):
 def test_without_the_client_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(DataError, match=r"pip install 'meshgait\[hub\]'"):
+    with pytest.raises(ConfigError, match=r"no path here.* huggingface_hub.*pip install 'meshgait\[hub\]'"):
         RecogniseStage.load("owner/name")
 
 

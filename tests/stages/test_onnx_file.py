@@ -1,5 +1,4 @@
 import dataclasses
-import sys
 
 import pytest
 import torch
@@ -7,7 +6,7 @@ import torch
 from meshgait.errors import ConfigError, OutputError
 from meshgait.models.meshgait import MeshGait
 from meshgait.stages import onnx_file
-from meshgait.stages.onnx_file import CHECKED, random_walks, require_onnx, write_onnx
+from meshgait.stages.onnx_file import CHECKED, random_walks, write_onnx
 
 
 def trained(network):
@@ -91,14 +90,6 @@ def test_a_network_that_reads_more_than_silhouettes_is_refused(tmp_path, tiny_si
     pytest.importorskip("onnxscript"), pytest.importorskip("onnxruntime")
     with pytest.raises(ConfigError, match="reads SMPL parameters"):
         write_onnx(MeshGait(tiny_size, use_3d=False, reads_smpl=True), tiny_size.frame, tmp_path / "x.onnx", {})
-
-
-@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
-def test_a_missing_package_is_named_with_its_extra(package, monkeypatch):
-    for name in ("onnx", "onnxscript", "onnxruntime"):
-        monkeypatch.setitem(sys.modules, name, None if name == package else torch)
-    with pytest.raises(ConfigError, match=rf"ONNX needs {package}; `pip install 'meshgait\[onnx\]'`"):
-        require_onnx()
 
 
 def test_the_walks_that_are_compared_differ_in_batch_and_length_and_are_padded():

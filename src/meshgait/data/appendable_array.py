@@ -11,19 +11,14 @@ from io import FileIO
 from math import prod
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
+from filelock import FileLock
 
 from meshgait.errors import OutputError, StoreError
-
-try:
-    import fcntl
-except ImportError:  # Windows has another way, which two packers on one folder are not worth
-    fcntl = None
+from meshgait.lock import lock_folder
 
 HEADER_BYTES = 128  # of each .npy file; a multiple of 64 keeps the rows aligned
-LOCK = "lock"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -58,45 +53,14 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
-class FolderLock:
-    """A folder for one writer; the system gives it up when the writer ends, however it ends.
-
-    Args:
-        folder: must exist.
+def lock_writer(folder: Path) -> FileLock:
+    """Keep other writers out of a folder.
 
     Raises:
         StoreError: another process is writing there.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self._file = (folder / LOCK).open("ab", buffering=0)
-        if fcntl is None:
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.release()
-            raise StoreError(
-                f"{folder} is being written by another process", "wait until it is done, or choose another folder"
-            ) from None
-        _held.add(self)
-
-    def release(self) -> None:
-        """Let others write there."""
-        self._file.close()
-
-
-_held: WeakSet[FolderLock] = WeakSet()
-
-
-def _forked() -> None:
-    """A worker must not hold the lock on when its parent is killed."""
-    for lock in list(_held):
-        lock.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    message = f"{folder} is being written by another process; wait until it is done, or choose another folder"
+    return lock_folder(folder, StoreError(message))
 
 
 class AppendableArray:

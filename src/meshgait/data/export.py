@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from meshgait.data.appendable_array import LOCK, FolderLock, write_json, writing
+from meshgait.data.appendable_array import lock_writer, write_json, writing
 from meshgait.data.store import Store
 from meshgait.data.table import Sequence
 from meshgait.errors import DataError, StoreError
+from meshgait.lock import LOCK
 from meshgait.progress import Progress
 
 BEGUN, TREE, PARTITION = "store.json", "tree", "partition.json"
@@ -49,7 +50,7 @@ def export_opengait(source: Path | str, dest: Path | str, progress: bool = True)
         raise StoreError(f"{dest} already exists", "choose another folder or remove it")
     with writing(partial):
         partial.mkdir(parents=True, exist_ok=True)
-        lock = FolderLock(partial)
+        lock = lock_writer(partial)
         try:
             _check_begun(partial, store)
             tree = partial / TREE  # apart from the files that say how far it is: a subject may be called like them

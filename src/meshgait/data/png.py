@@ -4,6 +4,10 @@ Most of a silhouette image is black, and many encoders (OpenCV's among them) sto
 the left one, so nearly all stored bytes are zero. Undoing the differences in the rectangle around the others
 alone, instead of everywhere as a general decoder must, and unpacking by libdeflate where there is one, takes a
 fifth of the time. Files of another make are left to Pillow (`meshgait.data.pictures`).
+
+Why it is here: `benchmarks/png_reading.py` measures 111 us of processor time for a frame of 240 x 320 and 459 us
+for OpenCV's decoder, so a million frames take 5.8 minutes less (2.8 minutes less with Python's zlib in place of
+libdeflate); frames of 64 x 44 take half a minute more (AMD EPYC, one thread, other work on the machine).
 """
 
 from __future__ import annotations

@@ -27,11 +27,12 @@ from typing import Any
 import numpy as np
 
 from meshgait.checksum import sha256_of
-from meshgait.data.appendable_array import LOCK, AppendableArray, FolderLock, write_all, write_json, writing
+from meshgait.data.appendable_array import AppendableArray, lock_writer, write_all, write_json, writing
 from meshgait.data.memory_map import MappedArrays
 from meshgait.data.storefiles import REMEDY, VERSION, check_names, index_row, read_meta, written_rows
 from meshgait.data.table import CSV_FIELDS, SequenceTable
 from meshgait.errors import StoreError
+from meshgait.lock import LOCK
 from meshgait.textfiles.reading import TextFile
 from meshgait.textfiles.words import shown
 
@@ -96,7 +97,7 @@ class StoreWriter:
         self._check_absent()
         with writing(self.partial):
             self.partial.mkdir(parents=True, exist_ok=True)
-            self._lock = FolderLock(self.partial)
+            self._lock = lock_writer(self.partial)
             try:
                 self._check_absent()  # another process may have finished it in between
                 self._open(head)

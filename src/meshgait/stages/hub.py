@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from meshgait.errors import DataError
+from meshgait.extras import require
 
 REPOSITORY = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w./-]+))?")
 
@@ -26,15 +27,12 @@ def download(name: str, files: Sequence[str]) -> Path:
     """Folder with those files of a repository; they come from the hub's cache where they are there already.
 
     Raises:
-        DataError: the client is not installed, the hub is out of reach, or has no such files.
+        ConfigError: the client is not installed.
+        DataError: the hub is out of reach, or has no such files.
     """
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise DataError(
-            f"{name} is no path here, and to look for it at Hugging Face huggingface_hub is missing",
-            "correct the path, or `pip install 'meshgait[hub]'`",
-        ) from error
+    require("hub", f"{name} is no path here, and to look for it at Hugging Face")
+    from huggingface_hub import snapshot_download
+
     match = REPOSITORY.fullmatch(name)
     try:
         folder = Path(snapshot_download(match["name"], revision=match["revision"], allow_patterns=list(files)))

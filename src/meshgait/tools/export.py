@@ -10,10 +10,11 @@ from meshgait import __version__
 from meshgait.atomic import atomic_folder
 from meshgait.checksum import sha256_of
 from meshgait.errors import ConfigError, DataError, OutputError
+from meshgait.extras import require
 from meshgait.progress import Progress
 from meshgait.report.card import render
 from meshgait.stages.base import SETTINGS, Stage, read_checkpoint
-from meshgait.stages.onnx_file import require_onnx, write_onnx
+from meshgait.stages.onnx_file import write_onnx
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 from meshgait.stages.weights import DESCRIPTION, WEIGHTS, learnt, write_description, write_model
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
     if out.exists() and not (out / DESCRIPTION).is_file():
         raise OutputError(f"{out} is no earlier export, so it is not replaced", "give another --out")
     if arguments.onnx:
-        require_onnx()
+        require("onnx", "--onnx")
     content = read_checkpoint(arguments.checkpoint)
     name = str(content[SETTINGS].get("stage"))
     if name not in STAGES:

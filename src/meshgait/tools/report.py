@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 
 from meshgait.errors import OutputError
-from meshgait.report.folder import read_runs
-from meshgait.report.page import make, write
+from meshgait.extras import require
 from meshgait.terminal import say
 
 TEXT = "one page of runs side by side: settings, curves, tables, pictures, meshes to turn"
@@ -25,6 +24,10 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, draw, write; the file appears only when it is whole."""
+    require("report", "a report")
+    from meshgait.report.folder import read_runs
+    from meshgait.report.page import make, write
+
     out = arguments.out
     if out.is_dir():
         raise OutputError(f"{out} is a folder", f"name the file to write, such as {out / 'report.html'}")

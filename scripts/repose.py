@@ -10,7 +10,7 @@ from einops import einsum
 from scipy import sparse
 from scipy.spatial.transform import Rotation
 
-from meshgait.body import makehuman
+import makehuman
 from meshgait.body.skeleton import JOINT_FLIP, JOINT_NAMES, NUM_JOINTS, PARENTS
 
 SIDES = ("left", "right")

