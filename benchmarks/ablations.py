@@ -4,8 +4,8 @@
 
 Each run is `meshgait fit` with the experiment and an overlay of experiments/ablations; runs that are done are not
 done again, and stopped ones go on. Stage 1 (runs/pretrain) must have been run before: all variants that start from
-it share it. Those that an overlay of experiments/ablations/pretrain gives a stage 1 of their own share that among
-their seeds. Figures: rank-1 per probe condition, mean over seeds; their mean, of all seeds and of each.
+it share it. Those that change what stage 1 learns (losses, size, markers) have a stage 1 of their own, one for all
+seeds. Figures: rank-1 per probe condition, mean over seeds; their mean, of all seeds and of each.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ import sys
 from pathlib import Path
 
 import torch
+import yaml
 
 from meshgait.progress import Progress
 
 OVERLAYS = Path(__file__).parents[1] / "experiments" / "ablations"
 WHOLE = "mesh-gait"
+SHARED = {"losses", "markers", "size"}
 VARIANTS = (WHOLE, "2d-only", "3d-only", "no-pretraining", "no-mesh-loss", "no-markers", "no-3d-loss", "detach")
 
 
@@ -63,12 +65,16 @@ def one_run(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str,
     words = [f"--seed_everything={seed}", f"--data.seed={seed}", f"--model.seed={seed}"]
     if arguments.epochs:
         words += [f"--trainer.{key}={arguments.epochs}" for key in ("max_epochs", "check_val_every_n_epoch")]
-    own_stage1 = OVERLAYS / "pretrain" / f"{variant}.yaml"
-    if own_stage1.is_file():
+    if variant != WHOLE and changes_stage_1(configs[1]):
         before = arguments.runs / "pretrain" / variant
-        fit(before, [arguments.pretrain, own_stage1], arguments.threads)
+        fit(before, [arguments.pretrain, configs[1]], arguments.threads)
         words.append(f"--model.pretrained={before / 'checkpoints' / 'last.ckpt'}")
     return fit(folder, configs, arguments.threads, *words)["figures"]
+
+
+def changes_stage_1(overlay: Path) -> bool:
+    """Whether an overlay changes settings that both stages share."""
+    return yaml.safe_load(overlay.read_text())["model"]["init_args"].keys() <= SHARED
 
 
 def fit(folder: Path, configs: list[Path], threads: int, *words: str) -> dict:

@@ -26,7 +26,7 @@ from meshgait.profiling import count_flops, count_parameters, peak_bytes, random
 from meshgait.progress import Progress
 from meshgait.stages.recognise import RecogniseStage
 
-SIZES = Path(__file__).parents[1] / "experiments"
+SIZES = Path(__file__).parents[1] / "experiments" / "sizes"
 BACKBONES = ("gaitbase", "deepgaitv2", "deepgaitv2-2d", "deepgaitv2-small", "deepgaitv2-small-2d", "narrow")
 CLASSES, FRAMES = 3000, 30
 CPU = torch.device("cpu")
@@ -58,7 +58,7 @@ def main() -> None:
 
 def compare(name: str, repeats: int, sequences: int, compiled: bool = False) -> dict[str, object]:
     """Figures of one backbone without 3D and with it, as it is, checkpointed and compiled."""
-    content = yaml.safe_load((SIZES / f"size-{name}.yaml").read_text())
+    content = yaml.safe_load((SIZES / f"{name}.yaml").read_text())
     size = NetworkSize(**{key: tuple(v) if isinstance(v, list) else v for key, v in content.items()})
     variants = {}
     alone, batch = (random_batch(count, FRAMES, size.frame, CPU) for count in (1, sequences))

@@ -55,6 +55,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", EXPERIMENTS)
 @pytest.mark.parametrize("verb", ["fit", "test"])
 def test_nothing_else_is_imported(place, capsys, kind, verb):
@@ -103,6 +104,7 @@ def test_all_else_is_not(path):
     assert path not in admitted()
 
 
+@pytest.mark.slow
 def test_the_flag_opens_one_package_and_stands_on_the_command_line_alone(place):
     """In a process of its own: what is admitted once stays so."""
     (place / "stranger.yaml").write_text("trainer: {logger: {class_path: planted.Demo}}")

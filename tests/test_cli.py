@@ -12,8 +12,12 @@ from meshgait import cli
 from meshgait.cli import main
 from meshgait.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
-CONFIG = str(ROOT / "experiments" / "finetune" / "walkers-2d.yaml")
+CONFIG = tuple(
+    f"--config={ROOT / 'experiments' / name}" for name in ("finetune/walkers.yaml", "ablations/2d-only.yaml")
+)
 VERBS = (
     "fit",
     "validate",
@@ -177,7 +181,7 @@ def test_errors_of_training_are_one_line_and_leave_nothing(
     Path("size.yaml").write_text(json.dumps(asdict(tiny_size)))
     torch.save(_Bomb(), "bomb.ckpt")
     before = set(tmp_path.rglob("*"))
-    words = ["fit", "--config", CONFIG, f"--data.store={tiny_store}", "--model.size=size.yaml", "--wandb=disabled"]
+    words = ["fit", *CONFIG, f"--data.store={tiny_store}", "--model.size=size.yaml", "--wandb=disabled"]
     words += ["--trainer.default_root_dir=run", "--trainer.accelerator=cpu", *more]
     assert main(words) == 2
     assert says.lower() in one_line(capsys).lower()
@@ -187,5 +191,5 @@ def test_errors_of_training_are_one_line_and_leave_nothing(
 
 @pytest.mark.parametrize("verb", ["validate", "test", "predict"])
 def test_noise_is_not_evaluated(verb, capsys, tiny_store, tmp_path):
-    assert main([verb, "--config", CONFIG, f"--data.store={tiny_store}", "--wandb=disabled"]) == 2
+    assert main([verb, *CONFIG, f"--data.store={tiny_store}", "--wandb=disabled"]) == 2
     assert "--ckpt_path" in one_line(capsys)

@@ -1,5 +1,7 @@
 """Each shipped experiment is run for a step or two, by the command line that users type."""
 
+import copy
+import itertools
 import json
 import shutil
 import struct
@@ -19,13 +21,26 @@ from meshgait.models.size import NetworkSize
 from meshgait.stages.base import read_checkpoint
 from meshgait.stages.recognise import RecogniseStage
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[1] / "experiments"
 CONTENT = {
     path.relative_to(FOLDER).as_posix(): yaml.safe_load(path.read_text()) for path in FOLDER.rglob("*.yaml")
 }
+SIZES = sorted(name for name in CONTENT if name.startswith("sizes/"))
+PRETRAIN, FINETUNE, FLAT = "pretrain/walkers.yaml", "finetune/walkers.yaml", "walkers-2d"
+OVERLAID = {FLAT: (FINETUNE, "ablations/2d-only.yaml"), "usf-2d": ("usf/gallery.yaml", "ablations/2d-only.yaml")}
+"""What `make baseline` and `make usf` train besides: an experiment and an overlay."""
+
+
+def overlaid(name, change):
+    content = copy.deepcopy(CONTENT[name])
+    content["model"]["init_args"] |= CONTENT[change]["model"]["init_args"]
+    return content
+
+
+CONTENT |= {name: overlaid(*files) for name, files in OVERLAID.items()}
 EXPERIMENTS = sorted(name for name, content in CONTENT.items() if "trainer" in content)
-SIZES = sorted(name for name in CONTENT if name.startswith("size-"))
-PRETRAIN, FINETUNE, FLAT = "pretrain/walkers.yaml", "finetune/walkers.yaml", "finetune/walkers-2d.yaml"
 
 
 def subject_of(protocol, number):
@@ -92,7 +107,8 @@ def words(stores, size_file):
         if "body_store" in settings:
             small |= {"data.body_store": stores["walkers"], "data.body_frames": 4}
         given = [f"--{key}={value}" for key, value in small.items()]
-        return [verb, "--config", str(FOLDER / name), *given, *map(str, more)]
+        configs = [word for file in OVERLAID.get(name, [name]) for word in ("--config", str(FOLDER / file))]
+        return [verb, *configs, *given, *map(str, more)]
 
     return command
 
@@ -124,6 +140,23 @@ def metrics(folder, name="metrics.json"):
 
 def test_there_are_the_three_experiments_of_the_readme():
     assert {PRETRAIN, FINETUNE, FLAT} <= set(EXPERIMENTS)
+
+
+def settings_of(content, prefix=""):
+    """(name, value) of every setting; class paths are left out, for they follow from the folder."""
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from settings_of(value, f"{prefix}{key}.")
+        elif key != "class_path":
+            yield f"{prefix}{key}", str(value)
+
+
+def test_no_two_files_say_the_same():
+    """An experiment that differs from another one in three settings or fewer is an overlay of it."""
+    shipped = {name: set(settings_of(CONTENT[name])) for name in CONTENT.keys() - OVERLAID.keys()}
+    for one, two in itertools.combinations(sorted(shipped), 2):
+        differing = {name for name, _ in shipped[one] ^ shipped[two]}
+        assert len(differing) > (3 if {one, two} <= set(EXPERIMENTS) else 0), (one, two)
 
 
 RECIPES = {

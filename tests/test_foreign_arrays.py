@@ -140,6 +140,7 @@ READERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", READERS)
 def test_readers_refuse_other_arrays_in_one_line(tmp_path, name):

@@ -7,6 +7,7 @@ from benchmarks.fuzz import formats, fuzz, mutate
 from meshgait.errors import DataError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", formats(), ids=lambda format: format.name)
 def test_changed_files_end_well_or_with_an_error_of_ours(format, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -47,6 +48,7 @@ def _long(path):
     raise DataError("one\ntwo")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("read", "message"),
     [

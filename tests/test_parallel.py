@@ -13,6 +13,7 @@ from meshgait.errors import ConfigError, DataError, OutputError
 from meshgait.parallel import AHEAD, map_in_order
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_parent(tmp_path):
     script = (
         "import os, time\n"

@@ -76,6 +76,7 @@ def test_memory_is_what_is_held_at_the_peak():
     assert peak_bytes(lambda: None, CPU) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use_3d", [True, False])
 def test_a_profile_is_whole(tiny_size, use_3d):
     stage = RecogniseStage(tiny_size, 2, use_3d=use_3d)

@@ -11,6 +11,8 @@ import yaml
 from meshgait.callbacks.settings import flat
 from meshgait.cli import main
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parents[1] / "experiments" / "finetune" / "walkers.yaml"
 
 

@@ -22,6 +22,8 @@ from meshgait.stages.base import read_checkpoint
 from meshgait.stages.recognise import RecogniseStage
 from tests.wandb_file import offline_runs
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parents[1] / "experiments" / "finetune" / "walkers.yaml"
 KINDS = ("cmc", "confusions", "embeddings", "heatmaps", "views", "walk")
 

@@ -20,9 +20,9 @@ PARSER_MODE = "omegaconf+"
 
 
 class Class(Schema):
-    """A class by name."""
+    """A class by name; an overlay, which changes settings of a class that another file names, has none."""
 
-    class_path: Line
+    class_path: Line = ""
 
 
 class Experiment(Schema):

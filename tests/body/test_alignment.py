@@ -14,6 +14,8 @@ from meshgait.body.targets import to_pixels
 from meshgait.data.store import Store
 from meshgait.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.slow
+
 Y_DOWN = Rotation.from_euler("x", 180, degrees=True)
 
 

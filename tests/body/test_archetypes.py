@@ -41,6 +41,7 @@ def test_impossible_numbers(body, k):
         Symmetry.of(body.arrays["v_template"], body.mirror, k)
 
 
+@pytest.mark.slow
 def test_compressed_distances_are_those_of_the_meshes(body, meshes, features):
     both = np.concatenate([meshes, meshes[:, body.mirror] * np.array([-1, 1, 1])])
     rng = np.random.default_rng(0)
@@ -52,6 +53,7 @@ def test_compressed_distances_are_those_of_the_meshes(body, meshes, features):
     np.testing.assert_allclose(many.T @ many, features.T @ features, rtol=1e-3, atol=30)
 
 
+@pytest.mark.slow
 def test_analysis_descends_and_is_symmetric(body, features):
     symmetry = Symmetry.of(body.arrays["v_template"], body.mirror, 24)
     errors = []

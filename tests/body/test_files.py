@@ -66,6 +66,7 @@ def official(arrays: dict[str, np.ndarray], ch: type, select: type) -> dict[str,
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", [0, 1, 2, 4, 5])
 def test_official_pickle_loads_without_chumpy(tmp_path, arrays, chumpy, protocol):
     path = tmp_path / "SMPL_NEUTRAL.pkl"
@@ -161,6 +162,7 @@ def as_published(arrays, betas):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", [0, 1, 2])
 @pytest.mark.parametrize("betas", [10, 300])
 def test_files_as_python_2_wrote_them(tmp_path, arrays, protocol, betas):

@@ -20,6 +20,8 @@ from meshgait.errors import BodyModelError, ConfigError, DataError, UnsafeFileEr
 from meshgait.tools.markers import read_indices
 from tests.body.test_verbs import call
 
+pytestmark = pytest.mark.slow
+
 HEAD = 15
 
 

@@ -31,6 +31,7 @@ def test_triangle_soup():
         assert (image != plain(points, faces, (40, 48))).sum() <= 1
 
 
+@pytest.mark.slow
 def test_body(default_model):
     """The body from the side and obliquely: equal but for centres that lie on an edge."""
     vertices = default_model.arrays["v_template"]

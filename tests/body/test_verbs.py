@@ -23,6 +23,7 @@ def call(*words: str) -> None:
     {"body": body_verb, "markers": markers_verb}[arguments.verb].run(arguments)
 
 
+@pytest.mark.slow
 def test_describe_draw_and_export(tmp_path, capsys):
     call(
         "body",
@@ -73,6 +74,7 @@ def test_unwritable_outputs_stop_before_any_work(tmp_path, monkeypatch, verb, op
             call(verb, option, str(place))
 
 
+@pytest.mark.slow
 def test_markers_verb(tmp_path, capsys):
     call("markers", "--out", str(tmp_path / "m.npz"), "--picture", str(tmp_path / "m.png"))
     text = capsys.readouterr().out

@@ -10,6 +10,8 @@ from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.stages.recognise import RecogniseStage
 from tests.conftest import TINY
 
+pytestmark = pytest.mark.slow
+
 
 def steps(alarm, distances, every=1):
     for step, distance in enumerate(distances, 1):

@@ -14,6 +14,8 @@ from meshgait.evaluation.curves import cmc, first_ranks
 from meshgait.evaluation.record import EvaluationRecord
 from tests.callbacks.test_evaluate import run
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("cmc", "confusions", "embeddings", "views")
 
 

@@ -58,6 +58,7 @@ def test_one_writer_at_a_time(tmp_path):
     lock_writer(tmp_path).release()
 
 
+@pytest.mark.slow
 def test_second_packer_on_a_store_is_refused(tmp_path):
     """By another process, while the first one has workers of its own; and no longer once it was killed."""
     script = (

@@ -12,6 +12,8 @@ from meshgait.data.datamodule import BodyDataModule, SilhouetteDataModule
 from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import ConfigError, DataError, StoreError
 
+pytestmark = pytest.mark.slow
+
 TRAIN, TEST = {"001", "002", "003", "004"}, {"005", "006", "007", "008"}
 
 

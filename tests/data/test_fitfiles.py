@@ -55,6 +55,7 @@ def _first_betas(store):
     return [store.smpl(index)["betas"][:, 0].tolist() for index in range(len(store.sequences))]
 
 
+@pytest.mark.slow
 def test_rows_stay_in_step_with_the_frames_that_are_left(layout, root, tmp_path):
     before = content(root / "fits")
     store = _pack(root, tmp_path / "one", layout)

@@ -201,6 +201,7 @@ def test_what_is_no_rotation_is_not_finite(tmp_path, truth):
         read_fits(tmp_path / "b.npz", "pose=p,betas=b")
 
 
+@pytest.mark.slow
 def test_python_objects_are_refused_with_a_remedy_that_works(tmp_path, truth):
     camera, pose, betas = truth
     names = ("smpl_thetas", "smpl_betas", "cam")

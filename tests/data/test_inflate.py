@@ -46,6 +46,7 @@ def test_damaged_data_and_other_sizes_are_refused(way):
         assert inflate(bytes(broken), len(content)) is None
 
 
+@pytest.mark.slow
 def test_a_bomb_is_not_unpacked(way):
     assert inflate(zlib.compress(bytes(50_000_000)), 16) is None
 

@@ -75,6 +75,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_ways_to_keep_a_mask(tmp_path, way):
     keep, text = WAYS[way]
@@ -156,6 +157,7 @@ def test_a_third_value_in_a_frame_that_was_not_looked_at(tmp_path):
         read_frames(_write(tmp_path / "f", dim))
 
 
+@pytest.mark.slow
 def test_empty_frames_of_a_plainer_kind(tmp_path):
     """Programs store a frame without anything in it as grey, whatever the others are."""
     images = [_cut_out(mask) for mask in MASKS]

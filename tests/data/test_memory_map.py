@@ -38,6 +38,7 @@ def resident():
     return 1024 * int(re.search(r"RssFile:\s+(\d+)", status.read_text()).group(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["random", "in a row"])
 def test_memory_in_use_does_not_grow_with_what_was_read(tmp_path, monkeypatch, order):
     """What is kept is bounded, in whatever order; what is read again after it was handed back is the same."""

@@ -62,6 +62,7 @@ def read(what, path, kind="frames"):
     assert done.stdout.count("\n") <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", ["fifo", "endless"])
 @pytest.mark.parametrize("kind", ["frames", "opengait"])
 def test_pack_passes_over_what_is_no_file(tmp_path, odd, kind):

@@ -180,6 +180,7 @@ def test_strictness(pictures, tmp_path):
         _pack(pictures, tmp_path / "t", tolerance="none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "message"),
     [

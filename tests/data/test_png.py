@@ -105,6 +105,7 @@ def test_half_of_a_jpg_is_no_picture():
         assert decode(content[:cut]) is None
 
 
+@pytest.mark.slow
 def test_a_bomb_is_not_unpacked():
     """A head that promises little before data that unpack to much."""
     image = np.zeros((4, 4), np.uint8)

@@ -33,6 +33,7 @@ def walks(count, names=NAMES, seed=0):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "newline", "last"),
     [(NAMES, "\n", "\n"), (NAMES, "\n", ""), (NAMES, "\r\n", "\r\n"), ([*NAMES, 'Anna, "A"'], "\n", "\n")],

@@ -37,6 +37,7 @@ def test_root_relative():
     assert mpvpe(other, vertices, vertices[:, 0], vertices[:, 0]).item() == pytest.approx(0.1)
 
 
+@pytest.mark.slow
 def test_procrustes_undoes_a_similarity():
     target = _bodies()
     turns = torch.tensor(Rotation.random(6, random_state=0).as_matrix(), dtype=torch.float32)

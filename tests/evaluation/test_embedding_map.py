@@ -12,6 +12,7 @@ def groups(count=4, each=12):
     return (centres[group] + 0.1 * rng.normal(size=(len(group), 6))).reshape(-1, 2, 3).astype(np.float16), group
 
 
+@pytest.mark.slow
 def test_neighbours_stay_neighbours():
     embeddings, group = groups()
     points = embedding_map(embeddings)

@@ -23,6 +23,7 @@ def test_mean_silhouette():
         gei(frames[:0])
 
 
+@pytest.mark.slow
 def test_usf_baseline_as_measured(shared_data):
     samples = read_usf(shared_data / "usf_humanid")
     walks = [Sequence(s.subject, s.condition, VIEW, 0, 10) for s in samples]

@@ -24,6 +24,7 @@ def reference(shared_data):
         return {key: archive[key] for key in archive.files}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("short", "distance"), [("euc", "euclidean"), ("cos", "cosine")])
 def test_equals_opengait_on_casia_b(reference, short, distance):
     embeddings = rearrange(torch.from_numpy(reference["embeddings"]), "n d s -> n s d")
@@ -206,6 +207,7 @@ def _other_process(queue, *arguments):
     queue.put(_gathered(1, *arguments))
 
 
+@pytest.mark.slow
 def test_two_processes_equal_the_whole_also_with_one_empty(tmp_path):
     task = _task()
     embeddings, order = _embeddings(task), torch.arange(len(task.labels))

@@ -13,6 +13,8 @@ from meshgait.inspection.report import CheckOptions, check
 from meshgait.inspection.silhouettes import MOST_EXAMPLES, check_silhouettes
 from tests.inspection.conftest import FRAMES, PARTITION, names, walker
 
+pytestmark = pytest.mark.slow
+
 QUIET = CheckOptions(show=False)
 VICTIM = ("s2", "nm-02", "090")
 PLACE = "/".join(VICTIM)

@@ -4,6 +4,7 @@ import json
 import tracemalloc
 
 import numpy as np
+import pytest
 
 from meshgait.inspection.report import CheckOptions, check
 
@@ -24,6 +25,7 @@ def sparse(folder):
     return folder
 
 
+@pytest.mark.slow
 def test_memory_is_bounded(tmp_path, capsys):
     store = sparse(tmp_path / "store")
     tracemalloc.start()

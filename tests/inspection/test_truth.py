@@ -42,6 +42,7 @@ def put(name, where, value):
     return change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "code", "frames"),
     [
@@ -90,6 +91,7 @@ def test_truth_of_another_body_is_not_compared(spoilt):
     assert report.alignment is None
 
 
+@pytest.mark.slow
 def test_iou_is_that_of_the_drawn_mesh(tiny_store, default_model):
     """The worst frames, drawn again by a test of every pixel and triangle."""
     report, store = check(tiny_store, QUIET), Store(tiny_store)
@@ -109,6 +111,7 @@ def test_iou_is_that_of_the_drawn_mesh(tiny_store, default_model):
         np.testing.assert_array_equal(one.silhouette > 127, figure[0])
 
 
+@pytest.mark.slow
 def test_statistics_of_the_sample(tiny_store):
     fit = check(tiny_store, QUIET).alignment
     assert fit.frames == fit.counts.sum() == Store(tiny_store).meta["frames"]

@@ -57,6 +57,7 @@ def test_nothing_to_average_is_zero_with_a_gradient_path(frames):
     assert not values.grad.isnan().any()
 
 
+@pytest.mark.slow
 def test_a_mean_does_not_depend_on_how_many_frames_are_padding():
     values = torch.randn(4, 5)
     padded = torch.cat([values, torch.full((3, 5), NAN)])

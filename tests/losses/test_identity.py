@@ -77,6 +77,7 @@ def test_triplet_is_computed_in_float32_under_autocast():
     torch.testing.assert_close(mixed, triplet_loss(embeddings, labels))
 
 
+@pytest.mark.slow
 def test_triplet_pulls_pairs_together_and_pushes_others_apart():
     embeddings = torch.randn(6, 1, 4, requires_grad=True)
     labels = torch.tensor([0, 0, 1, 1, 2, 2])

@@ -33,6 +33,7 @@ def blocks_of(request, tiny_size, monkeypatch):
     monkeypatch.setitem(lifter.BLOCK_BYTES, "cpu", 4 * request.param * tiny_size.points * depth * height * width)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blocks_of")
 @pytest.mark.parametrize(
     ("with_body", "settings"),

@@ -5,6 +5,8 @@ import torch
 
 from meshgait.models.posture import PostureReader, temporal_moments, turn_to_front
 
+pytestmark = pytest.mark.slow
+
 MASK = torch.tensor([[True, True, True, False], [True, True, True, True]])
 
 

@@ -9,7 +9,7 @@ from meshgait.models.meshgait import MeshGait
 from meshgait.models.size import NetworkSize
 from meshgait.profiling import count_flops, count_parameters, random_batch
 
-FOLDER = Path(__file__).parents[2] / "experiments"
+FOLDER = Path(__file__).parents[2] / "experiments" / "sizes"
 FRAMES = 2  # the 3D branch looks at every second one
 
 # parameters in M, GFLOPs of 30 frames; of the published implementations, measured with 3,000 classes
@@ -21,11 +21,12 @@ PUBLISHED = {
 
 
 def network(name, **settings):
-    content = yaml.safe_load((FOLDER / f"size-{name}.yaml").read_text())
+    content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
     size = NetworkSize(**{key: tuple(v) if isinstance(v, list) else v for key, v in content.items()})
     return MeshGait(size, 3000, **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters_and_flops_are_the_published_ones(name):
     built = network(name, use_3d=False)
@@ -35,6 +36,7 @@ def test_parameters_and_flops_are_the_published_ones(name):
     assert flops_of_few * 30 / FRAMES == pytest.approx(1e9 * flops, rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_3d_branch_adds_at_most_a_quarter_to_the_flops_of_gaitbase():
     batch = random_batch(1, FRAMES, (64, 44), "cpu")
     flat, deep = (count_flops(network("gaitbase", use_3d=use), batch) for use in (False, True))

@@ -12,6 +12,8 @@ from meshgait.report.folder import read_runs
 from meshgait.report.page import make, write
 from tests.report.runs import make_run
 
+pytestmark = pytest.mark.slow
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 # WebGL is computed where there is no graphics card
 ARGUMENTS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")

@@ -36,6 +36,7 @@ def test_a_chart_has_two_themes():
         ElementTree.fromstring(text)  # made shorter, yet whole
 
 
+@pytest.mark.slow
 def test_cmc_and_det(runs):
     found = [recognition(run, name) for run in runs[1:] for name in ("nm", "bg")]
     section = charts.identification(found)
@@ -64,6 +65,7 @@ def test_views_are_charts_of_each_run(runs):
     assert not charts.views([replace(runs[1], metrics=nothing)]).blocks
 
 
+@pytest.mark.slow
 def test_maps_of_embeddings(runs):
     (grid,) = charts.embeddings(runs).blocks
     assert [picture.caption for picture in grid.blocks] == ["a", "b"]

@@ -24,6 +24,8 @@ from meshgait.stages.supervision import BodyLossWeights
 from tests.conftest import TINY
 from tests.stages.two_processes import in_two_processes
 
+pytestmark = pytest.mark.slow
+
 POINTS_ALONE = BodyLossWeights(vertices=0.0, edges=0.0, normals=0.0)
 CASES = {
     "stage 1": {"decoder": "simplex"},

@@ -27,6 +27,8 @@ from meshgait.stages.sync_batchnorm_plugin import SyncBatchNormPlugin
 from tests.conftest import TINY
 from tests.stages.two_processes import in_two_processes
 
+pytestmark = pytest.mark.slow
+
 ALL = Augmentation(flip=0.5, rotate=20, scale=0.2, shift=4, erase=0.5, coarse=0.5, thickness=0.5)
 FITS = {
     "stage 1": {"decoder": "simplex", "augmentation": ALL},

@@ -22,6 +22,8 @@ from meshgait.stages.recognise import RecogniseStage
 from tests.conftest import TINY
 from tests.stages.two_processes import in_two_processes
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = timedelta(seconds=120)
 CASES = ("whole", "signal", "gone on", "nan", "full")
 

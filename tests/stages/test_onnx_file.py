@@ -18,6 +18,7 @@ def trained(network):
 
 
 # without its 3D branch the network is exported in the test of the verb
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "options"),
     [
@@ -60,6 +61,7 @@ def test_both_networks_embed_alike_whatever_the_batch_and_length(tmp_path, tiny_
     assert b".py" not in content and b"meshgait/" not in content  # no line of source, no path of this machine
 
 
+@pytest.mark.slow
 def test_a_file_that_embeds_otherwise_is_refused(tmp_path, tiny_size, monkeypatch):
     pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
 

@@ -102,6 +102,7 @@ def step(stage, batch, half=None):
     return terms, torch.cat([p.grad.flatten() for p in stage.parameters()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("half", "near", "aligned"), [("bf16", 0.05, 0.9), ("fp16", 0.01, 0.98)])
 def test_a_step_is_finite_and_near_that_of_single_precision(tiny_store, tiny_size, half, near, aligned):
     data = SilhouetteDataModule(str(tiny_store), subjects=4, sequences=4, frames=6, batches=1)
@@ -114,6 +115,7 @@ def test_a_step_is_finite_and_near_that_of_single_precision(tiny_store, tiny_siz
     assert cosine_similarity(gradient, direction, dim=0) > aligned
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["32", "bf16-mixed", "16-mixed"])
 def test_half_precision_on_a_cpu_is_warned_of(tiny_store, tiny_size, tmp_path, capsys, precision):
     size = tmp_path / "size.yaml"

@@ -22,6 +22,7 @@ def trainer(tmp_path, **options):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_it_learns_what_it_is_shown(tmp_path, tiny_size, tiny_store):
     """The same eight frames over and over: the error must fall well below that of the mean pose."""
     data = BodyDataModule(str(tiny_store), batch_size=8, batches=60)
@@ -44,6 +45,7 @@ def test_weights_that_train_nothing_are_refused(tiny_size):
         ReconstructStage(tiny_size, losses=NOTHING)
 
 
+@pytest.mark.slow
 def test_the_loss_of_a_validation_counts_frames(tmp_path, tiny_size, tiny_store, monkeypatch):
     """It does not depend on how frames are shared out to batches, of which the last is smaller."""
     stage = ReconstructStage(tiny_size)

@@ -191,6 +191,7 @@ def test_a_checkpoint_cannot_ask_for_memory(tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
 def test_a_cut_checkpoint_is_one_line(checkpoint, share):
     content = checkpoint.read_bytes()

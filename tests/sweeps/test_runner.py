@@ -16,6 +16,8 @@ from meshgait.sweeps.results import Results
 from meshgait.sweeps.runner import History, Runner, claim
 from meshgait.sweeps.study import WORKER, Queue, by_slot, open_storage, open_study, planned, queue, slot_of
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = [sys.executable, str(Path(__file__).parent / "program.py")]
 
 

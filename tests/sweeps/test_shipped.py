@@ -12,6 +12,8 @@ from meshgait.cli import main
 from meshgait.sweeps.schema import read_sweep
 from meshgait.sweeps.space import first_value
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SWEEPS = sorted((ROOT / "experiments" / "sweeps").glob("*.yaml"))
 

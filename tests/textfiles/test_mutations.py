@@ -73,6 +73,7 @@ def dumped(content, count, dump=json.dumps):
         yield dump(mutated(content, rng)) if rng.random() < 0.6 else damaged(dump(content), rng)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["metrics.json", "history.jsonl", "config.yaml"])
 def test_files_of_a_run(tmp_path, capsys, file):
     run = make_run(tmp_path / "run", without=("pictures", "mesh.npz"))

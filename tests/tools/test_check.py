@@ -7,6 +7,8 @@ from PIL import Image
 from meshgait.cli import main
 from meshgait.data.store import Store, StoreWriter
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def doubtful(tiny_store, tmp_path):

@@ -19,6 +19,8 @@ from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 from meshgait.tools.export import recipe
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FIGURES = {
     "val/rank1": 82.04, "val/rank1_nm": 92.2, "val/rank1_bg": 71.9, "val/rank5_nm": 99.0, "gei/rank1_nm": 40.5,

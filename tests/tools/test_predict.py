@@ -191,6 +191,7 @@ def test_the_cap_is_that_of_evaluation_and_is_stated(capsys):
     assert f"{cap} frames at most" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_the_embedding_is_that_of_a_prediction_of_a_whole_store(
     tmp_path, tiny_store, tiny_size, checkpoints, frames, monkeypatch
 ):

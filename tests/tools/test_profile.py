@@ -17,6 +17,7 @@ def words(tiny_size, tmp_path):
     return ["profile", "--config", str(EXPERIMENTS / "finetune" / "walkers.yaml"), *given], f"--model.size={size}"
 
 
+@pytest.mark.slow
 def test_it_prints_and_writes_the_same_figures(words, tmp_path, capsys):
     given, size = words
     out = tmp_path / "deep" / "cost.json"
@@ -33,6 +34,7 @@ def test_it_prints_and_writes_the_same_figures(words, tmp_path, capsys):
     assert f"{content['flops_per_sequence']['total'] / 1e9:.2f}" in printed
 
 
+@pytest.mark.slow
 def test_settings_of_the_experiment_may_follow(words, tmp_path):
     given, size = words
     outs = [tmp_path / name for name in ("on.json", "off.json")]
@@ -43,12 +45,20 @@ def test_settings_of_the_experiment_may_follow(words, tmp_path):
     assert on["parameters"]["2d"] == off["parameters"]["2d"]
 
 
+@pytest.mark.slow
+def test_an_overlay_names_no_class(words, tmp_path):
+    given, size = words
+    overlay = str(EXPERIMENTS / "ablations" / "2d-only.yaml")
+    assert main([*given[:3], overlay, *given[3:], "--json", str(tmp_path / "off.json"), "--", size]) == 0
+    assert json.loads((tmp_path / "off.json").read_text())["parameters"]["3d"] == 0
+
+
 @pytest.mark.parametrize(
     ("more", "text"),
     [
         (["--config", "absent.yaml"], "absent.yaml does not exist"),
         (["--config", str(EXPERIMENTS / "pretrain" / "walkers.yaml")], "describes stage 1"),
-        (["--config", str(EXPERIMENTS / "size-narrow.yaml")], "holds no description of a model"),
+        (["--config", str(EXPERIMENTS / "sizes" / "narrow.yaml")], "holds no description of a model"),
         (["--frames", "0"], "--frames is 0"),
         (["--", "--model.wdith=3"], "wdith"),
         (["--", "--model.size.blocks=[0,1,1,1]"], "blocks"),

@@ -275,6 +275,7 @@ def test_grew_submission(tmp_path):
     assert [line.split(",")[0] for line in lines] == [x for x in arrays["views"] if x != "v1"]
 
 
+@pytest.mark.slow
 def test_verification_and_open_set(score):
     arrays = make([f"{s:03d}" for s in range(75, 95)], CASIA, ["000", "090"], noise=0.9)
     words = ("--protocol", "casia-b", "--verification", "--open-set")

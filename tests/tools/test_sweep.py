@@ -21,13 +21,13 @@ def sweep(tmp_path, tiny_store, tiny_size, monkeypatch):
     constants = {
         "data.store": str(tiny_store), "model.size": str(size), "wandb": "disabled", "trainer.accelerator": "cpu",
         "trainer.max_epochs": 1, "trainer.check_val_every_n_epoch": 1, "data.batches": 1, "data.subjects": 2,
-        "data.sequences": 2, "data.frames": 3,
+        "data.sequences": 2, "data.frames": 3, "model.use_3d": False,
     }  # fmt: skip
 
     def written(**parameters):
         content = {
             "program": "meshgait",
-            "command": ["${env}", "${program}", "trial", "experiments/finetune/walkers-2d.yaml", "${args}"],
+            "command": ["${env}", "${program}", "trial", "experiments/finetune/walkers.yaml", "${args}"],
             "method": "grid",
             "metric": {"name": "val/rank1", "goal": "maximize"},
             "parameters": {name: {"value": value} for name, value in constants.items()} | parameters,
@@ -45,6 +45,7 @@ def one_line(capsys):
     return error
 
 
+@pytest.mark.slow
 def test_a_real_trial_leaves_its_figures_and_the_best_experiment(sweep, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("meshgait.sweeps.check.check_settings", lambda *_: None)  # the trial will show
     out = tmp_path / "out"
@@ -67,6 +68,7 @@ def test_a_real_trial_leaves_its_figures_and_the_best_experiment(sweep, tmp_path
     assert "begins" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_unknown_parameter_is_refused_before_any_trial(sweep, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["sweep", sweep(**{"model.lrr": {"values": [0.002]}}), "--out", str(out)]) == 2
@@ -89,5 +91,5 @@ def test_wrong_options_are_named(sweep, tmp_path, capsys, more, named):
 def test_a_trial_without_a_folder_is_refused(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("WANDB_SWEEP_ID", raising=False)
-    assert main(["trial", "experiments/finetune/walkers-2d.yaml", "--model.lr=1"]) == 2
+    assert main(["trial", "experiments/finetune/walkers.yaml", "--model.lr=1"]) == 2
     assert "--folder" in one_line(capsys)

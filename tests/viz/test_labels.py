@@ -64,6 +64,7 @@ def test_any_name_is_drawn(kind, name):
     assert "script" not in {element.tag.rsplit("}")[-1] for element in root.iter()}
 
 
+@pytest.mark.slow
 def test_dollars_are_seen():
     """A formula would be the slanted letter alone."""
     drawn = [to_rgb(FIGURES["views"](name)).astype(int) for name in ("$x$", "x")]

@@ -65,6 +65,7 @@ def test_left_hand_is_at_the_images_right(solid):
     assert columns.mean() == pytest.approx(100 + 80, abs=2) and rows.mean() == pytest.approx(100 - 50, abs=2)
 
 
+@pytest.mark.slow
 def test_silhouette_area_is_the_projected_area(solid):
     background = (0, 0, 0)
     picture = render(solid, (400, 400), scale=200, background=background)
