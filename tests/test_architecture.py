@@ -53,10 +53,11 @@ ALLOWED = {
     "inspection": {"body", "data"},
     "protocol_evaluation": {"data", "evaluation"},
     "recogniser": {"body", "data", "models", "stages"},
+    "gallery": {"data", "evaluation", "recogniser"},
     "sweeps": {"viz"},
     "report": {"evaluation", "progress", "viz"},
     "tools": {
-        "admission", "body", "configured", "data", "evaluation", "inspection", "allocator", "models",
+        "admission", "allocator", "body", "configured", "data", "evaluation", "gallery", "inspection", "models",
         "profiling", "protocol_evaluation", "recogniser", "report", "stages", "sweeps", "synthetic", "viz",
     },
     "admission": set(),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from meshgait.data.pack import pack
     from meshgait.data.packing import PackOptions
     from meshgait.data.store import Store
+    from meshgait.gallery.gallery import Gallery
     from meshgait.models.meshgait import MeshGait
     from meshgait.models.size import NetworkSize
     from meshgait.protocol_evaluation import evaluate
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Gallery": "meshgait.gallery.gallery.Gallery",
     "MeshGait": "meshgait.models.meshgait.MeshGait",
     "NetworkSize": "meshgait.models.size.NetworkSize",
     "PackOptions": "meshgait.data.packing.PackOptions",
@@ -41,8 +43,8 @@ _HOME = {
 }
 """Where each public name is defined."""
 
-__all__ = ["MeshGait", "NetworkSize", "PackOptions", "Recogniser", "Reconstruction", "Store", "WalkerSettings",
-           "__version__", "evaluate", "load", "pack", "walkers"]  # fmt: skip
+__all__ = ["Gallery", "MeshGait", "NetworkSize", "PackOptions", "Recogniser", "Reconstruction", "Store",
+           "WalkerSettings", "__version__", "evaluate", "load", "pack", "walkers"]  # fmt: skip
 
 
 def load(source: str, body: str | None = None, markers: str | None = None) -> Recogniser:

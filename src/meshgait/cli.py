@@ -36,6 +36,9 @@ TOOLS = {
     "sweep": "search settings with a W&B sweep file, here or at W&B",
     "trial": "one trial of a sweep: one or more experiments in a row",
     "export": "write a trained model to hand on: weights, description, model card, on request ONNX",
+    "enrol": "add walks of a person to a gallery",
+    "identify": "who is it, or nobody in the gallery",
+    "gallery": "look after a gallery: people, threshold, error rates, copies",
     "predict": "embedding, heatmaps, skeleton and mesh of one walker, or (with --config) embeddings of a store",
 }
 

@@ -41,6 +41,10 @@ class BodyModelError(MeshGaitError):
     """A body model or a marker set is missing, malformed or made for another body."""
 
 
+class GalleryError(MeshGaitError):
+    """A gallery of enrolled people is missing, damaged, in use, or of another model."""
+
+
 class ConfigError(MeshGaitError):
     """A setting is out of its range or contradicts another one."""
 

@@ -80,7 +80,7 @@ def open_set(
         raise DataError(f"probes {condition} have no {kind} search", "hold out another share of the subjects")
     subjects, row_of = np.unique(found.labels, return_inverse=True)
     weights = np.concatenate([np.ones((1, len(subjects))), draw_subjects(len(subjects), draws, seed)])
-    rates = np.array([_fnir(found, weight[row_of], np.asarray(fpir, float)) for weight in weights])
+    rates = np.array([fnir(found, weight[row_of], np.asarray(fpir, float)) for weight in weights])
     return OpenSet(rates[0], interval(rates[1:]), int(found.mated.sum()), int((~found.mated).sum()), out)
 
 
@@ -97,7 +97,7 @@ def searches(record: Record, condition: str, held_out: np.ndarray) -> Searches:
     return Searches(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _fnir(found: Searches, weights: np.ndarray, fpir: np.ndarray) -> np.ndarray:
+def fnir(found: Searches, weights: np.ndarray, fpir: np.ndarray) -> np.ndarray:
     """FNIR at the largest thresholds whose FPIR is not above ``fpir``; NaN without a search of either kind."""
     strangers, mated = np.where(found.mated, 0, weights), np.where(found.mated, weights, 0)
     if not strangers.sum() or not mated.sum():

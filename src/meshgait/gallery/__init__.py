@@ -1,0 +1,1 @@
+"""Galleries of enrolled people: enrol, identify or say unknown, and erase."""

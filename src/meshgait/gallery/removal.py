@@ -1,0 +1,58 @@
+"""Erasing people: out of the tables, out of the file, and the proof of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from meshgait.gallery import erasure
+from meshgait.gallery.database import COMPACT_DUE
+from meshgait.gallery.opened import Opened
+from meshgait.gallery.people import vectors_of
+from meshgait.gallery.records import Erasure, Person
+from meshgait.gallery.sources import counted
+
+
+def erase(opened: Opened, persons: Sequence[Person], action: str) -> list[Erasure]:
+    """Remove people wholly, and search the gallery's files for what was stored of them.
+
+    If the process is killed before the change is made, everybody is still there; after it, the next who opens the
+    gallery compacts the file.
+
+    Args:
+        opened: the gallery.
+        persons: who are enrolled.
+        action: word for the log.
+
+    Raises:
+        GalleryError: the file cannot be written or read.
+    """
+    database, people, vectors = opened
+    stored, counts = {}, {}
+    with database.writing():
+        for person in persons:
+            walks = people.walks([person.id])
+            counts[person.id] = len(walks)
+            embeddings = [vector.astype("<f4").tobytes() for vector in vectors.read(vectors_of(walks))]
+            stored[person.id] = [*embeddings, *people.stored_bytes(person.id)]
+            vectors.delete(vectors_of(walks))
+            people.delete(person.id)
+            people.log(action, person.id, counted(len(walks), "walk"))
+        database.set_fact(COMPACT_DUE, "1")
+        database.changed()
+        kept = people.texts()
+    database.compact()
+    traces = [erasure.trace_of(stored[person.id], [person.name, person.consent], kept) for person in persons]
+    return [_proof(opened, *one) for one in zip(persons, counts.values(), traces, strict=True)]
+
+
+def _proof(opened: Opened, person: Person, walks: int, trace: erasure.Trace) -> Erasure:
+    database, _, vectors = opened
+    with database.reading(), database.reported():
+        database.count_rows()  # the first read takes the lock: nobody writes while the files are searched
+        files = [(path, path.stat().st_size) for path in database.files()]
+        found = erasure.search(trace, [path for path, _ in files])
+        pieces: set[bytes] = set().union(*found.values())
+        others = (vector.astype("<f4").tobytes() for _, vector in vectors.iterate())
+        shared = erasure.everybodys(pieces, others)
+    left = tuple(path for path, held in found.items() if held - shared)
+    return Erasure(person.name, walks, tuple(files), len(trace), left)
