@@ -47,6 +47,7 @@ ALLOWED = {
     "models": {"body.heatmaps", "body.geometry"},
     "viz": {"body"},
     "synthetic": {"body", "data.store", "data.silhouettes"},
+    "video": {"data"},
     # augmentation happens on the device, so the stages do it, and bring the truth along
     "stages": {"body", "models", "losses", "evaluation", "data.transforms"},
     "callbacks": {"evaluation", "data.protocols", "models.lifter", "viz"},
@@ -58,7 +59,7 @@ ALLOWED = {
     "report": {"evaluation", "progress", "viz"},
     "tools": {
         "admission", "allocator", "body", "configured", "data", "evaluation", "gallery", "inspection", "models",
-        "profiling", "protocol_evaluation", "recogniser", "report", "stages", "sweeps", "synthetic", "viz",
+        "profiling", "protocol_evaluation", "recogniser", "report", "stages", "sweeps", "synthetic", "video", "viz",
     },
     "admission": set(),
     "configured": {"admission", "stages"},

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from meshgait.recogniser import Recogniser, Reconstruction
     from meshgait.synthetic.generate import generate as walkers
     from meshgait.synthetic.population import WalkerSettings
+    from meshgait.video.extract import silhouettes
 
 __version__ = "0.1.0"
 
@@ -39,12 +40,13 @@ _HOME = {
     "WalkerSettings": "meshgait.synthetic.population.WalkerSettings",
     "evaluate": "meshgait.protocol_evaluation.evaluate",
     "pack": "meshgait.data.pack.pack",
+    "silhouettes": "meshgait.video.extract.silhouettes",
     "walkers": "meshgait.synthetic.generate.generate",
 }
 """Where each public name is defined."""
 
 __all__ = ["Gallery", "MeshGait", "NetworkSize", "PackOptions", "Recogniser", "Reconstruction", "Store",
-           "WalkerSettings", "__version__", "evaluate", "load", "pack", "walkers"]  # fmt: skip
+           "WalkerSettings", "__version__", "evaluate", "load", "pack", "silhouettes", "walkers"]  # fmt: skip
 
 
 def load(source: str, body: str | None = None, markers: str | None = None) -> Recogniser:

@@ -26,6 +26,7 @@ TRAINING = {
 TOOLS = {
     "body": "describe or import a body model",
     "markers": "learn virtual markers of a body",
+    "silhouettes": "cut the walkers of a video out as silhouettes",
     "walkers": "write synthetic walkers with SMPL truth as a packed store",
     "pack": "convert a data set to a packed store",
     "check": "what is wrong with a packed store, with remedies",

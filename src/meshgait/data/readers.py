@@ -108,7 +108,7 @@ def open_source(path: Path) -> FrameSource:
     raise DataError(
         f"{path} has the extension {suffix or '(none)'}; silhouettes are read from a folder of PNG or JPG frames, "
         f"{FORMS}",
-        "videos must be segmented into silhouettes first",
+        "of a video `meshgait silhouettes VIDEO` makes them",
     )
 
 

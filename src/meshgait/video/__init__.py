@@ -1,0 +1,1 @@
+"""From a video to silhouettes: reading, camera motion, segmentation, tracking, choice of walks, output."""
