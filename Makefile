@@ -55,4 +55,4 @@ runs/pretrain/metrics.json runs/finetune-2d/metrics.json: data/walkers/meta.json
 runs/finetune/metrics.json: runs/pretrain/metrics.json
 runs/small-pretrain/metrics.json runs/small-finetune-2d/metrics.json: data/small/meta.json
 runs/small-finetune/metrics.json: runs/small-pretrain/metrics.json
-include experiments/usf/usf.mk
+include experiments/usf/usf.mk experiments/weights/weights.mk

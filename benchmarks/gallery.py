@@ -5,10 +5,10 @@
 Open set on silhouettes of the KTH action clips (Schuldt et al., ICPR 2004; `d1.npz` to `d4.npz` with `packed`,
 `start`, `frames`, `person`, `direction`, `number`): half of the people, drawn 50 times, are enrolled, all others
 are strangers. "other clip": enrolled with all passes of d1, searched with those of d2, d3 and d4. "same clip":
-enrolled with the first pass in each direction, searched with the other passes of the clip, each clip by itself. DIR
-is the detection and identification rate, 100 % less FNIR, at the largest threshold at which FPIR (share of the
-strangers' searches that return a name) is 1 or 10 %; mean and standard deviation over the draws. The draws share 25
-people, so the standard deviation says nothing about other people. Distances are compared with the enrolled walks
+enrolled with the first pass in each direction, searched with the other passes of the clip, each clip by itself.
+DIR is the detection and identification rate, 100 % less FNIR, at the largest threshold at which FPIR (share of the
+strangers' searches that return a name) is 1 or 10 %; mean and standard deviation over the draws. The draws share
+25 people, so the standard deviation says nothing about other people. Distances are compared with the enrolled walks
 ("raw"), or also with their mirror images ("mirrored", what `meshgait identify` does); GEI is the nearest mean
 silhouette.
 
@@ -60,8 +60,8 @@ def main() -> None:
         for row in open_set(arguments.kth, arguments.model, arguments.draws):
             result["open_set"].append(row)
             print(
-                "{model:6} {distances:8} {setting:10} rank-1 {rank1:4.1f}, DIR {dir[0]:4.1f} ± {sd[0]:4.1f} at FPIR "
-                "1 %, {dir[1]:4.1f} ± {sd[1]:4.1f} at 10 % ({mated:.0f} mated, {nonmated:.0f} non-mated "
+                "{model:6} {distances:8} {setting:10} rank-1 {rank1:4.1f}, DIR {dir[0]:4.1f} ± {sd[0]:4.1f} at "
+                "FPIR 1 %, {dir[1]:4.1f} ± {sd[1]:4.1f} at 10 % ({mated:.0f} mated, {nonmated:.0f} non-mated "
                 "searches)".format(**row),
                 flush=True,
             )

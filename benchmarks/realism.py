@@ -1,6 +1,6 @@
 """How easily synthetic walkers are told from real people, frame by frame; GEI on both.
 
-    python benchmarks/realism.py data/walkers --real ../shared/data --json runs/bench/realism.json
+    python -m benchmarks.realism data/walkers --real ../shared/data --json runs/bench/realism.json
 
 For each store of walkers and each real set that is present (USF HumanID, KTH), two classifiers, logistic
 regression and a small convolutional network, learn on frames of 32 x 22 pixels to tell real from synthetic, and
@@ -26,8 +26,10 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from benchmarks.real_sets import kth_walks, usf_walks
 from meshgait.data.silhouettes import normalise
 from meshgait.data.store import Store
+from meshgait.errors import DataError
 from meshgait.evaluation.gei import gei
 
 SIZE = (32, 22)
@@ -75,31 +77,15 @@ def main() -> None:
 def real_sets(folder: Path) -> dict[str, Frames]:
     """Real people that are present; says which are missing."""
     found = {}
-    for name, read in (("usf", _usf), ("kth", _kth)):
+    for name, read in (("usf", usf_walks), ("kth", kth_walks)):
         try:
-            found[name] = read(folder)
-        except FileNotFoundError as error:
-            print(f"{name}: {error.filename} is missing, left out")
+            walks = read(folder)
+        except DataError as error:
+            print(f"{name} is left out: {error}")
+            continue
+        people = [np.full(len(walk.frames), int(walk.person)) for walk in walks]
+        found[name] = Frames(np.concatenate([walk.frames for walk in walks]), np.concatenate(people))
     return found
-
-
-def _usf(folder: Path) -> Frames:
-    images, people = [], []
-    for file in ("Gal", "PrbA", "PrbB", "PrbC", "PrbD", "PrbE", "PrbF", "PrbG"):
-        with np.load(folder / "usf_humanid" / f"{file}.npz") as data:
-            known = data["label"] > 0
-            images.append(data["sil"][known].reshape(-1, *SIZE))
-            people.append(np.repeat(data["label"][known], data["sil"].shape[1]))
-    return Frames(np.concatenate(images) * np.uint8(255), np.concatenate(people))
-
-
-def _kth(folder: Path) -> Frames:
-    images, people = [], []
-    for file in ("d1", "d2", "d3", "d4"):
-        with np.load(folder / "kth" / f"{file}.npz") as data:
-            images.append(np.unpackbits(data["packed"], axis=-1)[..., :44] * np.uint8(255))
-            people.append(np.repeat(data["person"].astype(int), data["frames"]))
-    return Frames(np.concatenate(images), np.concatenate(people))
 
 
 def walker_frames(store: Store, kinds: Sequence[str] = ("nm",)) -> Frames:

@@ -59,7 +59,8 @@ ALLOWED = {
     "report": {"evaluation", "progress", "viz"},
     "tools": {
         "admission", "allocator", "body", "configured", "data", "evaluation", "gallery", "inspection", "models",
-        "profiling", "protocol_evaluation", "recogniser", "report", "stages", "sweeps", "synthetic", "video", "viz",
+        "profiling", "protocol_evaluation", "recogniser", "report", "stages", "sweeps", "synthetic", "video",
+        "viz",
     },
     "admission": set(),
     "configured": {"admission", "stages"},

@@ -2,7 +2,7 @@
 
     import meshgait
 
-    model = meshgait.load("runs/finetune/checkpoints/last.ckpt")
+    model = meshgait.load()                              # comes with the package; or a checkpoint of your own
     embeddings = model.embed(["anna.npy", "ben.npy"])    # (2, strips, channels)
     body = model.reconstruct("anna.npy")                 # joints, markers, mesh of every frame
 
@@ -49,8 +49,8 @@ __all__ = ["Gallery", "MeshGait", "NetworkSize", "PackOptions", "Recogniser", "R
            "WalkerSettings", "__version__", "evaluate", "load", "pack", "silhouettes", "walkers"]  # fmt: skip
 
 
-def load(source: str, body: str | None = None, markers: str | None = None) -> Recogniser:
-    """Load a trained network: see `Recogniser.load`."""
+def load(source: str | None = None, body: str | None = None, markers: str | None = None) -> Recogniser:
+    """Load a trained network, by default the one that comes with the package: see `Recogniser.load`."""
     from meshgait.recogniser import Recogniser
 
     return Recogniser.load(source, body, markers)

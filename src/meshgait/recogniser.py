@@ -26,6 +26,8 @@ from meshgait.stages.recognise import RecogniseStage
 
 MAX_FRAMES = 720
 """Frames of a walk at most that make its embedding, as in evaluation (``data.eval_frames``)."""
+PRETRAINED = Path(__file__).parent / "pretrained"
+"""Folder of the model that comes with the package, trained on synthetic walkers alone (`make weights`)."""
 BLOCK = 64
 """Frames that are reconstructed at once, so that memory does not grow with the walk."""
 
@@ -69,11 +71,14 @@ class Recogniser:
         self.stage = stage.eval()
 
     @classmethod
-    def load(cls, source: str | Path, body: str | None = None, markers: str | None = None) -> Recogniser:
+    def load(
+        cls, source: str | Path | None = None, body: str | None = None, markers: str | None = None
+    ) -> Recogniser:
         """Load a checkpoint, an exported model's folder, or a Hugging Face repository.
 
         Args:
-            source: path of a checkpoint or a folder, or ``owner/name`` or ``owner/name@revision``.
+            source: path of a checkpoint or a folder, or ``owner/name`` or ``owner/name@revision``; by default the
+                model that comes with the package.
             body: SMPL file, if the model was trained with another body than the default one.
             markers: marker file of that body.
 
@@ -81,7 +86,7 @@ class Recogniser:
             DataError: it cannot be read, or is of stage 1.
             ConfigError: a file that the model needs is not given, or is another one.
         """
-        return cls(RecogniseStage.load(source, body, markers))
+        return cls(RecogniseStage.load(PRETRAINED if source is None else source, body, markers))
 
     @property
     def network(self) -> MeshGait:

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import lightning
 import pytest
 import torch
 from lightning import Callback, Trainer
@@ -56,8 +57,20 @@ def test_it_starts_from_the_weights_of_stage_1(tiny_size, first):
     assert sum(name.startswith(("network.stem.", "network.lifter.")) for name in own) == len(shared)
 
 
+def test_it_starts_from_a_stage_2_of_other_people(tiny_size, tmp_path):
+    first = RecogniseStage(tiny_size, 7)
+    content = {"state_dict": first.state_dict(), "pytorch-lightning_version": lightning.__version__}
+    first.on_save_checkpoint(content)
+    torch.save(content, tmp_path / "first.ckpt")
+    stage = RecogniseStage(tiny_size, 4, pretrained=str(tmp_path / "first.ckpt"))
+    own, saved = stage.network.state_dict(), first.network.state_dict()
+    new = {name for name in own if own[name].shape != saved[name].shape or not torch.equal(own[name], saved[name])}
+    assert new and all(name.startswith("classify.") for name in new)
+    assert own["classify.weight"].shape[1:] != saved["classify.weight"].shape[1:]
+
+
 def test_a_stage_1_of_another_size_is_refused(tiny_size, first):
-    with pytest.raises(ConfigError, match="use stage 1's `size`"):
+    with pytest.raises(ConfigError, match=r"does not fit this network .* it was trained with"):
         RecogniseStage(dataclasses.replace(tiny_size, lifter_channels=12), 4, pretrained=str(first))
 
 

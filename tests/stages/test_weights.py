@@ -84,6 +84,25 @@ def test_templates_of_people_stay_here_unless_asked_for(tmp_path, stage):
     assert not any(5 in value.shape for value in without.values())
 
 
+def test_half_precision_halves_the_file_and_hardly_moves_embeddings(tmp_path, stage):
+    whole, half = (hand_on(stage, tmp_path / name, half=name == "half") for name in ("whole", "half"))
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (whole, half)]
+    assert sizes[1] < 0.6 * sizes[0]
+    again, expected = RecogniseStage.load(half), stage(*WALKS).embeddings
+    assert next(again.network.parameters()).dtype == torch.float32
+    found = again(*WALKS).embeddings
+    assert not torch.equal(found, expected)
+    torch.testing.assert_close(found, expected, rtol=0, atol=5e-3 * expected.abs().max().item())
+
+
+def test_what_half_precision_cannot_hold_is_refused(tmp_path, stage):
+    state = stage.state_dict()
+    name = next(name for name in state if name.startswith("network.") and name.endswith("running_var"))
+    state[name] = state[name] + 1e5
+    with pytest.raises(ConfigError, match=f"{name} are too large for half precision; export without --half"):
+        write_model(tmp_path, "RecogniseStage", stage.settings, state, half=True)
+
+
 @pytest.mark.parametrize("kind", [RecogniseStage, ReconstructStage])
 def test_nothing_of_the_body_is_in_the_file(tmp_path, tiny_size, kind):
     """Each array of body and markers is looked for by its shape and by its content."""

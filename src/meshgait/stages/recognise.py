@@ -38,8 +38,8 @@ class RecogniseStage(Stage):
     Args:
         size: sizes of the network; those of stage 1 where its weights are loaded.
         num_subjects: training subjects; linked to the data on the command line.
-        pretrained: checkpoint or exported model of stage 1 whose stem and 3D branch are the start; None starts
-            from noise.
+        pretrained: checkpoint or exported model whose weights are the start: of stage 1 its stem and 3D branch,
+            of stage 2 all but the classifier; None starts from noise. Without 3D it is not read.
         use_3d: whether there is a 3D branch.
         reads_smpl: with ``use_3d`` false, transform the 2D maps by the data's SMPL parameters (SMPLGait).
         checkpointing: compute maps again for the gradient instead of keeping them; less memory, more time.
@@ -196,11 +196,19 @@ class RecogniseStage(Stage):
         return [self.network.stem, self.network.lifter]
 
     def _start_from(self, path: str) -> None:
+        weights = load_weights(path)
+        start: nn.Module = self.network.reconstructor()
+        if any(name.startswith("embed.") for name in weights):
+            start, own = self.network, CLASSIFIER.removeprefix("network.")
+            weights = {name: value for name, value in weights.items() if not name.startswith(own)}
+            weights |= {name: value for name, value in start.state_dict().items() if name.startswith(own)}
         try:
-            self.network.reconstructor().load_state_dict(load_weights(path))
+            start.load_state_dict(weights)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:200]
-            raise ConfigError(f"{path} does not fit this network ({reason})", "use stage 1's `size`") from error
+            raise ConfigError(
+                f"{path} does not fit this network ({reason})", "use the `size` (and `fusion`) it was trained with"
+            ) from error
 
     def train(self, mode: bool = True) -> RecogniseStage:
         """Training mode, in which frozen parts keep their running statistics."""

@@ -49,6 +49,7 @@ def write_model(
     settings: Mapping[str, Any],
     state: Mapping[str, Tensor],
     with_classifier: bool = False,
+    half: bool = False,
     **about: Any,  # noqa: ANN401
 ) -> dict[str, Any]:
     """Write weights and description into an existing folder.
@@ -59,6 +60,7 @@ def write_model(
         settings: what rebuilds its network; paths in it stay here, only the names of their files are told.
         state: of the stage.
         with_classifier: keep the vectors of the training subjects.
+        half: write half precision; it is computed in single precision all the same.
         about: further keys of the description.
 
     Returns:
@@ -66,6 +68,7 @@ def write_model(
 
     Raises:
         DataError: a weight is not finite.
+        ConfigError: a weight is beyond half precision.
     """
     kept = {
         name: value.detach().clone(memory_format=torch.contiguous_format)
@@ -73,6 +76,10 @@ def write_model(
     }
     if broken := [name for name, value in kept.items() if not value.isfinite().all()]:
         raise DataError(f"the weights {broken[0]} are not finite, the training has diverged", "export another one")
+    if half:
+        kept = {name: value.half() if value.is_floating_point() else value for name, value in kept.items()}
+        if large := [name for name, value in kept.items() if not value.isfinite().all()]:
+            raise ConfigError(f"the weights {large[0]} are too large for half precision", "export without --half")
     (folder / WEIGHTS).write_bytes(save(kept, {"format": "pt"}))  # its own way makes a file for the owner alone
     needs = {name: Path(settings[name]) for name in FILES if settings.get(name)}
     plain = {name: value for name, value in settings.items() if name not in FILES}

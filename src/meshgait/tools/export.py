@@ -49,6 +49,9 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         help="keep the classifier: one vector for each training subject, that is, a template of each person",
     )
     parser.add_argument(
+        "--half", action="store_true", help="store weights in half precision: a file of half the size"
+    )
+    parser.add_argument(
         "--metrics", type=Path, metavar="FILE", help="figures of the model (default: metrics.json of its run)"
     )
     parser.add_argument("--body", help="body file that the model was trained with, if its path has changed")
@@ -72,8 +75,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"{arguments.checkpoint} is of stage 1, which gives no embeddings", "leave --onnx out")
     stage = STAGES[name].restore(content, arguments.checkpoint, body=arguments.body, markers=arguments.markers)
     training, notes = provenance(arguments.checkpoint, content, arguments.metrics)
+    choices = {"onnx": arguments.onnx, "with_classifier": arguments.with_classifier, "half": arguments.half}
     with atomic_folder(out) as partial:
-        written = write_export(stage, training, partial, out.name, arguments.onnx, arguments.with_classifier)
+        written = write_export(stage, training, partial, out.name, **choices)
     for text in notes:
         say(f"note: {text}")
     for file, text in written.items():
@@ -81,7 +85,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def write_export(
-    stage: Stage, training: dict[str, Any], folder: Path, title: str, onnx: bool, with_classifier: bool
+    stage: Stage,
+    training: dict[str, Any],
+    folder: Path,
+    title: str,
+    onnx: bool,
+    with_classifier: bool,
+    half: bool = False,
 ) -> dict[str, str]:
     """Write all files to ``folder``; returns what each one is.
 
@@ -92,12 +102,12 @@ def write_export(
         title: of the model card.
         onnx: whether to write ONNX too.
         with_classifier: whether to keep the vectors of the training subjects.
+        half: whether to store weights in half precision.
     """
     with Progress("exporting", 2 + onnx, "files") as progress:
         progress.reach(0, WEIGHTS)
-        description = write_model(
-            folder, type(stage).__name__, stage.settings, stage.state_dict(), with_classifier, training=training
-        )
+        name, state = type(stage).__name__, stage.state_dict()
+        description = write_model(folder, name, stage.settings, state, with_classifier, half, training=training)
         weights = description["weights"]
         written = {WEIGHTS: f"{weights['tensors']} tensors, {weights['values'] / 1e6:.2f} M values"}
         if onnx:
@@ -108,7 +118,7 @@ def write_export(
             written[ONNX] = f"silhouettes and mask to embeddings; differs by {worst:.0e} at most in onnxruntime"
         progress.advance(1, CARD)
         write_description(folder, description)
-        shapes = {name: tuple(value.shape) for name, value in learnt(stage.state_dict(), with_classifier).items()}
+        shapes = {name: tuple(value.shape) for name, value in learnt(state, with_classifier).items()}
         (folder / CARD).write_text(render(title, description, shapes), encoding="utf-8")
         progress.advance()
     kept = "with" if with_classifier else "without"

@@ -21,7 +21,6 @@ from meshgait.terminal import say
 from meshgait.viz.mesh import Mesh, skeleton, turntable, write_obj
 from meshgait.viz.panels import PanelRow, heatmap_panel
 
-CHECKPOINT = Path("runs/finetune/checkpoints/last.ckpt")
 EMBEDDING = "walker.npz"
 PANEL_ROWS = 6
 
@@ -38,8 +37,8 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--checkpoint",
         type=Path,
-        default=CHECKPOINT,
-        help="checkpoint of stage 2, folder of `meshgait export` or owner/name at Hugging Face (%(default)s)",
+        help="checkpoint of stage 2, folder of `meshgait export` or owner/name at Hugging Face (default: the "
+        "model that comes with the package)",
     )
     parser.add_argument("--body", help="body file of a model that was trained with another than the default one")
     parser.add_argument("--markers", help="marker file of that body")
