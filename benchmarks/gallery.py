@@ -8,7 +8,7 @@ are strangers. "other clip": enrolled with all passes of d1, searched with those
 enrolled with the first pass in each direction, searched with the other passes of the clip, each clip by itself.
 DIR is the detection and identification rate, 100 % less FNIR, at the largest threshold at which FPIR (share of the
 strangers' searches that return a name) is 1 or 10 %; mean and standard deviation over the draws. The draws share
-25 people, so the standard deviation says nothing about other people. Distances are compared with the enrolled walks
+25 people, so the standard deviation says nothing about other people. Distances are compared with enrolled walks
 ("raw"), or also with their mirror images ("mirrored", what `meshgait identify` does); GEI is the nearest mean
 silhouette.
 

@@ -54,7 +54,7 @@ ALLOWED = {
     "inspection": {"body", "data"},
     "protocol_evaluation": {"data", "evaluation"},
     "recogniser": {"body", "data", "models", "stages"},
-    "gallery": {"data", "evaluation", "recogniser"},
+    "gallery": {"data", "evaluation", "recogniser", "video"},
     "sweeps": {"viz"},
     "report": {"evaluation", "progress", "viz"},
     "tools": {

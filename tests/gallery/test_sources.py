@@ -5,7 +5,7 @@ import pytest
 
 from meshgait.errors import DataError
 from meshgait.gallery.embedding import Embedder
-from meshgait.gallery.sources import counted, one_walker, passes_of, sequences_of
+from meshgait.gallery.sources import Pass, Walker, counted, one_walker, passes_of, sequences_of
 from tests.gallery.walkers import walk
 
 
@@ -61,3 +61,13 @@ def test_passes_take_what_they_do_not_say_from_the_caller():
     first, second = passes_of([walk(0), passes_of(walk(1), "left")[0]], "right", "front")
     assert (first.direction, first.view) == ("right", "front")
     assert (second.direction, second.view) == ("left", "front")
+
+
+def test_passes_of_one_person_may_be_several_walkers():
+    frames = np.zeros((30, 64, 44), np.uint8)
+    walkers = [Walker(f"walker {way}", (Pass(frames, way),)) for way in ("left", "right")]
+    assert one_walker(walkers, "v.mp4", 2) is walkers[1]
+    together = one_walker(walkers, "v.mp4", "all")
+    assert [one.direction for one in together.passes] == ["left", "right"]
+    with pytest.raises(DataError, match="--walker all"):
+        one_walker(walkers, "v.mp4")

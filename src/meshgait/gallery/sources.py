@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from meshgait.data.store import Store
 from meshgait.errors import DataError
 from meshgait.gallery.people import checked_direction, checked_view
 from meshgait.text import printable, shortened
+from meshgait.video.extract import silhouettes
 
 if TYPE_CHECKING:
     from meshgait.recogniser import Walk
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 LISTED = 10
 """Walkers that an error names."""
 META = "meta.json"
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 
 
 @dataclass(frozen=True)
@@ -63,34 +65,38 @@ def sequences_of(source: Source) -> list[Walker]:
     """Walkers of a source, each with the passes that belong together.
 
     Args:
-        source: a folder of frames, .gif, .npy, .npz or .pkl: one walker with one pass. A packed store: each of its
+        source: a video (.mp4, .avi, .mov, .mkv, .webm): each walker that is found in it by background subtraction.
+            A folder of frames, .gif, .npy, .npz or .pkl: one walker with one pass. A packed store: each of its
             subjects with all sequences. ``STORE/SUBJECT/CONDITION/VIEW``, or the beginning of it, in which shell
             patterns may stand (``walkers/00*/nm-*``): the sequences of that name.
 
     Raises:
-        DataError: there is nothing at the path, or nothing in the store is called that.
+        DataError: there is nothing at the path, nothing in the store is called that, or no walk is in the video.
     """
     path = Path(source)
     store, parts = _store_of(path)
     if store is not None:
         return _from_store(store, parts)
-    # a video's walkers and passes are put in here
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return _from_video(path)
     return [Walker(path.name or str(path), (Pass(path),))]
 
 
-def one_walker(walkers: Sequence[Walker], source: Source, number: int | None = None) -> Walker:
+def one_walker(walkers: Sequence[Walker], source: Source, number: int | Literal["all"] | None = None) -> Walker:
     """The only walker of a source, or that of a number.
 
     Args:
         walkers: of the source.
         source: for the message.
-        number: from 1.
+        number: from 1; "all": they are one person, who left the picture and came back.
 
     Raises:
         DataError: there are several, or fewer than ``number``; names them.
     """
     if number is None and len(walkers) == 1:
         return walkers[0]
+    if number == "all":
+        return Walker(walkers[0].label, tuple(one for walker in walkers for one in walker.passes))
     if number is not None and 1 <= number <= len(walkers):
         return walkers[number - 1]
     known = [
@@ -99,7 +105,7 @@ def one_walker(walkers: Sequence[Walker], source: Source, number: int | None = N
     ]
     more = ", ..." if len(walkers) > LISTED else ""
     found = f"{source} shows {counted(len(walkers), 'walker')}: {', '.join(known)}{more}"
-    raise DataError(f"{found}", "choose one with --walker N")
+    raise DataError(f"{found}", "choose one with --walker N, or --walker all if they are one person")
 
 
 def passes_of(walks: Walks, direction: str = "", view: str = "") -> list[Pass]:
@@ -127,6 +133,22 @@ def _store_of(path: Path) -> tuple[Path | None, tuple[str, ...]]:
         if (store / META).is_file() and (store / "sequences.csv").is_file():
             return store, path.parts[len(store.parts) :]
     return None, ()
+
+
+def _from_video(path: Path) -> list[Walker]:
+    """Walkers that are found in a video; who leaves the picture and comes back is another walker."""
+    found = silhouettes(path)
+    if not found.walks:
+        said = ", ".join(f"track {one['walker']}: {one['reason']}" for one in found.report.refused[:3])
+        raise DataError(
+            f"{path} shows no walk{f' ({said})' if said else ''}",
+            "see `meshgait silhouettes` for what was left out",
+        )
+    passes: dict[int, list[Pass]] = {}
+    for walk in found.walks:
+        direction = walk.direction if walk.direction in ("left", "right") else ""
+        passes.setdefault(walk.walker, []).append(Pass(walk.silhouettes(), direction))
+    return [Walker(f"walker {number}", tuple(some)) for number, some in passes.items()]
 
 
 def _from_store(path: Path, parts: tuple[str, ...]) -> list[Walker]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 from meshgait.errors import ConfigError, DataError
 from meshgait.gallery.gallery import Gallery
@@ -14,8 +15,8 @@ from meshgait.messages import note
 from meshgait.terminal import say
 
 SOURCE = (
-    "folder of frames, .gif, .npy, .npz or .pkl of silhouettes; a packed store, or STORE/SUBJECT/CONDITION/VIEW "
-    "or the beginning of it"
+    "video; folder of frames, .gif, .npy, .npz or .pkl of silhouettes; a packed store, or "
+    "STORE/SUBJECT/CONDITION/VIEW or the beginning of it"
 )
 
 
@@ -32,7 +33,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     add("source", nargs="+", metavar="SOURCE", help=f"one walker: {SOURCE}; several are walks of the same person")
     add_gallery(parser)
     add_model(parser)
-    add("--walker", type=int, metavar="N", help="which one, if a source shows several")
+    add("--walker", type=walker_number, metavar="N", help="which one, if a source shows several; all: one person")
     add("--consent", default="", metavar="NOTE", help="what the person agreed to, or where it is written")
     add("--until", type=parsed, metavar="DATE", help="last day of the consent, as 2027-12-31")
     add("--direction", choices=("left", "right"), default="", help="in which the walker goes in the picture")
@@ -53,6 +54,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         help="checkpoint of stage 2, folder of `meshgait export` or owner/name at Hugging Face (default: the "
         "model that comes with meshgait)",
     )
+
+
+def walker_number(text: str) -> int | Literal["all"]:
+    """Number of a walker, from 1, or "all"."""
+    return "all" if text == "all" else int(text)
 
 
 def parsed(text: str) -> date:
