@@ -29,7 +29,7 @@ def test_the_threshold_is_the_largest_within_the_rate(seed):
     every = np.sort(np.concatenate(people))
     following = every[every > found.threshold][0]
     assert share(following) > fpir
-    assert found.impostors == len(people) and found.searches == sum(map(len, people))
+    assert found.strangers == len(people) and found.searches == sum(map(len, people))
 
 
 def test_the_strictest_group_sets_the_threshold():
@@ -125,7 +125,7 @@ def test_calibration_is_kept_and_read_again(gallery, strangers, path, mean_model
     again = Gallery(path, mean_model).calibration
     assert again == found
     assert set(found.groups) == {"strangers", "enrolled people, searched without their own walks"}
-    assert sum(group[0] for group in found.groups.values()) == found.impostors == 43
+    assert sum(group[0] for group in found.groups.values()) == found.strangers == 43
 
 
 def test_who_is_enrolled_is_no_stranger(gallery, strangers):

@@ -56,7 +56,7 @@ def calibrate(groups: Mapping[str, Sequence[np.ndarray]], fpir: float, people: i
         measured=measured,
         low=low,
         high=high,
-        impostors=len(everybody),
+        strangers=len(everybody),
         searches=sum(map(len, everybody)),
         groups={
             name: (len(strangers), sum(map(len, strangers)), share_within(strangers, threshold))

@@ -93,6 +93,7 @@ class Database:
             "secure_delete = ON",
             "temp_store = MEMORY",
             "foreign_keys = ON",
+            "cache_size = -65536",  # kilobytes; a larger change is written twice to the disk
             "synchronous = EXTRA",  # a journal that is gone stays gone after a loss of power
         ):
             connection.execute(f"PRAGMA {setting}")

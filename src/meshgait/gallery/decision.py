@@ -57,7 +57,7 @@ def _confidence(
             "walks of people who are not enrolled"
         )
     share, most = strangers_within(calibration, distance)
-    words = f"{share:.3g} % of {calibration.impostors} strangers come as near (at most {most:.2g} %)"
+    words = f"{share:.3g} % of {calibration.strangers} strangers come as near (at most {most:.2g} %)"
     if not named:
         level, words = "none", f"nobody enrolled is near enough: {words}, {calibration.fpir:g} % are allowed"
     else:

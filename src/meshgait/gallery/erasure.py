@@ -11,6 +11,8 @@ import numpy as np
 PIECE = 16
 """Bytes of a piece that is looked for: four numbers of an embedding, which nothing else has by chance."""
 BLOCK = 1 << 24
+HEADS = (1 << 20) - 1
+"""Mask of the bits by which nearly all places of a file are ruled out."""
 SHORTEST_TEXT = 5
 """Bytes of a text that is looked for; a shorter one may come about by chance among the numbers of others."""
 
@@ -75,18 +77,18 @@ class _Sought:
     def __init__(self, pieces: set[bytes]) -> None:
         self._pieces = pieces
         self._heads = np.frombuffer(b"".join(pieces), "<u8")[::2]  # the first eight bytes of each as one number
-        self._known = np.zeros(1 << 16, bool)
-        self._known[self._heads & 0xFFFF] = True
+        self._known = np.zeros(HEADS + 1, bool)
+        self._known[self._heads & HEADS] = True
 
     def within(self, content: bytes) -> set[bytes]:
-        """Pieces that begin anywhere; most places are ruled out by two bytes, nearly all others by eight."""
+        """Pieces that begin anywhere; most places are ruled out by 20 bits, nearly all others by eight."""
         found: set[bytes] = set()
         for shift in range(8):
             count = (len(content) - shift) // 8
             if count <= 0 or not self._pieces:
                 continue
             values = np.frombuffer(content, "<u8", count, shift)
-            places = np.flatnonzero(self._known[values & 0xFFFF])
+            places = np.flatnonzero(self._known[values & HEADS])
             starts = shift + 8 * places[np.isin(values[places], self._heads)]
             found |= self._pieces & {content[start : start + PIECE] for start in starts.tolist()}
         return found

@@ -52,7 +52,7 @@ def calibrate(
             ]
         found = calibration.calibrate(groups, fpir, len(searches.people))
         calibration.keep(database, found)
-        people.log("calibrate", None, f"FPIR {fpir:g} % with {found.impostors} people")
+        people.log("calibrate", None, f"FPIR {fpir:g} % with {found.strangers} people")
     return found
 
 

@@ -16,7 +16,7 @@ from meshgait.gallery.database import Database
 
 STRIPS, CHANNELS = "strips", "channels"
 """Facts: the shape of a vector."""
-BLOCK = 512
+BLOCK = 128
 """Vectors that are compared at a time: what is computed of them stays in the processor's cache."""
 MOST_NUMBERS = 1 << 20
 """Of a vector; the largest network has a fiftieth of it."""
@@ -113,6 +113,10 @@ class SqliteVectors:
         Raises:
             GalleryError: one is not there, or damaged.
         """
+        if self._generation == self._database.generation:
+            places = np.searchsorted(self._ids, ids)
+            if np.array_equal(self._ids[np.minimum(places, len(self._ids) - 1)], ids):
+                return self._vectors[places]
         shape = vector_shape(self._database)
         vectors = np.empty((len(ids), *shape), np.float32)
         for place, number in enumerate(ids):

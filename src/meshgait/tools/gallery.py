@@ -135,7 +135,7 @@ def _show_gallery(gallery: Gallery) -> None:
         say("not calibrated")
     else:
         stale = "" if known.current else "; the gallery has changed since then"
-        measured = f"{_strangers(known.impostors)}, {_people(known.people)} enrolled"
+        measured = f"{_strangers(known.strangers)}, {_people(known.people)} enrolled"
         say(f"threshold {known.threshold:.4g} for FPIR {known.fpir:g} %, set {known.made} with {measured}{stale}")
     for entry in gallery.log(LOG_LINES):
         who = f" person {entry.person}" if entry.person is not None else ""
@@ -193,11 +193,11 @@ def people_of(sources: Sequence[str], most: int | None = None) -> Mapping[str, l
 
 def _calibrate(gallery: Gallery, arguments: argparse.Namespace) -> None:
     found = gallery.calibrate(
-        people_of(arguments.impostors, arguments.walks), arguments.fpir, own=not arguments.no_own
+        people_of(arguments.strangers, arguments.walks), arguments.fpir, own=not arguments.no_own
     )
     say(f"threshold {found.threshold:.4g} for FPIR {found.fpir:g} %, with {_people(found.people)} enrolled")
     interval = f"95 %: {found.low:.2g} to {found.high:.2g} %"
-    measured = f"{found.measured:.2g} % of {_strangers(found.impostors)} are named ({interval})"
+    measured = f"{found.measured:.2g} % of {_strangers(found.strangers)} are named ({interval})"
     say(f"{measured}, in {_searches(found.searches)}")
     for name, (strangers, searches, measured) in found.groups.items():
         say(f"  {name}: {measured:.2g} % of {strangers:,}, in {_searches(searches)}")
