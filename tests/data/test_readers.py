@@ -246,7 +246,7 @@ def test_paths_and_types(tmp_path):
         read_silhouettes(tmp_path / "none")
     for name in ("walk.mp4", "walk"):
         (tmp_path / name).touch()
-        with pytest.raises(DataError, match=r"has the extension (\.mp4|\(none\)).*segmented"):
+        with pytest.raises(DataError, match=r"has the extension (\.mp4|\(none\)).*meshgait silhouettes"):
             read_silhouettes(tmp_path / name)
     (tmp_path / "list.pkl").write_bytes(pickle.dumps([1, 2]))
     with pytest.raises(DataError, match="holds a list"):

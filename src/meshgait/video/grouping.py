@@ -18,6 +18,10 @@ STACKED = 0.5
 """Share of the narrower part's columns that two parts one above the other have in common."""
 GAP = 0.6
 """Rows between two parts of one figure at most, against the rows of both."""
+ALIKE = 0.7
+"""Height of one upright part against the other from which on they are two people."""
+TALLER = 1.25
+"""Factor by which a figure may be taller than expected by parts that lie above or below it."""
 INSIDE = 0.6
 """Share of a part's box that lies where a figure is expected."""
 
@@ -86,22 +90,36 @@ def groups(difference: np.ndarray, least_rows: int, expected: Sequence[Box] = ()
         owner[k] = int(np.argmax(inside)) if inside and max(inside) >= INSIDE else -1
     teams = [[k for k in order if owner[k] == number] for number in range(len(expected))]
     teams += [[k] for k in order if owner[k] < 0]
-    teams = _stacked([team for team in teams if team], boxes)
+    limits = [TALLER * box.height for box in expected] + [np.inf] * (len(teams) - len(expected))
+    teams = _stacked([(team, limit) for team, limit in zip(teams, limits, strict=True) if team], boxes)
     found = [Group(_around([boxes[k] for k in team]), labels, tuple(team)) for team in teams]
     found = [group for group in found if group.box.height >= least_rows]
     return sorted(found, key=lambda group: -sum(stats[k, cv2.CC_STAT_AREA] for k in group.parts))
 
 
-def _stacked(teams: list[list[int]], boxes: dict[int, Box]) -> list[list[int]]:
-    """Join teams of which one lies above the other, the nearest first, until there are none."""
+def _stacked(limited: list[tuple[list[int], float]], boxes: dict[int, Box]) -> list[list[int]]:
+    """Join teams of which one lies above the other, the nearest first, until there are none.
+
+    Args:
+        limited: teams, and how many rows each may have.
+        boxes: of the parts.
+    """
+    teams, limits = [team for team, _ in limited], [limit for _, limit in limited]
     while True:
         hulls = [_around([boxes[k] for k in team]) for team in teams]
-        pairs = [(_gap(hulls[i], hulls[j]), i, j) for i in range(len(teams)) for j in range(i)]
+        pairs = [
+            (_gap(hulls[i], hulls[j]), i, j)
+            for i in range(len(teams))
+            for j in range(i)
+            if _around([hulls[i], hulls[j]]).height <= min(limits[i], limits[j])
+        ]
         nearest = min(pairs, default=(1.0, 0, 0))
         if nearest[0] >= GAP:
             return teams
         _, i, j = nearest
-        teams = [team for k, team in enumerate(teams) if k not in (i, j)] + [teams[j] + teams[i]]
+        rest = [k for k in range(len(teams)) if k not in (i, j)]
+        limits = [limits[k] for k in rest] + [min(limits[i], limits[j])]
+        teams = [teams[k] for k in rest] + [teams[j] + teams[i]]
 
 
 def _gap(a: Box, b: Box) -> float:
@@ -109,6 +127,9 @@ def _gap(a: Box, b: Box) -> float:
     common = min(a.right, b.right) - max(a.left, b.left)
     if common < STACKED * min(a.width, b.width):
         return 1.0
+    slimmest = min(a.height / a.width, b.height / b.width)
+    if min(a.height, b.height) > ALIKE * max(a.height, b.height) and slimmest > 1.2:
+        return 1.0  # two people
     whole = _around([a, b])
     if whole.height < 1.2 * whole.width and a.shared(b) == 0:
         return 1.0  # no person is as wide

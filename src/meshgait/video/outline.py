@@ -11,6 +11,8 @@ RIM = 2
 """Pixels from the outline that are looked at; blur and codecs spread a difference so far."""
 FAINT = 25.0
 """Grey levels of difference inside below which the edge cannot be told so exactly."""
+THREAD = 0.025
+"""Heights of the figure; what is narrower is no limb."""
 BRIDGE = 0.14
 """Heights of the figure over which a piece is joined to it."""
 LEAST_PIECE = 0.01
@@ -40,7 +42,7 @@ def spine(mask: np.ndarray) -> np.ndarray:
     x0, x1 = float(np.median(head)), float(np.median(hip))
     if abs(x0 - x1) > 0.25 * height:
         return result
-    half, shoulder = 0.055 * height, 0.8 * x0 + 0.2 * x1
+    half, shoulder = 0.07 * height, 0.8 * x0 + 0.2 * x1
     corners = (
         (x0 - half / 2, 0.1), (x0 + half / 2, 0.1), (shoulder + half, 0.2), (x1 + half, 0.52), (x1 - half, 0.52),
         (shoulder - half, 0.2),
@@ -61,6 +63,20 @@ def without_rim(mask: np.ndarray, distance: np.ndarray) -> np.ndarray:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RIM + 1, 2 * RIM + 1))
     core = cv2.erode(mask.astype(np.uint8), disc, borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
     return mask & (core | (inside < FAINT) | (distance >= HALF * inside))
+
+
+def smooth(mask: np.ndarray, height: float) -> np.ndarray:
+    """The mask without threads, which are no limbs, and with a smooth outline.
+
+    Args:
+        mask: (h, w) bool.
+        height: of the figure, pixels.
+    """
+    wide = 2 * max(round(THREAD * height / 2), 1) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide))
+    image = cv2.copyMakeBorder(mask.astype(np.uint8), wide, wide, wide, wide, cv2.BORDER_REPLICATE)
+    opened = cv2.morphologyEx(image, cv2.MORPH_OPEN, disc)[wide:-wide, wide:-wide]
+    return cv2.GaussianBlur(opened.astype(np.float32), (0, 0), max(0.008 * height, 0.6)) > 0.5
 
 
 def bridged(mask: np.ndarray, height: float) -> tuple[np.ndarray, int]:

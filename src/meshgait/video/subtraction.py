@@ -18,7 +18,7 @@ import numpy as np
 from meshgait.video.background import Background, median_picture, smoothed
 from meshgait.video.figures import Box, Figure
 from meshgait.video.grouping import Group, groups
-from meshgait.video.outline import bridged, filled, spine, without_rim
+from meshgait.video.outline import bridged, filled, smooth, spine, without_rim
 
 COARSE_LINES = 240
 """Rows, or columns of an upright picture, in which figures are looked for."""
@@ -101,7 +101,7 @@ class Subtraction:
         width = float(np.clip(0.014 * height, 1.0, 4.0))
         for _ in range(ROUNDS):
             mask = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), width) - 0.5 + PULL * evidence > 0
-        mask, pieces = bridged(without_rim(mask, distance), height)
+        mask, pieces = bridged(smooth(without_rim(mask, distance), height), height)
         return Figure.cut(filled(mask, evidence), columns.start, rows.start, pieces)
 
 

@@ -29,6 +29,8 @@ TOUCH = 0.15
 """Share of a box that another figure's box may cover."""
 OLD = 4
 """Frames from which on a track counts when it meets another one."""
+KNOWN = 12
+"""Frames from which on a track's height is known."""
 PERSON = 0.6
 """Height of a person against that of the figure they are part of, at least; less is a head or a leg."""
 ALONE, SLIM = 12, 0.75
@@ -123,8 +125,9 @@ class Tracker:
         self._joint: set[int] = set()
 
     def expected(self, number: int) -> list[Box]:
-        """Where the figures of the tracks should be in a frame."""
-        return [track.expected(number) for track in self.active if len(track.sightings) > 1 and not track.merged]
+        """Where the figures should be in a frame whose height is known by now, as tall as they usually are."""
+        known = [track for track in self.active if len(track.sightings) >= KNOWN and not track.merged]
+        return [_grown_up(track.expected(number), track.sightings[-2 * KNOWN :]) for track in known]
 
     def step(self, number: int, figures: Sequence[Figure]) -> list[Track]:
         """Take the figures of the next frame.
@@ -242,6 +245,12 @@ class Tracker:
                 ended.append(track)
         self.active = [track for track in self.active if not track.end]
         return ended
+
+
+def _grown_up(box: Box, recent: Sequence[Sighting]) -> Box:
+    """A box from the ground up to the height that a figure usually has: its head may be lost for a while."""
+    usual = float(np.quantile([sighting.box.height for sighting in recent], 0.7))
+    return Box(box.left, min(box.top, box.bottom - usual), box.right, box.bottom)
 
 
 def _sighting(number: int, figure: Figure, fault: str) -> Sighting:

@@ -31,10 +31,10 @@ FOCAL = 1.2
 """Focal length of common cameras in widths of the frame, to tell motion along the line of sight."""
 STEP_SECONDS = (0.28, 1.3)
 """Time in which the silhouette of the legs comes back: one step, or two where each leg looks different."""
-RHYTHM = 0.18
-"""How much more alike the legs are after a step than between, as a share of how much they change at all."""
-SWING = 0.1
-"""Share of the lower body that changes between the most different frames; who stands changes less."""
+RHYTHM = 0.4
+"""How far the difference of the legs falls again after a step, as a share of how far it rises before."""
+SWING = 0.012
+"""Rise of that difference at least, as a share of the lower body; from the side it is twenty times as great."""
 ARMS = 0.34
 """Change of the width of the upper body, or of the height, in heights, that no walk has."""
 STRETCH = 0.2
@@ -172,8 +172,8 @@ def _rhythm(legs: np.ndarray, rate: float) -> tuple[float, float]:
         rate: frames per second.
 
     Returns:
-        How much the difference between frames falls after a step, against how great it is in between (0 to 1); and
-        the share of the lower body that differs between frames half a step apart.
+        How far the difference between frames falls again after a step, against how far it rises before; and how
+        far it rises, as a share of the lower body.
     """
     flat = legs.reshape(len(legs), -1).astype(np.float32)
     area = max(float(flat.sum(axis=1).mean()), 1.0)
@@ -182,8 +182,10 @@ def _rhythm(legs: np.ndarray, rate: float) -> tuple[float, float]:
     differences = np.array([np.abs(flat[lag:] - flat[:-lag]).sum(axis=1).mean() for lag in lags]) / (2 * area)
     differences = gaussian_filter1d(differences, 0.02 * rate, mode="nearest")
     shortest = int(STEP_SECONDS[0] * rate)
-    best, swing = 0.0, float(differences.max())
+    # noise of the outline differs from frame to frame already
+    floor = float(differences[0])
+    best, swing = 0.0, float(differences.max()) - floor
     for place in range(shortest, len(lags)):
         before = differences[:place].max(initial=0.0)
-        best = max(best, (before - differences[place]) / max(before, 1e-6))
+        best = max(best, (before - differences[place]) / max(before - floor, SWING / 2))
     return float(best), swing

@@ -43,7 +43,8 @@ class State(Schema):
         walkers: walkers and others that moved, so far.
         frames: looked at.
         specks: tracks of a few frames.
-        camera: motion of each stretch: pixels and whether it stood still.
+        pixels: motion of the camera in each stretch.
+        still: whether it counted as standing still there.
         walks: summaries.
         refused: summaries.
     """
@@ -53,7 +54,8 @@ class State(Schema):
     walkers: int
     frames: int
     specks: int
-    camera: list[tuple[float, bool]]
+    pixels: list[float]
+    still: list[bool]
     walks: list[dict[str, Any]]
     refused: list[dict[str, Any]]
 
@@ -88,7 +90,7 @@ class WalkFolder:
         else:
             remedy = "give --overwrite to begin again"
             state = TextFile(path / PROGRESS, remedy, "progress of this command", OutputError).json(State)
-            if state.settings != json.loads(json.dumps(settings)):
+            if state.settings != settings:
                 raise OutputError(f"{path} was begun with another video or other settings", remedy)
             self.state = state
 
@@ -112,7 +114,8 @@ class WalkFolder:
             "walkers": walkers,
             "frames": report.frames,
             "specks": report.specks,
-            "camera": [(motion.pixels, motion.still) for motion in report.camera],
+            "pixels": [motion.pixels for motion in report.camera],
+            "still": [motion.still for motion in report.camera],
             "walks": report.walks,
             "refused": report.refused,
         }
@@ -145,7 +148,7 @@ def resume(report: VideoReport, state: State) -> None:
     report.frames, report.specks = state.frames, state.specks
     report.walks, report.refused = state.walks, state.refused
     # the stretch in which it was interrupted is measured again
-    report.camera = [CameraMotion(pixels, still) for pixels, still in state.camera[:-1]]
+    report.camera = [CameraMotion(*motion) for motion in zip(state.pixels, state.still, strict=True)][:-1]
 
 
 def strip(walk: Walk) -> np.ndarray:
