@@ -116,7 +116,8 @@ def picture() -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {full} {height}"',
         'font-family="sans-serif" font-size="15">',
         "<title>Packages of meshgait and what they import</title>",
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" orient="auto">'
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#607d8b"/></marker></defs>',
         f'<rect width="{full}" height="{height}" fill="white"/>',
     ]

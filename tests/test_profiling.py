@@ -63,6 +63,7 @@ def test_the_first_run_does_not_count():
     assert median_seconds(lambda: time.sleep(next(waits)), 3, CPU) < 0.1
 
 
+@pytest.mark.slow
 def test_memory_is_what_is_held_at_the_peak():
     before = torch.ones(1 << 20)
 

@@ -119,6 +119,7 @@ def test_gradients_pass_through_the_decoder(markers):
     assert torch.isfinite(points.grad).all() and points.grad.abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_learning_is_deterministic_for_a_seed(body, quick):
     again = learn(body, settings=quick.settings)
     other = learn(body, settings=dataclasses.replace(quick.settings, seed=50))

@@ -53,6 +53,7 @@ def test_iou_of_squares():
     assert iou(first, second).tolist() == [8 / 24, 1, 0, 0]
 
 
+@pytest.mark.slow
 def test_walkers_lie_under_their_own_mesh(tiny_store, default_model):
     """Hair, shoes and clothes are not in the mesh, so it covers less than the silhouette, but hardly more."""
     store = Store(tiny_store)

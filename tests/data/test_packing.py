@@ -119,6 +119,7 @@ def test_smpl_rows_are_aligned_and_lacking_ones_are_not_valid(pickles, tmp_path)
     assert not list(tmp_path.glob("t*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["frames", "opengait"])
 def test_bytes_do_not_depend_on_workers(layout, pictures, pickles, tmp_path):
     source = pictures if layout == "frames" else pickles
@@ -266,6 +267,7 @@ def test_settings_out_of_range(pictures, tmp_path):
         _pack(pictures, tmp_path / "s")
 
 
+@pytest.mark.slow
 def test_few_sequences_wait(pictures, tmp_path, monkeypatch):
     """The listing is drawn from as sequences are written, whatever its length."""
     listing_class, drawn = packing.SequenceListing, []

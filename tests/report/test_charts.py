@@ -75,6 +75,7 @@ def test_maps_of_embeddings(runs):
     assert "evaluation.npz" in charts.embeddings(runs[:1]).text[0]
 
 
+@pytest.mark.slow
 def test_courses_that_have_one_are_drawn(runs, tmp_path):
     shown, folded = charts.training(runs).blocks
     # once is no course; epochs, the baseline and what is said per condition are left out

@@ -8,6 +8,8 @@ from meshgait.models.meshgait import MeshGait
 from meshgait.stages import onnx_file
 from meshgait.stages.onnx_file import CHECKED, random_walks, write_onnx
 
+pytestmark = pytest.mark.slow
+
 
 def trained(network):
     for module in network.modules():
@@ -18,7 +20,6 @@ def trained(network):
 
 
 # without its 3D branch the network is exported in the test of the verb
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "options"),
     [
@@ -61,7 +62,6 @@ def test_both_networks_embed_alike_whatever_the_batch_and_length(tmp_path, tiny_
     assert b".py" not in content and b"meshgait/" not in content  # no line of source, no path of this machine
 
 
-@pytest.mark.slow
 def test_a_file_that_embeds_otherwise_is_refused(tmp_path, tiny_size, monkeypatch):
     pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
 

@@ -118,6 +118,7 @@ def test_3d_alone_trains_where_there_is_truth_and_is_refused_where_there_is_none
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("validate", [False, True])
 def test_a_frozen_3d_branch_stays_put_and_the_rest_moves(tmp_path, tiny_size, data, first, validate):
     """Also its running statistics, and also after a validation that switches modes there and back."""
@@ -246,6 +247,7 @@ def test_inference_builds_no_mesh(tmp_path, tiny_size, data, monkeypatch):
     assert predicted[0]["embeddings"].shape[0] == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [["001", "002"], []], ids=["fewer subjects", "no subjects"])
 def test_a_checkpoint_is_tested_on_other_people(tmp_path, tiny_size, tiny_store, data, train):
     """Embeddings need no classifier, so how many people it was trained on must not matter."""
@@ -280,6 +282,7 @@ def test_a_checkpoint_of_another_network_is_refused_by_name(tmp_path, tiny_size,
         trainer(tmp_path).test(other, data, ckpt_path=tmp_path / "x.ckpt")
 
 
+@pytest.mark.slow
 def test_validation_reports_3d_errors_where_there_is_truth(tmp_path, tiny_size, data, silent):
     for store, names in ((data, {"val/mpjpe", "val/pa_mpjpe", "val/mpvpe"}), (None, set())):
         store = store or SilhouetteDataModule(str(silent))

@@ -54,6 +54,7 @@ def change(folder, edit):
     (folder / "model.yaml").write_text(yaml.safe_dump(content))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS, ids=str)
 def test_sizes_that_the_weights_do_not_confirm_are_refused_before_anything_is_built(model, monkeypatch, claim):
     monkeypatch.setattr(RecogniseStage, "__init__", lambda *_, **__: pytest.fail("it was built"))

@@ -204,6 +204,7 @@ def as_pickle(folder):
 HEAD = "network.embed.weight"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [

@@ -23,6 +23,8 @@ from meshgait.sweeps.study import (
     slot_of,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def url(tmp_path):
@@ -113,7 +115,6 @@ def test_a_slot_that_was_queued_twice_runs_once(url, read, content):
     assert states(study) == {"COMPLETE": 2, "FAIL": 1}
 
 
-@pytest.mark.slow
 def test_the_trials_of_dead_workers_are_taken_up_with_the_same_parameters(url, read, content):
     sweep = read(content | {"method": "bayes"})
     storage = open_storage(url, 1)

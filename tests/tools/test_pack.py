@@ -129,6 +129,7 @@ def test_fits_beside_frames_lie_under_their_figures(tiny_store, tmp_path, capsys
     assert "has the arrays g, b, s, not smpl_thetas" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_killed_command_is_taken_up(tmp_path):
     """Killed outright while its workers run, and repeated at once."""
     for subject in range(40):

@@ -22,6 +22,7 @@ def call(*words: str) -> int:
 SMALL = ("--bodies", "4", "--views", "0,90", "--conditions", "nm-01,cl-01", "--frames", "3", "--workers", "1")
 
 
+@pytest.mark.slow
 def test_makes_a_store_and_pictures(tmp_path, capsys):
     dest = str(tmp_path / "w")
     pictures = ("--montage", str(tmp_path / "m.png"), "--gif", str(tmp_path / "a.gif"))
@@ -54,6 +55,7 @@ def test_bad_options_are_named(tmp_path, words, message):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_recorded_walks_take_the_place_of_styles(tmp_path, capsys, default_model):
     skin = Rig(default_model.arrays).figure(np.zeros(10))
     for person in range(4):
@@ -78,6 +80,7 @@ def test_unwritable_destination(tmp_path):
         call(str(tmp_path / "file"), *SMALL)
 
 
+@pytest.mark.slow
 def test_strengths_reach_the_store(tmp_path):
     words = ("--noise", "learned", "--noise-strength", "0.5", "--camera-variety", "0.7", "--wardrobe-variety", "1")
     assert call(str(tmp_path / "w"), *SMALL, *words, "--body-variety", "0.9") == 0

@@ -54,6 +54,7 @@ FIGURES = {
 FRAMES = np.zeros((4, 16, 11), np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 @pytest.mark.parametrize("kind", FIGURES)
 def test_any_name_is_drawn(kind, name):
