@@ -13,7 +13,7 @@ from meshgait.data.usf import pack_usf
 from meshgait.errors import ConfigError, StoreError
 from meshgait.progress import track
 
-LAYOUTS = ("auto", *LAYOUTS, "usf")
+LAYOUT_NAMES = ("auto", *LAYOUTS, "usf")
 """How a data set may lie on disk."""
 
 
@@ -31,7 +31,7 @@ def pack(
     Args:
         source: its folder, which is only read.
         dest: folder of the store to make; must not exist.
-        layout: how the data set lies on disk, one of `LAYOUTS`; "auto" looks.
+        layout: how the data set lies on disk, one of `LAYOUT_NAMES`; "auto" looks.
         pattern: of an own tree of folders, such as ``{subject}/{condition}/{view}``; with layout "opengait" the
             folders hold pickles.
         options: size, bits, and what else defines the store.
@@ -48,8 +48,8 @@ def pack(
         OutputError: DEST cannot be written.
     """
     source, dest, options = Path(source), Path(dest), options or PackOptions()
-    if layout not in LAYOUTS:
-        raise ConfigError(f"layout {layout!r} is unknown", f"there are {', '.join(LAYOUTS)}")
+    if layout not in LAYOUT_NAMES:
+        raise ConfigError(f"layout {layout!r} is unknown", f"there are {', '.join(LAYOUT_NAMES)}")
     if min(options.size) < 1:
         raise ConfigError(f"size is {tuple(options.size)}", "height and width must be at least 1 pixel")
     if dest.exists():  # before anything is read

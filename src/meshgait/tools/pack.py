@@ -12,7 +12,7 @@ from meshgait.data.fitfiles import FitFiles
 from meshgait.data.layouts import guess_layout
 from meshgait.data.loaded_sequence import Align
 from meshgait.data.opengait import as_written
-from meshgait.data.pack import LAYOUTS, pack
+from meshgait.data.pack import LAYOUT_NAMES, pack
 from meshgait.data.packing import PackOptions
 from meshgait.data.store import Store
 from meshgait.errors import ConfigError
@@ -39,7 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add("source", type=Path, metavar="SOURCE", help="folder of the data set")
     add("dest", type=Path, metavar="DEST", help="folder to make; must not exist")
     add(
-        "--layout", choices=LAYOUTS, default="auto", help="how the data set lies on disk (default: see for itself)"
+        "--layout", choices=LAYOUT_NAMES, default="auto", help="how the data set lies on disk (default: see for itself)"
     )
     add("--pattern", help="of an own tree, as {subject}/{condition}/{view} or run_{view}/{subject}-{condition}")
     add("--to", choices=("store", "opengait"), default="store", help="what to make (%(default)s)")
