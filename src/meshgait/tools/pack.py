@@ -39,7 +39,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add("source", type=Path, metavar="SOURCE", help="folder of the data set")
     add("dest", type=Path, metavar="DEST", help="folder to make; must not exist")
     add(
-        "--layout", choices=LAYOUT_NAMES, default="auto", help="how the data set lies on disk (default: see for itself)"
+        "--layout",
+        choices=LAYOUT_NAMES,
+        default="auto",
+        help="how the data set lies on disk (default: see for itself)",
     )
     add("--pattern", help="of an own tree, as {subject}/{condition}/{view} or run_{view}/{subject}-{condition}")
     add("--to", choices=("store", "opengait"), default="store", help="what to make (%(default)s)")

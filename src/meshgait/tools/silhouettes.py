@@ -35,6 +35,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         default="subtract",
         help="subtract (the camera stands still), torchvision (Mask R-CNN), or FILE.onnx (%(default)s)",
     )
+    add("--fetch", action="store_true", help="let torchvision fetch its weights (180 MB)")
     add("--every", type=int, default=1, metavar="N", help="take every N-th frame (%(default)s)")
     add("--rotate", type=int, default=0, metavar="DEGREES", help="turn frames clockwise: 90, 180 or 270")
     add(
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if args.least_height < 1 or args.seconds <= 0:
         raise ConfigError("--least-height and --seconds must be greater than 0")
     look = Look(args.every, args.rotate, tuple(args.roi) if args.roi else None)
-    segmenter = make_segmenter(args.segmenter)
+    segmenter = make_segmenter(args.segmenter, args.fetch)
     video = open_video(args.video, look, args.seconds)
     out = args.out or Path("silhouettes") / (Path(video.name).stem.replace(" ", "-") or "video")
     settings = {"video": _fingerprint(args.video), "segmenter": args.segmenter, "every": args.every}
