@@ -5,9 +5,9 @@
 Films of rendered walkers with exact masks, encoded as mp4: ``subtract``, the default of `meshgait silhouettes`,
 beside OpenCV's MOG2 and KNN with their shadows taken off, a median filter, and closing. IoU is that of everything
 in a frame; a frame is in pieces where it has more parts of at least 3 % of the truth than the truth has.
-``subtract`` joins pieces and drops far ones, so none are left: the last line says how many frames were in pieces
-before. Speed is that of the whole way from the file to walks, in frames per second of processor time on one core, at
-480 lines.
+``subtract`` joins pieces and drops far ones, so none are left: the last line says how many frames were in
+pieces before. Speed is that of the whole way from the file to walks, in frames per second of processor time on
+one core, at 480 lines.
 
 With a folder of KTH's videos and learned masks, walks are compared with those in the cropped frame as well. Frames
 that are not given (no walk was found there) do not count in the IoU, and stand beside it.

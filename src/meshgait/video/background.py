@@ -1,7 +1,7 @@
 """What a standing camera sees while nobody is there, and how a frame differs from it.
 
 The background is the median over sampled frames. Exposure that drifts and a camera that trembles by parts of a
-pixel are told from the frame itself: brightness is fitted, robustly, as ``gain x background + shift x slope +
+pixel are measured in the frame itself: brightness is fitted, robustly, as ``gain x background + shift x slope +
 offset``, and what the fit explains is no difference.
 """
 
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 STEP = 4
-"""Every so many rows and columns are used in the fit."""
+"""The fit uses every N-th row and column."""
 MOST_SHIFT = 3.0
 """Pixels; slopes say nothing of what lies farther."""
 LEAST_NOISE = 1.2

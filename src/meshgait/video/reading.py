@@ -1,6 +1,6 @@
 """Frames of a video file, of a folder of pictures, or of a webcam, one at a time.
 
-What a file is, is told by its first bytes, not by its name. FFmpeg would also follow play lists and scripts to
+The first bytes of a file decide what it is, not its name. FFmpeg would also follow play lists and scripts to
 other files and to the network: only containers that hold their pictures themselves are opened.
 """
 
@@ -56,7 +56,7 @@ class Look:
     """What of a video is looked at.
 
     Attributes:
-        every: of so many frames one is taken.
+        every: take every N-th frame.
         rotate: degrees clockwise by which frames are turned, after the video's own note of rotation.
         roi: left, top, width, height of the part of the (turned) frame that is looked at, pixels; None: all.
     """

@@ -26,7 +26,7 @@ LEAST_ROWS = 12
 """Rows of a figure in the small copy at least."""
 MOST_FIGURES = 12
 GREY_LEVELS = 100.0
-"""Brightness of clothes is taken to be even over so many grey levels."""
+"""Brightness of clothes is taken to be spread evenly over this many grey levels."""
 CAP = 6.0
 """Evidence of one pixel at most, either way."""
 DARKEST, BRIGHTEST = 0.55, 0.98
