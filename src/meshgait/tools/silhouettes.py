@@ -46,7 +46,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         help="look at this part of the (turned) frame only, pixels",
     )
     add("--least-height", type=float, default=LEAST_HEIGHT, metavar="PX", help="of a walker (%(default)s)")
-    add("--seconds", type=float, default=60.0, help="for which a webcam is read (%(default)s); Ctrl-C ends it too")
+    add("--seconds", type=float, default=60.0, help="for which a webcam is read (%(default)s)")
     add("--overwrite", action="store_true", help="replace an earlier result")
 
 

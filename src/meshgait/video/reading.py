@@ -7,6 +7,7 @@ other files and to the network: only containers that hold their pictures themsel
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class Look:
             raise ConfigError(f"--roi is {self.roi}", "give left and top from 0 on, width and height from 1 on")
 
 
-class Video:
+class Video(ABC):
     """A source of frames.
 
     Args:
@@ -106,8 +107,9 @@ class Video:
         for number, picture in self._pictures(start, wanted):
             yield Frame(number, self._shown(picture))
 
+    @abstractmethod
     def _pictures(self, start: int, wanted: set[int] | None) -> Iterator[tuple[int, np.ndarray]]:
-        raise NotImplementedError
+        """(number, picture) of the frames that are wanted, as the source has them."""
 
     def _takes(self, number: int, start: int, wanted: set[int] | None) -> bool:
         return number >= start and number % self.look.every == 0 and (wanted is None or number in wanted)
