@@ -185,11 +185,12 @@ def test_real_data_sets_start_from_the_published_recipes(name):
 def test_stage_2_starts_from_a_stage_1_that_is_shipped():
     folders = {CONTENT[name].get("trainer", {}).get("default_root_dir"): name for name in EXPERIMENTS}
     for name in EXPERIMENTS:
-        pretrained = CONTENT[name]["model"]["init_args"].get("pretrained")
-        if pretrained:
-            first = folders[pretrained.removesuffix("/checkpoints/last.ckpt")]
-            sizes = [CONTENT[of]["model"]["init_args"]["size"] for of in (first, name)]
-            assert first.startswith("pretrain/") and sizes[0] == sizes[1]
+        chain = [name]
+        while pretrained := CONTENT[chain[-1]]["model"]["init_args"].get("pretrained"):
+            chain.append(folders[pretrained.removesuffix("/checkpoints/last.ckpt")])
+        if len(chain) > 1:
+            assert CONTENT[chain[-1]]["model"]["class_path"].endswith(".ReconstructStage")
+        assert len({CONTENT[of]["model"]["init_args"]["size"] for of in chain}) == 1
 
 
 @pytest.mark.parametrize("name", SIZES)

@@ -9,6 +9,7 @@ from meshgait.errors import ConfigError
 EXTRAS = {
     "hub": ("huggingface_hub",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "masks": ("torchvision",),
     "report": ("plotly",),
     "sweeps": ("optuna", "sqlalchemy"),
 }

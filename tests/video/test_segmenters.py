@@ -75,7 +75,7 @@ def test_what_cannot_be_used_is_refused_with_a_remedy(tmp_path, monkeypatch):
         make_segmenter(path)
     monkeypatch.setitem(sys.modules, "torchvision", None)
     monkeypatch.setitem(sys.modules, "torchvision.models", None)
-    with pytest.raises(ConfigError, match="pip install torchvision"):
+    with pytest.raises(ConfigError, match=r"pip install 'meshgait\[masks\]'"):
         make_segmenter("torchvision")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from meshgait.errors import ConfigError
+from meshgait.extras import require
 from meshgait.video.figures import Box, Figure
 from meshgait.video.outline import bridged
 
@@ -35,11 +36,10 @@ class MaskRCNN:
     name, needs_still_camera = "torchvision", False
 
     def __init__(self, fetch: bool = False) -> None:
-        try:
-            import torch
-            from torchvision.models import detection
-        except ImportError:
-            raise ConfigError("--segmenter torchvision needs torchvision", "pip install torchvision") from None
+        require("masks", "--segmenter torchvision")
+        import torch
+        from torchvision.models import detection
+
         weights = detection.MaskRCNN_ResNet50_FPN_V2_Weights.DEFAULT
         cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         if not fetch and not cached.is_file():
