@@ -5,18 +5,10 @@ from __future__ import annotations
 import sys
 
 from meshgait import terminal
-from meshgait.text import printable as escaped
+from meshgait.text import shown
 
 MOST = 2000
 """Letters of a line: a name in a stranger's file may be as long as the file."""
-
-
-def printable(text: object) -> str:
-    """A text on one line, with every character that a terminal would obey, not show, written as its escape."""
-    line = " ".join(str(text).split())
-    if len(line) > MOST:
-        line = f"{line[:MOST]} ..."
-    return escaped(line)
 
 
 def say(text: object, kind: str = "") -> None:
@@ -26,7 +18,7 @@ def say(text: object, kind: str = "") -> None:
         text: what is to be said.
         kind: "warning" or "note"; "" for an error.
     """
-    terminal.say(f"meshgait: {kind}{': ' if kind else ''}{printable(text)}", sys.stderr)
+    terminal.say(f"meshgait: {kind}{': ' if kind else ''}{shown(' '.join(str(text).split()), MOST)}", sys.stderr)
 
 
 def warn(text: object) -> None:

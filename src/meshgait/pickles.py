@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from meshgait.errors import DataError, UnsafeFileError
-from meshgait.unpickler import PLAIN, Array, Inert, Unpickler, shown_text
+from meshgait.text import shown
+from meshgait.unpickler import PLAIN, Array, Inert, Unpickler
 
 SHARING, FLOOR = 64, 1 << 24
 """A pickle may name the same content again and again: written out it may have this many times the bytes of the
@@ -57,7 +58,7 @@ def load_pickle(path: Path | str, inert: bool = False) -> Any:  # noqa: ANN401
         raise DataError(f"{path} is damaged: {error}", f"copy it again or {_REMEDY}") from None
     except Exception as error:
         # a damaged pickle may fail in any of its operations, with any exception
-        detail = shown_text(str(error)) if isinstance(error, ValueError) else type(error).__name__
+        detail = shown(str(error)) if isinstance(error, ValueError) else type(error).__name__
         raise DataError(f"{path} is truncated or no pickle ({detail})", f"copy it again or {_REMEDY}") from None
 
 

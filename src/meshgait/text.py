@@ -23,6 +23,17 @@ def printable(text: str, keep: str = "") -> str:
     )
 
 
+def shown(content: object, longest: int = 300) -> str:
+    """What an error or a file holds, as a message can show it: `printable`, with " ..." where it is cut.
+
+    Args:
+        content: its text is shown.
+        longest: characters at most.
+    """
+    text = str(content)
+    return printable(text[:longest]) + (" ..." if len(text) > longest else "")
+
+
 def shortened(text: str, longest: int = LONGEST) -> str:
     """The text, or its beginning and end with dots between where it is longer."""
     if len(text) <= longest:

@@ -16,6 +16,7 @@ import numpy as np
 
 from meshgait.arrays import check_shape
 from meshgait.errors import DataError, UnsafeFileError
+from meshgait.text import shown
 
 PLAIN = (str, bytes, bool, int, float, type(None))
 """Types of values that are no containers."""
@@ -52,7 +53,7 @@ class _Dtype:
             raise UnsafeFileError("it holds an array of Python objects")
         if text[:1] not in set("biuf") or not text[1:].isdecimal():
             raise UnsafeFileError(
-                f"it holds an array of type {shown_text(text[:20])!r}", "booleans, integers or floats are read"
+                f"it holds an array of type {shown(text[:20])!r}", "booleans, integers or floats are read"
             )
         self.value = np.dtype(text)
 
@@ -182,7 +183,7 @@ class Unpickler(pickle._Unpickler):
         found = self._admitted.get(f"{module}.{name}")
         if found is None and self.inert and _is_inert(module, name):
             found = _Class(lambda *_: Inert(name))
-        return found or _refuse(shown_text(f"{module}.{name}"))
+        return found or _refuse(shown(f"{module}.{name}"))
 
     def array(self, data: Any, dtype: _Dtype, shape: tuple[int, ...], order: str = "C") -> Array:  # noqa: ANN401
         """Array from its bytes; as many as shape and dtype say, and all arrays no larger than the file."""
@@ -300,8 +301,3 @@ class Unpickler(pickle._Unpickler):
         ),
     }
     """Operations by their codes."""
-
-
-def shown_text(text: str) -> str:
-    """Text of a file as a message may show it: short, on one line, without control characters."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:120])

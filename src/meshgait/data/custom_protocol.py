@@ -15,8 +15,8 @@ import numpy as np
 
 from meshgait.data.protocols import EvaluationProtocol, Exclude, Scoring, Selection, SequenceNames, Split
 from meshgait.errors import DataError
+from meshgait.text import shown
 from meshgait.textfiles.reading import TextFile
-from meshgait.textfiles.words import shown
 
 KEYS = ("subject", "condition", "view")
 SINGLE = "probe"

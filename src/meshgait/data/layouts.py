@@ -19,7 +19,7 @@ from meshgait.data.folders import list_folder
 from meshgait.data.sources import FRAME_SUFFIXES
 from meshgait.data.storefiles import check_names
 from meshgait.errors import ConfigError, DataError
-from meshgait.textfiles.words import shown
+from meshgait.text import shown
 
 DEFAULTS = {"subject": "000", "condition": "00", "view": "000"}
 """What a sequence is called where the tree does not tell."""

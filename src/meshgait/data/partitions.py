@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from meshgait.errors import DataError
+from meshgait.text import shown
 from meshgait.textfiles.reading import TextFile
-from meshgait.textfiles.words import shown
 
 
 @dataclass(frozen=True)

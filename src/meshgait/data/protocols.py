@@ -18,7 +18,7 @@ import numpy as np
 from meshgait.data.partitions import Partition
 from meshgait.data.table import Coded, coded
 from meshgait.errors import ConfigError, DataError
-from meshgait.textfiles.words import shown
+from meshgait.text import shown
 
 Exclude = Literal["none", "same_view", "same_subject_and_view"]
 Scoring = Literal["cells", "pooled", "views", "subjects", "hidden"]

@@ -33,8 +33,8 @@ from meshgait.data.storefiles import REMEDY, VERSION, check_names, index_row, re
 from meshgait.data.table import CSV_FIELDS, SequenceTable
 from meshgait.errors import StoreError
 from meshgait.lock import LOCK
+from meshgait.text import shown
 from meshgait.textfiles.reading import TextFile
-from meshgait.textfiles.words import shown
 
 SMPL_WIDTHS = {"poses": 72, "betas": 10, "cameras": 3}
 GREY_BITS = 8

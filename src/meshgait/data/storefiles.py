@@ -11,8 +11,9 @@ from pydantic import Field
 
 from meshgait.data.table import CSV_FIELDS
 from meshgait.errors import DataError, StoreError
+from meshgait.text import shown
 from meshgait.textfiles.reading import Line, Schema, TextFile
-from meshgait.textfiles.words import name_fault, shown
+from meshgait.textfiles.words import name_fault
 
 VERSION = 1
 REMEDY = "the store is damaged, make it again by `meshgait walkers` or `meshgait pack`"

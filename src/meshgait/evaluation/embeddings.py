@@ -24,7 +24,8 @@ from torch import Tensor
 from meshgait.arrays import map_npy, npz_names, read_npz
 from meshgait.atomic import atomic_file
 from meshgait.errors import DataError
-from meshgait.textfiles.words import BREAKING, shown
+from meshgait.text import shown
+from meshgait.textfiles.words import BREAKING
 
 COLUMNS = ("labels", "types", "views")
 FLOATS = (np.float16, np.float32, np.float64)

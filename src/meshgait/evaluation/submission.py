@@ -19,7 +19,8 @@ from meshgait.evaluation.distances import Comparison, Distance
 from meshgait.evaluation.parallel import over_blocks
 from meshgait.evaluation.scoring import ROWS, require_finite
 from meshgait.progress import track
-from meshgait.textfiles.words import BREAKING, shown
+from meshgait.text import shown
+from meshgait.textfiles.words import BREAKING
 
 TOP = 20
 

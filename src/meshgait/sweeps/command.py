@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from meshgait.errors import ConfigError
-from meshgait.textfiles.words import shown
+from meshgait.text import shown
 from meshgait.textfiles.yaml_text import parse_yaml
 
 HEAD = re.compile(r"(\$\{env\} )?(\$\{program\}|meshgait|(\$\{interpreter\}|python) -m meshgait\.cli)")

@@ -13,8 +13,9 @@ from optuna.distributions import BaseDistribution
 from meshgait.errors import ConfigError
 from meshgait.sweeps.command import Command, read_command
 from meshgait.sweeps.space import MOST_TRIALS, Scalar, grid_values, read_parameters
+from meshgait.text import shown
 from meshgait.textfiles.reading import TextFile
-from meshgait.textfiles.words import name_fault, shown
+from meshgait.textfiles.words import name_fault
 
 PROGRAM = "meshgait"
 METHODS = ("bayes", "random", "grid")

@@ -19,8 +19,9 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from meshgait.errors import DataError, MeshGaitError
+from meshgait.text import shown
 from meshgait.textfiles.json_text import parse_json
-from meshgait.textfiles.words import BREAKING, shown
+from meshgait.textfiles.words import BREAKING
 from meshgait.textfiles.yaml_text import parse_yaml, yaml_problem
 
 CHUNK = 1 << 16

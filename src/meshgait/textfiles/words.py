@@ -27,12 +27,6 @@ def name_fault(name: str) -> str:
     return ""
 
 
-def shown(content: object, most: int = 300) -> str:
-    """Text of a message, on one line, short, and without characters that steer a terminal."""
-    text = " ".join(str(content).split(" "))[:most]
-    return BREAKING.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
-
-
 def spreadsheet_cell(cell: object) -> object:
     """A cell of a CSV file that people open in a spreadsheet, where text that begins as a formula would be run.
 

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from meshgait.errors import ConfigError
+from meshgait.text import shown
 from meshgait.textfiles.json_text import DEEPEST, MOST_DIGITS, TOO_DEEP
-from meshgait.textfiles.words import shown
 
 MOST_BRACKETS = 4 * DEEPEST
 MOST_NODES = 200_000
