@@ -190,6 +190,13 @@ def test_pictures_that_are_no_silhouettes(tmp_path):
         read_silhouettes(_saved(tmp_path, "gif", 255 - WALK))
 
 
+def test_a_gif_of_huge_frames_is_refused_before_they_are_read(tmp_path, monkeypatch):
+    Image.new("L", (4000, 4000)).save(tmp_path / "huge.gif")
+    monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("a frame was read"))
+    with pytest.raises(DataError, match="4000 x 4000 pixels"):
+        read_silhouettes(tmp_path / "huge.gif")
+
+
 def test_folders_that_are_no_sequence(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import warnings
 from typing import NamedTuple
 
 import cv2
@@ -16,6 +17,9 @@ import numpy as np
 from PIL import Image
 
 from meshgait.data.png import JPG, JPG_END, SIGNATURE, decode_plain, read_chunks
+
+# pictures are refused by the limits here, which are lower than those that Pillow warns of
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 LARGEST_PIXELS = 1 << 25
 """Pixels of a frame at most, 8K video (7680 x 4320)."""

@@ -23,6 +23,8 @@ FRAME_SUFFIXES = (".png", ".jpg", ".jpeg")
 MEAN_IMAGE = "gei.png"  # lies among the frames of some copies of CASIA-B
 GIF_RATIO = 2800
 """Pixels that a byte of a GIF can stand for at most: a code of 12 bits names up to 4,095 of them (LZW)."""
+GIF_PIXELS = LARGEST_PIXELS // 4
+"""Of a frame of a GIF at most: Pillow holds it, the one before it and its colours, about 14 bytes a pixel."""
 NARROWEST, ALWAYS, THINNED = 8, 0.85, 12
 """Columns of a frame at least; share of the times at which a row of the figure is there; rows looked at."""
 MIXED_LEAST = 5
@@ -105,7 +107,7 @@ class GifFrames:
             pixels, count = self._image.width * self._image.height, self._image.n_frames
         except Exception as error:  # Pillow raises nearly anything at damaged files
             raise self._damaged(error) from None
-        if not 0 < pixels <= LARGEST_PIXELS or pixels * count > GIF_RATIO * path.stat().st_size:
+        if not 0 < pixels <= GIF_PIXELS or pixels * count > GIF_RATIO * path.stat().st_size:
             raise self._damaged(f"{count} frames of {self._image.width} x {self._image.height} pixels")
         self._count = count
 
