@@ -68,7 +68,8 @@ def test_columns_are_numbers_into_sorted_names(tmp_path, field):
 @pytest.mark.parametrize(
     "line",
     ["a,b,c,0", "a,b,c,0,1,2", "a,b,c,0,1\nb,c,d,1\n", "a,b,c,x,1", "a,b,c,-1,1", "a,b,c,,1", "a,b,c,1,1.5",
-     "a,b,c,0,1" + 20 * "0", "a,b,c\n0,1,d,e,0,1", '"a",b,c,0', '"a",b,c,0,one'],
+     "a,b,c,0,1" + 20 * "0", "a,b,c\n0,1,d,e,0,1", f"a,{'b' * 256},c,0,1", f"{'走' * 86},b,c,0,1",
+     '"a",b,c,0', '"a",b,c,0,one'],
 )  # fmt: skip
 def test_what_is_no_table_is_refused(tmp_path, line):
     (tmp_path / "sequences.csv").write_text("subject,condition,view,start,frames\n" + line)

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from meshgait.textfiles.words import LONGEST_NAME
+
 CSV_FIELDS = ("subject", "condition", "view", "start", "frames")
 COMMA, NEWLINE, ZERO = b",\n0"
 BLOCK = 4096  # rows that become text at once where all are gone through
@@ -63,10 +65,13 @@ class SequenceTable(Rows[Sequence]):
         frames: (N,) int64 number of frames.
 
     Raises:
-        ValueError: start or frames are no numbers.
+        ValueError: start or frames are no numbers, or a name is longer than a folder's can be.
     """
 
     def __init__(self, text: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> None:
+        # a column of names takes the memory of its longest for each
+        if (longest := int((ends - begins)[:, :3].max(initial=0))) > LONGEST_NAME:
+            raise ValueError(f"a name in sequences.csv has {longest} bytes, more than {LONGEST_NAME}")
         self._text, self._begins, self._ends = text, begins, ends
         self.start, self.frames = (_numbers(text, begins[:, field], ends[:, field]) for field in (3, 4))
         self.coded = lru_cache(None)(self._coded)
