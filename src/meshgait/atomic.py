@@ -12,18 +12,20 @@ from meshgait.errors import OutputError
 
 
 @contextmanager
-def atomic_file(path: Path | str, keep: Path | None = None) -> Iterator[Path]:
+def atomic_file(path: Path | str, keep: Path | None = None, many_writers: bool = False) -> Iterator[Path]:
     """A temporary name beside ``path`` to write to, renamed once the content is on the disk; folders are made.
 
     Args:
         path: where it is to be; at every moment what was there before or the new content, whole.
         keep: what was there before is found there afterwards.
+        many_writers: several processes may write it at the same time; the last one wins.
 
     Raises:
         OutputError: the place cannot be written; what was there before is still there.
     """
     path = Path(path)
-    temporary = path.with_name(path.name + ".partial")
+    # one name for all, so that a process that was killed leaves one file at most
+    temporary = path.with_name(f"{path.name}{f'.{os.getpid()}' if many_writers else ''}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -32,13 +34,14 @@ def atomic_file(path: Path | str, keep: Path | None = None) -> Iterator[Path]:
             _keep(path, keep)
         temporary.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise OutputError(
             f"{path} cannot be written ({error.strerror or error})",
-            "free space or mend the permissions, then "
+            "free space, mend the permissions or choose another place, then "
             "repeat the command (a training with --ckpt_path last goes on from its last checkpoint)",
         ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     with suppress(OSError):  # not every system can do that with a folder
         _to_disk(path.parent)
 

@@ -329,5 +329,6 @@ def test_missing_and_damaged_files(tmp_path):
 
 
 def test_write_into_nowhere(tmp_path, arrays):
+    (tmp_path / "file").touch()
     with pytest.raises(OutputError):
-        write_arrays(tmp_path / "no" / "body.npz", arrays)
+        write_arrays(tmp_path / "file" / "body.npz", arrays)

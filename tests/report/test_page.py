@@ -167,7 +167,7 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path):
     assert (tmp_path / "deep" / "report.html").read_text() == "text"
     (tmp_path / "file").touch()
     for place in (tmp_path / "file" / "report.html", tmp_path / "deep"):
-        with pytest.raises(OutputError, match="--out"):
+        with pytest.raises(OutputError, match="choose another place"):
             write(place, "text")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["deep", "file", "report.html"]
 

@@ -122,4 +122,4 @@ def test_wavefront_export(tmp_path, solid):
     assert np.array_equal(back.faces, solid.faces)
     assert [path.name for path in tmp_path.iterdir()] == ["a.obj"]
     with pytest.raises(OutputError, match="choose another place"):
-        write_obj(tmp_path / "absent" / "a.obj", solid)
+        write_obj(tmp_path / "a.obj" / "a.obj", solid)

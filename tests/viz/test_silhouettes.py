@@ -36,5 +36,5 @@ def test_png_and_gif_are_written_whole(tmp_path):
 
 def test_unwritable_place(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot be written"):
         save_png(montage([silhouettes(1)]), tmp_path / "file" / "a.png")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from meshgait.arrays import ObjectArrayError, read_npz
+from meshgait.atomic import atomic_file
 from meshgait.body.skeleton import NUM_JOINTS, PARENTS
 from meshgait.body.sparse import dense_matrix
-from meshgait.errors import BodyModelError, DataError, OutputError, UnsafeFileError
+from meshgait.errors import BodyModelError, DataError, UnsafeFileError
 from meshgait.pickles import load_pickle, to_array
 from meshgait.unpickler import SPARSE, Inert
 
@@ -105,14 +105,8 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     Raises:
         OutputError: the place cannot be written.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **{key: array for key, array in arrays.items() if array.size})
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written ({error.strerror})", "choose another place") from error
+    with atomic_file(path, many_writers=True) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **{key: array for key, array in arrays.items() if array.size})
 
 
 def check_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndarray]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -17,11 +16,12 @@ from einops import einsum
 from torch import Tensor
 
 from meshgait.arrays import Expected, read_npz
+from meshgait.atomic import atomic_file
 from meshgait.body import archetypes
 from meshgait.body.archetypes import MILLIMETRES, Symmetry, mesh_error
 from meshgait.body.poses import sample_meshes
 from meshgait.body.smpl import BodyModel
-from meshgait.errors import BodyModelError, OutputError
+from meshgait.errors import BodyModelError
 
 DEFAULT = "assets/default_markers.npz"
 GRID = 2.0**-14  # decoder weights are multiples of it: sums to one stay exact, files small, and round trips equal
@@ -177,8 +177,6 @@ class Markers:
         Raises:
             OutputError: the place cannot be written.
         """
-        path = Path(path)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         meta = {
             "version": VERSION,
             "body": self.body,
@@ -192,13 +190,8 @@ class Markers:
             "ridge": np.rint(self.ridge / GRID).astype(np.int16),
             "meta": np.array(json.dumps(meta)),
         }
-        try:
-            with partial.open("wb") as file:
-                np.savez_compressed(file, **arrays)
-            os.replace(partial, path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise OutputError(f"{path} cannot be written ({error.strerror})", "choose another place") from error
+        with atomic_file(path, many_writers=True) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)
 
 
 def learn(

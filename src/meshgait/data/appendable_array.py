@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from meshgait.atomic import atomic_file
 from meshgait.errors import OutputError, StoreError
 from meshgait.lock import lock_folder
 
@@ -48,9 +49,8 @@ def write_all(file: FileIO, data: bytes | memoryview) -> None:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    temporary.replace(path)
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def lock_writer(folder: Path) -> FileLock:

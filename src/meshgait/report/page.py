@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import os
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
@@ -16,7 +15,7 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from meshgait import __version__
-from meshgait.errors import OutputError
+from meshgait.atomic import atomic_file
 from meshgait.progress import Progress
 from meshgait.report import charts, media, tables
 from meshgait.report.blocks import Section
@@ -119,21 +118,5 @@ def write(path: Path, text: str) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror or error})", "choose another --out"
-        ) from error
-    finally:
-        _remove(temporary)
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:  # where it could not be made in the first place
-        return

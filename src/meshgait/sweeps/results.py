@@ -12,7 +12,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState
 from rich.console import Console
 
-from meshgait.errors import OutputError
+from meshgait.atomic import atomic_file
 from meshgait.sweeps.best import best_experiments
 from meshgait.sweeps.schema import Sweep
 from meshgait.sweeps.study import WORKER, by_slot
@@ -104,13 +104,9 @@ class Results:
             )
             for name, content in best_experiments(self.sweep.command, self.words(best), root).items():
                 files[name] = (head + yaml.safe_dump(content, sort_keys=False)).encode()
-        try:
-            for name, content in files.items():
-                temporary = folder / f"{name}.tmp"
+        for name, content in files.items():
+            with atomic_file(folder / name) as temporary:
                 temporary.write_bytes(content)
-                temporary.replace(folder / name)
-        except OSError as error:
-            raise OutputError(f"{folder} cannot be written ({error}); free it and repeat the command") from error
         console.print(self.table())
         if best is None:
             console.print("no trial came to its end, so there is no best one; see trials.csv for reasons")

@@ -20,6 +20,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
+from meshgait.atomic import atomic_file
 from meshgait.errors import ConfigError, DataError, OutputError
 from meshgait.sweeps.progress import Progress
 from meshgait.sweeps.schema import Sweep
@@ -230,9 +231,8 @@ def claim(folder: Path, words: list[str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not path.is_file():
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(json.dumps(words, indent=1) + "\n")
-            temporary.replace(path)
+            with atomic_file(path) as temporary:
+                temporary.write_text(json.dumps(words, indent=1) + "\n")
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error}); give another --out") from error
     known = TextFile(path, "give another --out", error=OutputError).json()

@@ -7,14 +7,15 @@ import json
 import os
 from pathlib import Path
 
-import cv2
 import numpy as np
+from PIL import Image
 
 from meshgait.body.files import write_arrays
 from meshgait.body.smpl import BodyModel, rest_mesh
 from meshgait.errors import ConfigError, OutputError
 from meshgait.terminal import PlainTable, console
 from meshgait.viz.mesh import Mesh, views, write_obj
+from meshgait.viz.silhouettes import save_png
 
 
 class _Moved(argparse.Action):
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
         out.print(f"wrote {args.out}")
     solid = Mesh.of(rest_mesh(body), body.faces)
     if args.picture:
-        write_picture(args.picture, views(solid))
+        save_png(Image.fromarray(views(solid)), args.picture)
         out.print(f"wrote {args.picture}")
     if args.obj:
         write_obj(args.obj, solid)
@@ -106,18 +107,3 @@ def require_writable(path: Path | None) -> None:
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         reason = "is a folder" if path.is_dir() else f"cannot be written: {folder} is no writable folder"
         raise OutputError(f"{path} {reason}", "choose another place")
-
-
-def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Writes an RGB picture as PNG, under a temporary name until it is whole.
-
-    Raises:
-        OutputError: the place cannot be written.
-    """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written ({error.strerror})", "choose another place") from error

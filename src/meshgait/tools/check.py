@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from meshgait import terminal
-from meshgait.errors import OutputError, StoreError
+from meshgait.atomic import atomic_file
+from meshgait.errors import StoreError
 from meshgait.inspection.finding_kinds import KINDS
 from meshgait.inspection.report import CheckOptions, StoreReport, check
 from meshgait.text import printable
@@ -179,13 +178,5 @@ def draw(report: StoreReport, folder: Path, least: float) -> list[Path]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise OutputError(f"cannot write {path}: {error.strerror or error}", "choose a file you own") from error
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from meshgait.arrays import read_npy
 from meshgait.body.cache import markers_for
@@ -17,8 +18,9 @@ from meshgait.errors import ConfigError, DataError, UnsafeFileError, python_comm
 from meshgait.pickles import load_pickle, to_array
 from meshgait.progress import Progress
 from meshgait.terminal import PlainTable, console
-from meshgait.tools.body import require_writable, write_picture
+from meshgait.tools.body import require_writable
 from meshgait.viz.mesh import Mesh, spheres, views
+from meshgait.viz.silhouettes import save_png
 
 LEFT, RIGHT, MIDLINE = (214, 84, 48), (40, 100, 200), (40, 150, 90)
 
@@ -67,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
         markers.save(args.out)
         out.print(f"wrote {args.out}")
     if args.picture:
-        write_picture(args.picture, draw(body, markers))
+        save_png(Image.fromarray(draw(body, markers)), args.picture)
         out.print(f"wrote {args.picture}")
 
 

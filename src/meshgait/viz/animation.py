@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from meshgait.errors import OutputError
+from meshgait.atomic import atomic_file
 
 COLOURS = 128
 """Of the one palette that all frames share; fewer make smaller files."""
@@ -47,13 +47,8 @@ def write_gif(path: Path, frames: Sequence[Image.Image], fps: float) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    temporary = path.with_name(path.name + ".partial")
     duration = max(round(100 / fps), 2) * 10
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as temporary:
         frames[0].save(
             temporary, format="GIF", save_all=True, append_images=list(frames[1:]), duration=duration, loop=0
         )
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}", "choose a file you own") from error

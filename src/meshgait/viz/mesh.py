@@ -5,7 +5,6 @@ Camera frame: x right, y up, z towards the camera, in metres; images are RGB uin
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ import numpy as np
 import trimesh
 from einops import einsum, rearrange, repeat
 
+from meshgait.atomic import atomic_file
 from meshgait.body.skeleton import PARENTS
-from meshgait.errors import OutputError
 
 BACKGROUND = (246, 247, 249)
 SKIN = (176, 188, 206)
@@ -297,10 +296,5 @@ def write_obj(path: str | Path, mesh: Mesh | trimesh.Trimesh) -> None:
         mesh if isinstance(mesh, trimesh.Trimesh) else trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     )
     text = trimesh.exchange.obj.export_obj(solid, include_normals=False, include_color=False, header="Mesh-Gait")
-    partial = path.with_name(path.name + ".partial")
-    try:
+    with atomic_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written ({error.strerror})", "choose another place") from error

@@ -9,7 +9,7 @@ import numpy as np
 from einops import rearrange, repeat
 from PIL import Image, ImageDraw
 
-from meshgait.errors import OutputError
+from meshgait.atomic import atomic_file
 from meshgait.text import printable, shortened
 from meshgait.viz.animation import write_gif
 
@@ -58,14 +58,8 @@ def save_png(picture: Image.Image, path: Path | str) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as temporary:
         picture.save(temporary, format="PNG", optimize=True)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}", "choose a file you own") from error
 
 
 def save_gif(sequences: Sequence[np.ndarray], path: Path | str, fps: float = 25.0, scale: int = 3) -> None:
