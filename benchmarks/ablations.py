@@ -25,7 +25,7 @@ from meshgait.progress import Progress
 
 OVERLAYS = Path(__file__).parents[1] / "experiments" / "ablations"
 WHOLE = "mesh-gait"
-SHARED = {"losses", "markers", "size"}
+SHARED = {"body", "size"}
 VARIANTS = (WHOLE, "2d-only", "3d-only", "no-pretraining", "no-mesh-loss", "no-markers", "no-3d-loss", "detach")
 
 

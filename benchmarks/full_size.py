@@ -47,7 +47,7 @@ def main() -> None:
         batches = arguments.steps * arguments.accumulate
         common = [
             f"--data.store={root / 'gait3d'}", f"--data.batches={batches}", f"--threads={arguments.threads}",
-            "--model.body=null", "--model.markers=null", "--trainer.max_epochs=1",
+            "--model.body.file=null", "--model.body.markers=null", "--trainer.max_epochs=1",
             "--trainer.check_val_every_n_epoch=1", "--wandb=disabled", "--pictures=0",
         ]  # fmt: skip
         stage1 = [f"--trainer.default_root_dir={root / 'stage1'}", "--trainer.limit_val_batches=1"]

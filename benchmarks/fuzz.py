@@ -264,7 +264,7 @@ def _run(file: str, text: bool = False) -> Format:
         (run / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         (run / "config.yaml").write_text(
             "seed_everything: 0\ntrainer:\n  max_epochs: 8\nmodel:\n"
-            "  class_path: meshgait.stages.recognise.RecogniseStage\n  init_args:\n    lr: 0.1\n"
+            "  class_path: meshgait.stages.recognise.RecogniseStage\n  init_args:\n    optimizer: {lr: 0.1}\n"
             "data:\n  init_args:\n    store: d\n"
         )
         rng = np.random.default_rng(0)

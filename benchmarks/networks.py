@@ -21,6 +21,7 @@ import yaml
 
 from meshgait.allocator import reuse_freed_memory
 from meshgait.batch import GaitBatch
+from meshgait.models.meshgait import NetworkConfig
 from meshgait.models.size import NetworkSize
 from meshgait.profiling import count_flops, count_parameters, peak_bytes, random_batch, training_step
 from meshgait.progress import Progress
@@ -62,8 +63,13 @@ def compare(name: str, repeats: int, sequences: int, compiled: bool = False) -> 
     size = NetworkSize(**{key: tuple(v) if isinstance(v, list) else v for key, v in content.items()})
     variants = {}
     alone, batch = (random_batch(count, FRAMES, size.frame, CPU) for count in (1, sequences))
-    for key, settings in (("off", {"use_3d": False}), ("on", {}), ("on, checkpointing", {"checkpointing": True})):
-        stage = RecogniseStage(size, CLASSES, **settings)
+    for key, use_3d, checkpointing in (
+        ("off", False, False),
+        ("on", True, False),
+        ("on, checkpointing", True, True),
+    ):
+        network = NetworkConfig(use_3d=use_3d)
+        stage = RecogniseStage(size, CLASSES, network=network, checkpointing=checkpointing)
         variants[key] = (stage, training_step(stage, batch))
     if compiled:
         stage = RecogniseStage(size, CLASSES)

@@ -102,7 +102,7 @@ def _stage(name: str, kills: int, rng: random.Random, arguments: argparse.Namesp
         "--threads=1",
     ]  # fmt: skip
     if name == "stage 2":
-        words += ["--model.pretrained=null", "--model.body_frames=4"]
+        words += ["--model.pretrained=null", "--model.branch_3d.frames=4"]
     whole = folder / name.replace(" ", "-") / "whole"
     peace = _run([*words, f"--trainer.default_root_dir={whole}"], whole.with_suffix(".log"), last_path(whole))
     if peace.status:

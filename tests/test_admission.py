@@ -37,7 +37,7 @@ EXPERIMENTS = {
 BASE = """
 model:
   class_path: meshgait.stages.recognise.RecogniseStage
-  init_args: {use_3d: false, size: {}}
+  init_args: {network: {use_3d: false}, size: {}}
 data:
   class_path: meshgait.data.datamodule.SilhouetteDataModule
   init_args: {store: nothing}
@@ -132,7 +132,7 @@ def test_a_sweep_cannot_give_it(place, capsys, key):
     (place / "sweep.yaml").write_text(json.dumps(sweep))
     assert main(["sweep", "sweep.yaml"]) == 2
     assert "cannot be given in a sweep" in capsys.readouterr().err
-    sweep |= {"parameters": {"model.lr": {"value": 1}}, "program": "./planted.py"}
+    sweep |= {"parameters": {"model.optimizer.lr": {"value": 1}}, "program": "./planted.py"}
     (place / "sweep.yaml").write_text(json.dumps(sweep))
     assert main(["sweep", "sweep.yaml"]) == 2
     assert "a sweep runs meshgait and nothing else" in capsys.readouterr().err

@@ -12,6 +12,7 @@ import meshgait
 from meshgait.data.readers import read_silhouettes
 from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.distances import pairwise
+from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages.recognise import RecogniseStage
 from tests.data.trees import figure, frames
 
@@ -87,7 +88,9 @@ def test_what_cannot_be_read_is_named(model, tmp_path, tiny_size):
         model.embed([WALK, tmp_path / "none.npy"])
     with pytest.raises(DataError, match=r"the array \(3, 120, 160\): none of its 3 frames"):
         model.embed(WALK[:3] * 0)
-    flat = meshgait.load(_saved(tmp_path / "flat.ckpt", RecogniseStage(tiny_size, 4, use_3d=False)))
+    flat = meshgait.load(
+        _saved(tmp_path / "flat.ckpt", RecogniseStage(tiny_size, 4, network=NetworkConfig(use_3d=False)))
+    )
     assert flat.embed(WALK).shape[0] == 1
     with pytest.raises(ConfigError, match="no 3D branch"):
         flat.reconstruct(WALK)

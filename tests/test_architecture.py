@@ -17,7 +17,7 @@ MOST_LINES = 320
 
 EVERYWHERE = {
     "arrays", "batch", "checksum", "errors", "extras", "lock", "messages", "atomic", "parallel", "pickles",
-    "plain", "progress", "distributed", "terminal", "text", "textfiles", "unpickler", "",
+    "plain", "progress", "distributed", "renamed_settings", "terminal", "text", "textfiles", "unpickler", "",
 }  # fmt: skip
 """What all may import; "" is the package itself."""
 
@@ -28,6 +28,7 @@ ALLOWED = {
     "messages": set(),
     "pickles": set(),
     "plain": set(),
+    "renamed_settings": set(),
     "unpickler": set(),
     "checksum": set(),
     "atomic": set(),
@@ -63,9 +64,10 @@ ALLOWED = {
         "viz",
     },
     "admission": set(),
-    "configured": {"admission", "stages"},
+    "experiment_parser": set(),
+    "configured": {"admission", "experiment_parser", "stages"},
     "profiling": {"models", "stages"},
-    "training": {"admission", "callbacks", "data", "stages"},
+    "training": {"admission", "callbacks", "data", "experiment_parser", "stages"},
     "frame_errors": {"body", "callbacks.panels", "data", "stages", "viz"},
     "cli": {"allocator", "tools", "training"},
 }  # fmt: skip
@@ -74,7 +76,7 @@ ALLOWED = {
 FOREIGN = {
     "filelock": {"data.appendable_array", "lock", "training"},
     "lightning": {"admission", "callbacks", "data.datamodule", "stages", "training"},
-    "jsonargparse": {"admission", "configured", "training"},
+    "jsonargparse": {"admission", "configured", "experiment_parser", "training"},
     "omegaconf": {"admission"},
     "wandb": {"callbacks.recognition", "callbacks.tracking", "sweeps.online"},
     "sklearn": {"evaluation.embedding_map"},

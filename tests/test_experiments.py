@@ -102,8 +102,8 @@ def words(stores, size_file):
         else:
             small |= {"data.subjects": 2, "data.sequences": 2, "data.frames": 3}
             small |= {"data.frames_max": 4} if "frames_max" in settings else {}
-        for licensed in {"body", "markers"} & CONTENT[name]["model"]["init_args"].keys():
-            small[f"model.{licensed}"] = "null"
+        for licensed in {"file", "markers"} & CONTENT[name]["model"]["init_args"].get("body", {}).keys():
+            small[f"model.body.{licensed}"] = "null"
         if "body_store" in settings:
             small |= {"data.body_store": stores["walkers"], "data.body_frames": 4}
         given = [f"--{key}={value}" for key, value in small.items()]
@@ -172,14 +172,15 @@ RECIPES = {
 def test_real_data_sets_start_from_the_published_recipes(name):
     content = CONTENT[f"finetune/{name}.yaml"]
     data, model = content["data"]["init_args"], content["model"]["init_args"]
+    optimizer = model["optimizer"]
     recipe = (
         *(data.get(key) for key in ("subjects", "sequences", "frames", "frames_max")),
-        tuple(step // 1000 for step in model["milestones"]),
+        tuple(step // 1000 for step in optimizer["milestones"]),
         content["trainer"]["max_epochs"] * data["batches"] // 1000,
-        model["weight_decay"],
+        optimizer["weight_decay"],
     )
     assert recipe == RECIPES[name]
-    assert (model["optimizer"], model["lr"], model["warmup"], model["decay_vectors"]) == ("sgd", 0.1, 0.0, True)
+    assert [optimizer[key] for key in ("name", "lr", "warmup", "decay_vectors")] == ["sgd", 0.1, 0.0, True]
 
 
 def test_stage_2_starts_from_a_stage_1_that_is_shipped():
@@ -201,7 +202,7 @@ def test_sizes_can_be_built(name):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_it_runs_and_leaves_what_a_run_leaves(fit, stores, name):
     folder, settings = fit(name), CONTENT[name]["model"]["init_args"]
-    deep = settings.get("use_3d", True)
+    deep = settings.get("network", {}).get("use_3d", True)
     content = metrics(folder)
     recognises = content["stage"] == "RecogniseStage"
     assert content["step"] == 2
@@ -246,7 +247,7 @@ def test_the_configuration_that_is_kept_runs_again_to_the_same_weights(fit, tmp_
 
 def test_stage_2_starts_from_stage_1_and_frozen_parts_stay_there(fit, words, tmp_path):
     first = fit(PRETRAIN) / "checkpoints" / "last.ckpt"
-    more = [f"--model.pretrained={first}", "--model.freeze_3d=true", "--trainer.limit_val_batches=0"]
+    more = [f"--model.pretrained={first}", "--model.branch_3d.freeze=true", "--trainer.limit_val_batches=0"]
     assert main(words("fit", FINETUNE, tmp_path / "run", *more)) == 0
     one, two = (torch.load(p, weights_only=True) for p in (first, tmp_path / "run" / "checkpoints" / "last.ckpt"))
     shared = [name for name in one["state_dict"] if name.startswith("network.")]
@@ -262,7 +263,7 @@ def test_a_killed_fit_is_taken_up_to_the_same_weights(words, tmp_path, monkeypat
     """Everything that is random is there: augmentation, batches, frames, the frames that 3D losses look at."""
     more = [
         "--trainer.max_epochs=3", "--trainer.limit_val_batches=0",
-        "--model.pretrained=null", "--model.body_frames=2",
+        "--model.pretrained=null", "--model.branch_3d.frames=2",
         "--model.augmentation={flip: 0.5, rotate: 10, scale: 0.1, shift: 2, erase: 0.5, coarse: 0.5}",
     ]  # fmt: skip
     assert main(words("fit", FINETUNE, tmp_path / "straight", *more)) == 0

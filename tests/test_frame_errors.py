@@ -15,6 +15,7 @@ from meshgait.frame_errors import (
     measure_frame_errors,
     read_frames,
 )
+from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages.recognise import RecogniseStage
 
 
@@ -93,7 +94,7 @@ def test_rows_hold_joints_and_markers_of_both(stage, data):
 
 
 def test_a_run_without_3d_is_refused(tiny_size, data):
-    flat = RecogniseStage(tiny_size, num_subjects=4, use_3d=False).eval()
+    flat = RecogniseStage(tiny_size, num_subjects=4, network=NetworkConfig(use_3d=False)).eval()
     for function in (measure_frame_errors, frame_rows):
         with pytest.raises(ConfigError, match="without a 3D branch"):
             function(flat, data.store, held_out_frames(data)[:1])

@@ -9,6 +9,7 @@ import yaml
 
 from meshgait.body.markers import MarkerSettings, learn
 from meshgait.body.smpl import BodyModel
+from meshgait.callbacks.settings import flat
 from meshgait.cli import main
 from meshgait.stages.base import read_checkpoint
 from meshgait.stages.recognise import RecogniseStage
@@ -54,7 +55,7 @@ def overlay(name):
     return yaml.safe_load((FOLDER / "ablations" / f"{name}.yaml").read_text())["model"]["init_args"]
 
 
-STAGE_1 = [name for name in ABLATIONS if overlay(name).keys() <= {"losses", "markers", "size"}]
+STAGE_1 = [name for name in ABLATIONS if overlay(name).keys() <= {"body", "size"}]
 """Ablations of what both stages share; stage 1 is trained with them too."""
 
 
@@ -66,7 +67,7 @@ def change_of(name, few_markers):
     """The words of an ablation of the small network: those of its size come last, and markers are at hand."""
     change = overlay(name)
     given = [f"--model.size.{key}={value}" for key, value in change.get("size", {}).items()]
-    return given + ([f"--model.markers={few_markers}"] if "markers" in change else [])
+    return given + ([f"--model.body.markers={few_markers}"] if "markers" in change.get("body", {}) else [])
 
 
 @pytest.fixture(scope="module")
@@ -91,29 +92,27 @@ def test_a_stage_1_of_its_own_fits_the_ablation_of_stage_2(name, tiny_store, tin
     assert main(["fit", "--config", *base, *more, *given]) == 0
     one, two = (yaml.safe_load((tmp_path / run / "config.yaml").read_text()) for run in ("stage1", "run"))
     one, two = one["model"]["init_args"], two["model"]["init_args"]
-    for key in ("size", "losses", "markers"):
+    for key in ("size", "body"):
         assert one[key] == two[key]
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_it_changes_what_it_says_and_runs(name, tiny_store, tiny_size, pretrained, few_markers, tmp_path):
     size, given = words(tiny_store, tiny_size, tmp_path)
-    change = overlay(name)
+    change, body = overlay(name), overlay(name).get("body", {})
     more = ["--config", str(FOLDER / "ablations" / f"{name}.yaml"), *change_of(name, few_markers)]
-    change.pop("markers", None)  # those of the command line take their place
-    if {"markers", "size"} & overlay(name).keys():  # needs a stage 1 of its own: the test before this one
+    if "markers" in body:
+        change["body"]["markers"] = str(few_markers)  # the command line's
+    if {"markers", "size"} & {*change, *body}:  # needs a stage 1 of its own: the test before this one
         more.append("--model.pretrained=null")
     elif "pretrained" not in change:
         more.append(f"--model.pretrained={pretrained}")
     # the small size comes first, so that an ablation of the size is one of the small network
     assert main(["fit", "--config", str(BASE), f"--model.size={size}", *more, *given]) == 0
     kept = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["model"]["init_args"]
-    for key, value in change.items():
-        if isinstance(value, dict):
-            assert {inner: kept[key][inner] for inner in value} == value
-        else:
-            assert kept[key] == value
-    assert kept["lr"] == yaml.safe_load(BASE.read_text())["model"]["init_args"]["lr"]
+    given, kept = flat(change), flat(kept)
+    assert given and {key: kept[key] for key in given} == given
+    assert kept["optimizer.lr"] == yaml.safe_load(BASE.read_text())["model"]["init_args"]["optimizer"]["lr"]
     stage = RecogniseStage.load(tmp_path / "run" / "checkpoints" / "last.ckpt")
     assert (stage.network.lifter is None) == (name in ("2d-only", "smplgait"))
     assert (stage.network.trunk is None) == (name == "3d-only")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from meshgait.models.meshgait import MeshGait
+from meshgait.models.meshgait import MeshGait, NetworkConfig
 from meshgait.profiling import (
     branch_times,
     count_flops,
@@ -80,7 +80,7 @@ def test_memory_is_what_is_held_at_the_peak():
 @pytest.mark.slow
 @pytest.mark.parametrize("use_3d", [True, False])
 def test_a_profile_is_whole(tiny_size, use_3d):
-    stage = RecogniseStage(tiny_size, 2, use_3d=use_3d)
+    stage = RecogniseStage(tiny_size, 2, network=NetworkConfig(use_3d=use_3d))
     weights = {name: p.clone() for name, p in stage.network.named_parameters()}
     cost = profile(stage, frames=2, sequences=4, repeats=1)
     assert cost.flops_per_sequence["total"] == 2 * cost.flops_per_frame["total"] > 0

@@ -20,6 +20,8 @@ from meshgait.callbacks.preemption import StopOnSignal
 from meshgait.callbacks.random_state import RandomState
 from meshgait.data.datamodule import BodyDataModule, SilhouetteDataModule
 from meshgait.errors import StoppedError
+from meshgait.models.meshgait import NetworkConfig
+from meshgait.stages.config import OptimizerConfig
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 from tests.conftest import TINY
@@ -56,12 +58,13 @@ def make(store, kind, workers=0):
     torch.manual_seed(0)
     if kind == "stage 1":
         data = BodyDataModule(str(store), batch_size=4, batches=BATCHES, eval_frames=2, workers=workers)
-        return ReconstructStage(TINY, lr=1e-2), data
+        return ReconstructStage(TINY, optimizer=OptimizerConfig(lr=1e-2)), data
+    network = NetworkConfig(use_3d=kind == "body store")
     body = {"body_store": str(store), "body_frames": 3, "truth": False} if kind == "body store" else {}
     data = SilhouetteDataModule(
         str(store), subjects=2, sequences=2, frames=2, batches=BATCHES, workers=workers, eval_frames=2, **body
     )
-    return Drawing(TINY, data.num_subjects, use_3d=bool(body), lr=1e-2), data
+    return Drawing(TINY, data.num_subjects, network=network, optimizer=OptimizerConfig(lr=1e-2)), data
 
 
 def fit(folder, store, kind, every=0, workers=0, more=(), **options):

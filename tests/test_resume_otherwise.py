@@ -13,6 +13,9 @@ from meshgait.cli import main
 
 pytestmark = pytest.mark.slow
 
+BEFORE = Path(__file__).parent / "kept" / "settings-without-groups.ckpt"
+"""Of version 0.1.0 before settings were in groups: 3 steps as those of `finished`."""
+
 CONFIG = Path(__file__).parents[1] / "experiments" / "finetune" / "walkers.yaml"
 
 
@@ -25,9 +28,9 @@ def words(tiny_store, tiny_size, tmp_path_factory):
         small = {
             "config": CONFIG, "trainer.default_root_dir": folder, "trainer.max_epochs": 1, "wandb": "disabled",
             "trainer.check_val_every_n_epoch": 9, "trainer.accelerator": "cpu", "trainer.log_every_n_steps": 1,
-            "model.size": size, "model.pretrained": "null", "model.use_3d": "false", "data.store": tiny_store,
-            "data.batches": 3, "data.subjects": 2, "data.sequences": 2, "data.frames": 2, "ckpt_path": "last",
-            "pictures": 0,
+            "model.size": size, "model.pretrained": "null", "model.network.use_3d": "false",
+            "data.store": tiny_store, "data.batches": 3, "data.subjects": 2, "data.sequences": 2, "data.frames": 2,
+            "ckpt_path": "last", "pictures": 0,
         }  # fmt: skip
         return ["fit", *(f"--{key}={value}" for key, value in (small | more).items())]
 
@@ -56,12 +59,13 @@ def settings(folder):
 
 
 def test_more_epochs_and_another_rate_are_what_was_asked_for(words, run, capsys):
-    assert main(words(run, **{"trainer.max_epochs": 2, "model.lr": 0.05})) == 0
+    assert main(words(run, **{"trainer.max_epochs": 2, "model.optimizer.lr": 0.05})) == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("meshgait: note: ") and "model.lr 0.05 (was 0.002)" in line and "at step 3 of 6" in line
+    assert line.startswith("meshgait: note: ") and "model.optimizer.lr 0.05 (was 0.002)" in line
+    assert "at step 3 of 6" in line
     later = [rate for step, rate in rates(run).items() if step >= 3]
     assert later == pytest.approx([0.05 * factor for factor in (0.6545, 0.3455, 0.0955)], rel=1e-3)
-    assert settings(run)["model.lr"] == 0.05
+    assert settings(run)["model.optimizer.lr"] == 0.05
 
 
 def test_shorter_epochs_end_with_the_schedule_too(words, run):
@@ -72,7 +76,7 @@ def test_shorter_epochs_end_with_the_schedule_too(words, run):
 
 def test_what_is_done_is_not_described_otherwise(words, run, capsys):
     before = settings(run)
-    assert main(words(run, **{"model.lr": 0.05})) == 0
+    assert main(words(run, **{"model.optimizer.lr": 0.05})) == 0
     assert settings(run) == before
 
 
@@ -83,7 +87,8 @@ def test_what_only_the_checkpoint_tells_is_kept_and_said(words, run, capsys):
 
 
 def test_another_optimiser_and_another_decay_are_used(words, run):
-    assert main(words(run, **{"trainer.max_epochs": 2, "model.optimizer": "sgd", "model.weight_decay": 0.3})) == 0
+    other = {"model.optimizer.name": "sgd", "model.optimizer.weight_decay": 0.3}
+    assert main(words(run, **{"trainer.max_epochs": 2, **other})) == 0
     assert len(rates(run)) == 6
 
 
@@ -106,6 +111,21 @@ def test_equal_settings_say_nothing(words, finished, tmp_path, capsys):
     assert main(words(folder, **{"trainer.max_epochs": 2})) == 0
     assert main(words(folder, **{"trainer.max_epochs": 2})) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_a_run_from_before_the_groups_of_settings_goes_on(words, finished, tmp_path, capsys):
+    """To the same rates, and what only has another name is not told as another setting."""
+    old, new = (tmp_path / name for name in ("old", "new"))
+    (old / "checkpoints").mkdir(parents=True)
+    shutil.copy(BEFORE, old / "checkpoints" / "last.ckpt")
+    shutil.copytree(finished, new)
+    assert main(words(old, **{"trainer.max_epochs": 2})) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "trainer.max_epochs 2 (was 1), data.store" in line and "model." not in line
+    assert main(words(new, **{"trainer.max_epochs": 2})) == 0
+    expected = {step: rate for step, rate in rates(new).items() if step >= 3}
+    assert len(expected) == 3 and rates(old) == expected
+    assert settings(old)["model.optimizer.lr"] == 0.002 and "model.lr" not in settings(old)
 
 
 @pytest.mark.parametrize("limit", ["trainer.limit_val_batches", "trainer.overfit_batches"])

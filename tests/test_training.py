@@ -83,7 +83,7 @@ def test_the_whole_resolved_configuration_is_in_it(first):
     (run,) = offline_runs(first)
     saved = yaml.safe_load((first / "config.yaml").read_text())
     assert {name: run.config[name] for name in saved} == saved
-    assert run.config["model"]["init_args"]["margin"] == 0.2  # a default that nobody gave
+    assert run.config["model"]["init_args"]["identity"]["margin"] == 0.2  # a default that nobody gave
     assert run.config["data"]["init_args"]["batches"] == 2
 
 

@@ -6,17 +6,13 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-from jsonargparse import ArgumentError, ArgumentParser, get_loader, set_loader
+from jsonargparse import ArgumentError, ArgumentParser
 
 from meshgait.admission import UNREADABLE, admit, refusal
 from meshgait.errors import ConfigError, MeshGaitError
+from meshgait.experiment_parser import PARSER_MODE, prepare_parsing
 from meshgait.stages.base import Stage
 from meshgait.textfiles.reading import Line, Schema, TextFile
-from meshgait.textfiles.yaml_text import yaml_loader
-
-PARSER_MODE = "omegaconf+"
-"""How the command line reads YAML; the loader that goes with it refuses a section given twice."""
 
 
 class Class(Schema):
@@ -38,7 +34,7 @@ def build_stage(
 
     Args:
         configs: experiment YAMLs, later ones over earlier ones.
-        words: further settings of the command line, such as ``--model.use_3d=false``.
+        words: further settings of the command line, such as ``--model.network.use_3d=false``.
         num_subjects: classes of the classifier, which in a training the data tell.
         trusted: packages whose classes the files may name besides those of every experiment.
 
@@ -46,7 +42,7 @@ def build_stage(
         ConfigError: a file cannot be read, or a setting is unknown or out of range.
     """
     admit(trusted)
-    set_loader(PARSER_MODE, yaml_loader(get_loader("yaml")), (yaml.YAMLError,))
+    words = prepare_parsing(words, foreign=bool(trusted))
     parser = ArgumentParser(parser_mode=PARSER_MODE, exit_on_error=False)
     parser.add_argument("--config", action="config")
     parser.add_subclass_arguments(Stage, "model", required=True)

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from filelock import FileLock
-from jsonargparse import ArgumentError, get_loader, set_loader
+from jsonargparse import ArgumentError
 from lightning import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -47,12 +46,12 @@ from meshgait.callbacks.tracking import RunIdentity, WandbRun, run_id_of
 from meshgait.callbacks.walk_animation import WalkAnimation
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.errors import ConfigError, DataError, MeshGaitError, OutputError
+from meshgait.experiment_parser import PARSER_MODE, prepare_parsing
 from meshgait.lock import in_use_by_training, lock_folder, unlock_folder
 from meshgait.messages import warn
 from meshgait.stages.base import read_checkpoint
 from meshgait.stages.sync_batchnorm_plugin import SyncBatchNormPlugin
 from meshgait.textfiles.reading import MOST_YAML_BYTES, TextFile
-from meshgait.textfiles.yaml_text import yaml_loader
 
 QUIET = (
     ".*LightningCLI's args parameter",  # we pass the arguments on ourselves
@@ -68,9 +67,6 @@ QUIET = (
     ".*resuming from a checkpoint that ended before the epoch ended",  # our samplers go on with the next batch
 )
 """Warnings of libraries that tell a user nothing to act on."""
-
-PARSER_MODE = "omegaconf+"
-"""How the command line reads YAML; the loader that goes with it refuses a section given twice."""
 
 LOCKS: list[FileLock] = []
 """Those of the run folder that this process trains in."""
@@ -255,7 +251,7 @@ def run(argv: Sequence[str]) -> int:
         warnings.filterwarnings("ignore", message=text)
     for path in _config_files(argv):  # whose parser would not tell which file is no text
         TextFile(path, "correct the configuration", error=ConfigError).text(MOST_YAML_BYTES)
-    set_loader(PARSER_MODE, yaml_loader(get_loader("yaml")), (yaml.YAMLError,))
+    words = prepare_parsing(words, foreign=bool(trusted))
     try:
         MeshGaitCLI(
             args=words,

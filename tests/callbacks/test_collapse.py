@@ -7,6 +7,8 @@ from lightning import Trainer
 from meshgait.callbacks.collapse import CollapseAlarm
 from meshgait.callbacks.evaluate import RetrievalEvaluation
 from meshgait.data.datamodule import SilhouetteDataModule
+from meshgait.models.meshgait import NetworkConfig
+from meshgait.stages.config import IdentityLossConfig
 from meshgait.stages.recognise import RecogniseStage
 from tests.conftest import TINY
 
@@ -16,7 +18,9 @@ pytestmark = pytest.mark.slow
 def steps(alarm, distances, every=1):
     for step, distance in enumerate(distances, 1):
         trainer = SimpleNamespace(global_step=step, log_every_n_steps=every, is_global_zero=True)
-        module = SimpleNamespace(margin=0.2, terms={"distance": torch.tensor(distance)})
+        module = SimpleNamespace(
+            identity=IdentityLossConfig(margin=0.2), terms={"distance": torch.tensor(distance)}
+        )
         alarm.on_train_batch_end(trainer, module, None, None, step)
 
 
@@ -40,7 +44,7 @@ def test_it_is_said_once_with_distance_step_and_remedy(capsys):
     steps(CollapseAlarm(patience=2), [0.001] * 9)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("meshgait: warning: ") and "0.001 apart" in line and "step 2;" in line
-    assert "model.lr" in line
+    assert "model.optimizer.lr" in line
 
 
 def test_stages_without_identity_are_left_alone(capsys):
@@ -54,7 +58,7 @@ def test_stages_without_identity_are_left_alone(capsys):
 @pytest.mark.parametrize("collapsed", [True, False])
 def test_a_validation_is_looked_at(tiny_store, tmp_path, capsys, collapsed):
     data = SilhouetteDataModule(str(tiny_store), eval_frames=2)
-    stage = RecogniseStage(TINY, data.num_subjects, use_3d=False)
+    stage = RecogniseStage(TINY, data.num_subjects, network=NetworkConfig(use_3d=False))
     if collapsed:
         for parameter in stage.parameters():
             parameter.data.zero_()

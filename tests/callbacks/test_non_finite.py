@@ -5,7 +5,9 @@ from lightning import Callback, Trainer
 from meshgait.callbacks.non_finite import StopOnNonFinite
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.errors import TrainingError
+from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages import recognise
+from meshgait.stages.config import OptimizerConfig
 from meshgait.stages.recognise import RecogniseStage
 from tests.conftest import TINY
 
@@ -29,7 +31,9 @@ def fit(folder, store, watch, **options):
     data = SilhouetteDataModule(
         str(store), subjects=2, sequences=2, frames=2, batches=4, **options.pop("data", {})
     )
-    stage = RecogniseStage(TINY, data.num_subjects, **{"use_3d": False} | options.pop("stage", {}))
+    stage = RecogniseStage(
+        TINY, data.num_subjects, **{"network": NetworkConfig(use_3d=False)} | options.pop("stage", {})
+    )
     trainer = Trainer(
         default_root_dir=folder, accelerator="cpu", logger=False, max_epochs=2, limit_val_batches=0,
         enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
@@ -114,7 +118,7 @@ def test_sequences_of_another_store_are_named_too(tiny_store, tmp_path):
     watch = Watch(spoil)
     data = {"body_store": str(tiny_store), "body_frames": 3, "truth": False}
     with pytest.raises(TrainingError) as stop:
-        fit(tmp_path, tiny_store, watch, data=data, stage={"use_3d": True})
+        fit(tmp_path, tiny_store, watch, data=data, stage={"network": NetworkConfig()})
     (name,) = names(watch.data, watch.batches[0]["body"].indices[1:2])
     assert f"of damaged sequences {name};" in str(stop.value)
 
@@ -141,5 +145,5 @@ def test_large_gradients_are_finite(tiny_store, tmp_path):
     watch.on_train_start = lambda trainer, stage: next(stage.parameters()).register_hook(
         lambda gradient: torch.full_like(gradient, 1e30)
     )
-    fit(tmp_path, tiny_store, watch, stage={"optimizer": "sgd", "lr": 1e-33})
+    fit(tmp_path, tiny_store, watch, stage={"optimizer": OptimizerConfig("sgd", lr=1e-33)})
     assert watch.trainer.global_step == 8

@@ -9,6 +9,7 @@ from meshgait.callbacks.panels import HeatmapPanels, panel_rows
 from meshgait.data.datamodule import BodyDataModule, SilhouetteDataModule
 from meshgait.data.dataset import SequenceDataset
 from meshgait.data.frame_sampler import FrameSampler
+from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 from meshgait.viz.panels import PanelRow
@@ -61,7 +62,13 @@ def test_pictures_can_be_rarer_and_the_last_is_always_drawn(tmp_path, tiny_size,
 
 def test_without_a_3d_branch_there_is_nothing_to_draw(tmp_path, tiny_size, tiny_store, drawn):
     data = SilhouetteDataModule(str(tiny_store), subjects=2, sequences=2, frames=2, batches=1)
-    fit(tmp_path, RecogniseStage(tiny_size, 4, use_3d=False), data, HeatmapPanels(), max_epochs=1)
+    fit(
+        tmp_path,
+        RecogniseStage(tiny_size, 4, network=NetworkConfig(use_3d=False)),
+        data,
+        HeatmapPanels(),
+        max_epochs=1,
+    )
     assert not (tmp_path / "pictures").exists()
 
 

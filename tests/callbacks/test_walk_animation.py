@@ -7,6 +7,7 @@ from PIL import Image
 from meshgait.callbacks import walk_animation
 from meshgait.callbacks.walk_animation import WalkAnimation
 from meshgait.data.datamodule import BodyDataModule
+from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 
@@ -48,5 +49,5 @@ def test_the_gif_lies_among_the_pictures(trainer, tiny_size, tmp_path):
 
 
 def test_without_a_3d_branch_there_is_nothing_to_draw(trainer, tiny_size, shown):
-    WalkAnimation().draw(trainer, RecogniseStage(tiny_size, 4, use_3d=False))
+    WalkAnimation().draw(trainer, RecogniseStage(tiny_size, 4, network=NetworkConfig(use_3d=False)))
     assert shown == []

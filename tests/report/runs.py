@@ -35,7 +35,7 @@ def make_run(folder, *, stage=2, uses_3d=True, without=(), store="data/walkers",
                     "trainer": {"max_epochs": 8, "precision": None},
                     "model": {
                         "class_path": f"meshgait.stages.x.{name}Stage",
-                        "init_args": {"lr": 0.1 * (seed + 1)},
+                        "init_args": {"optimizer": {"lr": 0.1 * (seed + 1)}},
                     },
                     "data": {"init_args": {"store": store, **({"views": [0, 72]} if stage == 2 else {"size": 4})}},
                 }

@@ -24,7 +24,7 @@ def test_everything_is_read(run):
     found = read_run(run)
     assert (found.name, found.missing, found.recognises) == ("finetune", (), True)
     assert found.figures["val/rank1_nm"] == 80
-    assert found.settings["model.lr"] == "0.1"  # without jsonargparse's init_args
+    assert found.settings["model.optimizer.lr"] == "0.1"  # without jsonargparse's init_args
     assert found.settings["trainer.precision"] == "null"
     assert found.settings["data.views"] == "[0, 72]"
     steps, values = found.history["train/loss"]

@@ -62,8 +62,8 @@ def test_settings_that_differ_come_first(tmp_path):
         [make_run(tmp_path / "a"), make_run(tmp_path / "b", seed=1), make_run(tmp_path / "c", stage=1)]
     )
     differing, partly, equal = tables.settings(runs).blocks
-    assert [row[0] for row in differing.rows] == ["seed_everything", "model.class_path", "model.lr"]
-    assert cells(differing, "model.lr") == {"a": "0.1", "b": "0.2", "c": "0.1"}
+    assert [row[0] for row in differing.rows] == ["seed_everything", "model.class_path", "model.optimizer.lr"]
+    assert cells(differing, "model.optimizer.lr") == {"a": "0.1", "b": "0.2", "c": "0.1"}
     assert partly.fold and cells(partly.blocks[0], "data.size") == {"a": "–", "b": "–", "c": "4"}
     assert equal.fold and [row[0] for row in equal.blocks[0].rows] == [
         "trainer.max_epochs", "trainer.precision", "data.store",

@@ -17,13 +17,11 @@ from meshgait.stages.base import (
     load_weights,
     read_checkpoint,
 )
+from meshgait.stages.config import OptimizerConfig
 
 
-def stage(**options):
-    return Stage(**{
-        "lr": 1e-3, "weight_decay": 0.01, "decay_vectors": False, "optimizer": "adamw", "warmup": 0.1,
-        "milestones": (), "augmentation": Augmentation(), "seed": 0, **options,
-    })  # fmt: skip
+def stage(seed=0, **options):
+    return Stage(OptimizerConfig(**{"warmup": 0.1} | options), Augmentation(), seed)
 
 
 @pytest.mark.parametrize("total", [1, 2, 10, 400])
@@ -53,7 +51,7 @@ def test_the_rate_falls_to_a_tenth_at_each_milestone():
 
 @pytest.mark.parametrize("milestones", [(), (2, 3)])
 def test_a_fit_uses_the_schedule_and_decay_that_were_asked_for(milestones):
-    one = stage(optimizer="sgd", lr=0.5, weight_decay=0.25, decay_vectors=True, warmup=0.0, milestones=milestones)
+    one = stage(name="sgd", lr=0.5, weight_decay=0.25, decay_vectors=True, warmup=0.0, milestones=milestones)
     one.layer = torch.nn.Linear(3, 2)
     one._trainer = SimpleNamespace(estimated_stepping_batches=4)
     setup = one.configure_optimizers()

@@ -18,26 +18,29 @@ from meshgait.callbacks.panels import HeatmapPanels
 from meshgait.data.datamodule import BodyDataModule, SilhouetteDataModule
 from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import ConfigError
+from meshgait.models.meshgait import NetworkConfig
+from meshgait.stages.config import BodyConfig, BodyLossWeights, Branch3DConfig
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
-from meshgait.stages.supervision import BodyLossWeights
 from tests.conftest import TINY
 from tests.stages.two_processes import in_two_processes
 
 pytestmark = pytest.mark.slow
 
+SIMPLEX = BodyConfig(decoder="simplex")
+FLAT, DETACHED = NetworkConfig(use_3d=False), NetworkConfig(detach_heatmaps=True)
 POINTS_ALONE = BodyLossWeights(vertices=0.0, edges=0.0, normals=0.0)
 CASES = {
-    "stage 1": {"decoder": "simplex"},
-    "stage 1, points alone": {"decoder": "simplex", "losses": POINTS_ALONE},
-    "3d": {"decoder": "simplex"},
-    "2d": {"use_3d": False},
-    "identity alone": {"decoder": "simplex", "body_weight": 0.0, "detach_heatmaps": True},
-    "detached": {"detach_heatmaps": True, "lr_3d": 0.5},
-    "frozen": {"decoder": "simplex", "freeze_3d": True},
-    "body store": {"decoder": "simplex", "detach_heatmaps": True},
-    "body store, 2d": {"use_3d": False},
-    "no truth": {"decoder": "simplex", "detach_heatmaps": True},
+    "stage 1": {"body": SIMPLEX},
+    "stage 1, points alone": {"body": BodyConfig(decoder="simplex", losses=POINTS_ALONE)},
+    "3d": {"body": SIMPLEX},
+    "2d": {"network": FLAT},
+    "identity alone": {"body": SIMPLEX, "branch_3d": Branch3DConfig(loss_weight=0.0), "network": DETACHED},
+    "detached": {"network": DETACHED, "branch_3d": Branch3DConfig(lr_factor=0.5)},
+    "frozen": {"body": SIMPLEX, "branch_3d": Branch3DConfig(freeze=True)},
+    "body store": {"body": SIMPLEX, "network": DETACHED},
+    "body store, 2d": {"network": FLAT},
+    "no truth": {"body": SIMPLEX, "network": DETACHED},
 }
 EVALUATED = ("stage 1", "3d", "2d", "body store")
 
@@ -74,7 +77,7 @@ def make(case, paths):
     if case.startswith("stage 1"):
         data = BodyDataModule(paths.store, batch_size=4, batches=2, eval_frames=13)
         return ReconstructStage(TINY, **options), data
-    if "freeze_3d" in options:
+    if case == "frozen":
         options = options | {"pretrained": paths.first}
     body = {"body_store": paths.store, "body_frames": 4} if case.startswith("body store") else {}
     store = paths.silent if body or case == "no truth" else paths.store

@@ -19,10 +19,12 @@ from meshgait.data.datamodule import BodyDataModule, SilhouetteDataModule
 from meshgait.data.store import Store
 from meshgait.data.transforms import Augmentation
 from meshgait.losses.identity import between_subject_distance, triplet_loss
+from meshgait.models.meshgait import NetworkConfig
 from meshgait.models.sync_batchnorm import CpuSyncBatchNorm, convert_sync_batchnorm, revert_sync_batchnorm
+from meshgait.stages.config import BodyConfig, Branch3DConfig, OptimizerConfig
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
-from meshgait.stages.supervision import BodyLossWeights, BodySupervision
+from meshgait.stages.supervision import BodySupervision
 from meshgait.stages.sync_batchnorm_plugin import SyncBatchNormPlugin
 from tests.conftest import TINY
 from tests.stages.two_processes import in_two_processes
@@ -30,15 +32,16 @@ from tests.stages.two_processes import in_two_processes
 pytestmark = pytest.mark.slow
 
 ALL = Augmentation(flip=0.5, rotate=20, scale=0.2, shift=4, erase=0.5, coarse=0.5, thickness=0.5)
+SIMPLEX = BodyConfig(decoder="simplex")
 FITS = {
-    "stage 1": {"decoder": "simplex", "augmentation": ALL},
-    "few frames": {"decoder": "simplex", "body_frames": 7, "augmentation": ALL},
-    "2d": {"use_3d": False, "checkpointing": True},
-    "body store": {"decoder": "simplex", "body_frames": 0, "body_augmentation": ALL},
+    "stage 1": {"body": SIMPLEX, "augmentation": ALL},
+    "few frames": {"body": SIMPLEX, "branch_3d": Branch3DConfig(frames=7), "augmentation": ALL},
+    "2d": {"network": NetworkConfig(use_3d=False), "checkpointing": True},
+    "body store": {"body": SIMPLEX, "branch_3d": Branch3DConfig(frames=0, augmentation=ALL)},
 }
 PRECISIONS = {  # in single precision AdamW would make much of gradients that are nothing but rounding
-    "32-true": {"optimizer": "sgd", "lr": 1e-4},
-    "64-true": {"optimizer": "adamw", "lr": 1e-3},
+    "32-true": OptimizerConfig("sgd", lr=1e-4),
+    "64-true": OptimizerConfig("adamw", lr=1e-3),
 }
 COMPARED = [(case, "64-true") for case in FITS] + [(case, "32-true") for case in ("stage 1", "few frames")]
 LIMITS = {"all frames": (0, 0), "few frames": (5, 2), "frames of one rank alone": (0, 3)}
@@ -123,7 +126,7 @@ def bodies(rank, world, store):
         if "alone" in name:
             valid[:2] = False
         size = dataclasses.replace(TINY, volume_depth=volume[0])
-        supervision = BodySupervision(size, BodyLossWeights(), "simplex", None, None, frames, mesh_frames)
+        supervision = BodySupervision(size, SIMPLEX, frames, mesh_frames)
         truth = SmplTruth(poses, betas, cameras, share(valid, rank, world))
         estimate = BodyEstimate(*read_volumes(probabilities, TINY.frame))
         mask = torch.ones_like(truth.valid)
@@ -151,7 +154,7 @@ class Losses(Callback):
 def fit(case, store, folder, world, precision):
     """Three steps of a stage; figures of each and the weights."""
     torch.manual_seed(0)
-    options = FITS[case] | PRECISIONS[precision]
+    options = FITS[case] | {"optimizer": PRECISIONS[precision]}
     if case == "stage 1":
         data, stage = BodyDataModule(store, batch_size=6, batches=3), ReconstructStage(TINY, **options)
     else:

@@ -18,6 +18,7 @@ from meshgait.callbacks.preemption import StopOnSignal
 from meshgait.callbacks.random_state import RandomState
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.errors import MeshGaitError
+from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages.recognise import RecogniseStage
 from tests.conftest import TINY
 from tests.stages.two_processes import in_two_processes
@@ -52,7 +53,7 @@ def fit(case, store, folder, rank):
         (place / "checkpoints").touch()  # no folder can be made there
     data = SilhouetteDataModule(store, subjects=2, sequences=2, frames=2, batches=4)
     torch.manual_seed(0)
-    stage = RecogniseStage(TINY, 4, use_3d=False)
+    stage = RecogniseStage(TINY, 4, network=NetworkConfig(use_3d=False))
     trouble = Trouble(case, rank)
     trainer = Trainer(
         default_root_dir=place, accelerator="cpu", devices=2, max_epochs=1, logger=False, limit_val_batches=0,

@@ -6,6 +6,7 @@ import torch
 
 from meshgait.cli import main
 from meshgait.errors import ConfigError, DataError
+from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages.hub import download, is_repository
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.weights import find_model, write_model
@@ -16,7 +17,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @pytest.fixture
 def stage(tiny_size):
-    return RecogniseStage(tiny_size, 3, use_3d=False).eval()
+    return RecogniseStage(tiny_size, 3, network=NetworkConfig(use_3d=False)).eval()
 
 
 def write(stage, folder):

@@ -18,8 +18,9 @@ from meshgait.losses.identity import between_subject_distance, classification_lo
 from meshgait.models.heads import StripClassifier, StripLinear
 from meshgait.models.lifter import Lifter
 from meshgait.models.mesh import MeshDecoder
+from meshgait.stages.config import BodyConfig
 from meshgait.stages.recognise import RecogniseStage
-from meshgait.stages.supervision import BodyLossWeights, BodySupervision
+from meshgait.stages.supervision import BodySupervision
 
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 FRAME, LABELS = (64, 44), torch.tensor([0, 0, 1, 1, 2, 2])
@@ -38,7 +39,7 @@ def supervise(size, store):
     """Loss terms of perturbed joints, markers and meshes, as a tensor."""
     rows = [torch.from_numpy(store.smpl(0)[k][:6])[None] for k in ("poses", "betas", "cameras", "valid")]
     estimate = BodyEstimate(*read_volumes(volumes(), FRAME))
-    supervision = BodySupervision(size, BodyLossWeights(), "simplex")
+    supervision = BodySupervision(size, BodyConfig(decoder="simplex"))
     terms = supervision(estimate, SmplTruth(*rows), torch.ones(1, 6, dtype=torch.bool))[1]
     return torch.stack(list(terms.values()))
 
@@ -107,7 +108,7 @@ def step(stage, batch, half=None):
 def test_a_step_is_finite_and_near_that_of_single_precision(tiny_store, tiny_size, half, near, aligned):
     data = SilhouetteDataModule(str(tiny_store), subjects=4, sequences=4, frames=6, batches=1)
     (batch,) = data.train_dataloader()
-    stage = RecogniseStage(tiny_size, 4, decoder="simplex")
+    stage = RecogniseStage(tiny_size, 4, body=BodyConfig(decoder="simplex"))
     (exact, direction), (terms, gradient) = (step(stage, batch, h) for h in (None, HALVES[half]))
     assert gradient.isfinite().all()
     for name, wanted in exact.items():

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import lightning
 import pytest
@@ -11,9 +12,10 @@ from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import ConfigError, DataError
 from meshgait.models.mesh import MeshDecoder
+from meshgait.models.meshgait import NetworkConfig
+from meshgait.stages.config import BodyConfig, BodyLossWeights, Branch3DConfig, IdentityLossConfig, OptimizerConfig
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
-from meshgait.stages.supervision import BodyLossWeights
 
 
 def trainer(tmp_path, **options):
@@ -76,25 +78,38 @@ def test_a_stage_1_of_another_size_is_refused(tiny_size, first):
 
 def test_freezing_noise_is_refused(tiny_size):
     with pytest.raises(ConfigError, match="pretrained"):
-        RecogniseStage(tiny_size, 4, freeze_3d=True)
+        RecogniseStage(tiny_size, 4, branch_3d=Branch3DConfig(freeze=True))
 
 
-NO_IDENTITY = {"triplet_weight": 0.0, "class_weight": 0.0}
-NO_3D = BodyLossWeights(**dict.fromkeys(dataclasses.asdict(BodyLossWeights()), 0.0))
+FLAT = {"network": NetworkConfig(use_3d=False)}
+NO_IDENTITY = {"identity": IdentityLossConfig(triplet_weight=0.0, class_weight=0.0)}
+NO_3D_WEIGHT = {"branch_3d": Branch3DConfig(loss_weight=0.0)}
+NO_3D_LOSSES = BodyLossWeights(**dict.fromkeys(dataclasses.asdict(BodyLossWeights()), 0.0))
+
+
+@pytest.mark.parametrize(
+    ("group", "setting", "says"),
+    [
+        (IdentityLossConfig, {"triplet_weight": -1.0}, "identity.triplet_weight is -1"),
+        (IdentityLossConfig, {"class_weight": float("nan")}, "identity.class_weight is nan"),
+        (IdentityLossConfig, {"margin": -0.2}, "identity.margin is -0.2"),
+        (Branch3DConfig, {"loss_weight": -0.5}, "branch_3d.loss_weight is -0.5"),
+        (Branch3DConfig, {"lr_factor": -1.0}, "branch_3d.lr_factor is -1"),
+    ],
+    ids=str,
+)
+def test_weights_out_of_range_are_refused(group, setting, says):
+    with pytest.raises(ConfigError, match=says):
+        group(**setting)
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"triplet_weight": -1.0}, "triplet_weight is -1"),
-        ({"class_weight": float("nan")}, "class_weight is nan"),
-        ({"body_weight": -0.5}, "body_weight is -0.5"),
-        ({"lr_3d": -1.0}, "lr_3d is -1"),
-        ({"margin": -0.2}, "margin is -0.2"),
-        (NO_IDENTITY | {"use_3d": False}, "nothing to train"),
-        (NO_IDENTITY | {"body_weight": 0.0}, "nothing to train"),
-        (NO_IDENTITY | {"losses": NO_3D}, "nothing to train"),
-        (NO_IDENTITY | {"pretrained": "first", "freeze_3d": True}, "nothing to train"),
+        (NO_IDENTITY | FLAT, "nothing to train"),
+        (NO_IDENTITY | NO_3D_WEIGHT, "nothing to train"),
+        (NO_IDENTITY | {"body": BodyConfig(losses=NO_3D_LOSSES)}, "nothing to train"),
+        (NO_IDENTITY | {"pretrained": "first", "branch_3d": Branch3DConfig(freeze=True)}, "nothing to train"),
     ],
     ids=str,
 )
@@ -122,7 +137,9 @@ def test_3d_alone_trains_where_there_is_truth_and_is_refused_where_there_is_none
 @pytest.mark.parametrize("validate", [False, True])
 def test_a_frozen_3d_branch_stays_put_and_the_rest_moves(tmp_path, tiny_size, data, first, validate):
     """Also its running statistics, and also after a validation that switches modes there and back."""
-    stage = RecogniseStage(tiny_size, 4, pretrained=str(first), freeze_3d=True, lr=0.1)
+    stage = RecogniseStage(
+        tiny_size, 4, str(first), branch_3d=Branch3DConfig(freeze=True), optimizer=OptimizerConfig(lr=0.1)
+    )
     before = {name: value.clone() for name, value in stage.network.state_dict().items()}
     options = {"limit_val_batches": 1, "max_epochs": 2} if validate else {}
     trainer(tmp_path, **options).fit(stage, data)
@@ -136,7 +153,12 @@ def test_a_frozen_3d_branch_stays_put_and_the_rest_moves(tmp_path, tiny_size, da
 
 @pytest.mark.parametrize("lr_3d", [1.0, 0.1, 0.0])
 def test_each_trainable_parameter_is_in_one_group_with_its_rate(tiny_size, lr_3d):
-    stage = RecogniseStage(tiny_size, 4, lr=0.5, lr_3d=lr_3d, weight_decay=0.3)
+    stage = RecogniseStage(
+        tiny_size,
+        4,
+        branch_3d=Branch3DConfig(lr_factor=lr_3d),
+        optimizer=OptimizerConfig(lr=0.5, weight_decay=0.3),
+    )
     optimizer = torch.optim.AdamW(stage.parameter_groups(), lr=0.5)
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(rates)
@@ -161,7 +183,7 @@ BODY = {"joints", "markers", "vertices", "confidence", "edges", "normals"}
 
 @pytest.mark.parametrize(
     ("options", "expected"),
-    [({}, IDENTITY | BODY), ({"use_3d": False}, IDENTITY), ({"body_weight": 0.0}, IDENTITY)],
+    [({}, IDENTITY | BODY), (FLAT, IDENTITY), (NO_3D_WEIGHT, IDENTITY)],
     ids=["3d", "2d", "identity alone"],
 )
 def test_losses_are_logged_by_name(tmp_path, tiny_size, data, options, expected):
@@ -211,7 +233,7 @@ def test_each_epoch_has_batches_of_its_own(tmp_path, tiny_size, data, monkeypatc
         return out
 
     monkeypatch.setattr(RecogniseStage, "augment", watch)
-    stage = RecogniseStage(tiny_size, 4, use_3d=False)
+    stage = RecogniseStage(tiny_size, 4, **FLAT)
     trainer(tmp_path, max_epochs=3).fit(stage, data)
     assert [epoch for epoch, *_ in seen] == [0, 0, 1, 1, 2, 2]
     assert len({indices for _, indices, _ in seen}) == 6
@@ -219,7 +241,12 @@ def test_each_epoch_has_batches_of_its_own(tmp_path, tiny_size, data, monkeypatc
 
 
 def test_a_saved_recogniser_comes_back_whole(tmp_path, tiny_size):
-    stage = RecogniseStage(tiny_size, 4, fusion="concat", detach_heatmaps=True, decoder="ridge").eval()
+    stage = RecogniseStage(
+        tiny_size,
+        4,
+        network=NetworkConfig(fusion="concat", detach_heatmaps=True),
+        body=BodyConfig(decoder="ridge"),
+    ).eval()
     again = RecogniseStage.load(save(stage, tmp_path / "x.ckpt"))
     assert not again.training
     walks, mask = torch.rand(2, 3, 64, 44), torch.ones(2, 3, dtype=torch.bool)
@@ -263,19 +290,28 @@ def test_a_checkpoint_is_tested_on_other_people(tmp_path, tiny_size, tiny_store,
     assert torch.equal(stage.network.embed.weight, trained.embed.weight)
 
 
+def test_a_checkpoint_from_before_the_groups_of_settings_is_read(tiny_size):
+    """One of version 0.1.0, after three steps of the 2D network."""
+    path = Path(__file__).parents[1] / "kept" / "settings-without-groups.ckpt"
+    stage, saved = RecogniseStage.load(path), torch.load(path, weights_only=True)
+    assert stage.settings == {n: v for n, v in saved["meshgait"].items() if n not in ("stage", "version")}
+    assert stage.network.size == tiny_size and stage.network.lifter is None
+    assert all(torch.equal(value, saved["state_dict"][name]) for name, value in stage.state_dict().items())
+
+
 def test_training_goes_on_only_with_the_same_people(tmp_path, tiny_size, data):
     runner = trainer(tmp_path)
-    runner.fit(RecogniseStage(tiny_size, 4, use_3d=False), data)
+    runner.fit(RecogniseStage(tiny_size, 4, **FLAT), data)
     runner.save_checkpoint(tmp_path / "x.ckpt")
     with pytest.raises(ConfigError, match="num_subjects"):
         trainer(tmp_path, max_epochs=2).fit(
-            RecogniseStage(tiny_size, 3, use_3d=False), data, ckpt_path=tmp_path / "x.ckpt"
+            RecogniseStage(tiny_size, 3, **FLAT), data, ckpt_path=tmp_path / "x.ckpt"
         )
 
 
 def test_a_checkpoint_of_another_network_is_refused_by_name(tmp_path, tiny_size, data):
     runner = trainer(tmp_path)
-    runner.fit(RecogniseStage(tiny_size, 4, use_3d=False), data)
+    runner.fit(RecogniseStage(tiny_size, 4, **FLAT), data)
     runner.save_checkpoint(tmp_path / "x.ckpt")
     other = RecogniseStage(dataclasses.replace(tiny_size, embedding=4), 4)
     with pytest.raises(ConfigError, match="another size, use_3d of the model"):

@@ -10,8 +10,8 @@ from meshgait.data.frame_sampler import FrameSampler
 from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import ConfigError
 from meshgait.stages.base import read_checkpoint
+from meshgait.stages.config import BodyConfig, BodyLossWeights, OptimizerConfig
 from meshgait.stages.reconstruct import ReconstructStage
-from meshgait.stages.supervision import BodyLossWeights
 
 
 def trainer(tmp_path, **options):
@@ -29,7 +29,7 @@ def test_it_learns_what_it_is_shown(tmp_path, tiny_size, tiny_store):
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
     data.train_dataloader = lambda: torch.utils.data.DataLoader([batch] * 60, batch_size=None)
-    stage = ReconstructStage(tiny_size, lr=2e-2)
+    stage = ReconstructStage(tiny_size, optimizer=OptimizerConfig(lr=2e-2))
     errors = []
     stage.supervision.register_forward_hook(lambda *args: errors.append(args[2][1]["joints"].item()))
     trainer(tmp_path).fit(stage, data)
@@ -41,8 +41,8 @@ NOTHING = BodyLossWeights(**dict.fromkeys(asdict(BodyLossWeights()), 0.0))
 
 
 def test_weights_that_train_nothing_are_refused(tiny_size):
-    with pytest.raises(ConfigError, match="all weights of losses are 0"):
-        ReconstructStage(tiny_size, losses=NOTHING)
+    with pytest.raises(ConfigError, match=r"all weights of body\.losses are 0"):
+        ReconstructStage(tiny_size, body=BodyConfig(losses=NOTHING))
 
 
 @pytest.mark.slow

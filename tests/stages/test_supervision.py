@@ -7,7 +7,8 @@ from torch.nn.functional import one_hot
 from meshgait.batch import BodyEstimate, SmplTruth
 from meshgait.body.heatmaps import axis_cells, point_confidence, read_volumes
 from meshgait.errors import ConfigError
-from meshgait.stages.supervision import BodyLossWeights, BodySupervision
+from meshgait.stages.config import BodyConfig, BodyLossWeights
+from meshgait.stages.supervision import BodySupervision
 
 FRAME = (64, 44)
 
@@ -19,7 +20,7 @@ def size(tiny_size):
 
 @pytest.fixture
 def supervision(size):
-    return BodySupervision(size, BodyLossWeights(), "simplex")
+    return BodySupervision(size, BodyConfig(decoder="simplex"))
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_the_reading_is_smpl_truth_in_metres(supervision, truth, size, default_m
 
 def test_the_total_is_the_weighted_sum_of_the_terms(truth, size):
     weights = BodyLossWeights(joints=2.0, markers=3.0, vertices=0, confidence=0.5, edges=0, normals=0)
-    supervision = BodySupervision(size, weights, "simplex")
+    supervision = BodySupervision(size, BodyConfig(decoder="simplex", losses=weights))
     total, terms, _ = supervision(random_estimate(size)[1], truth, MASK)
     assert set(terms) == {"joints", "markers", "confidence"}
     assert total.item() == pytest.approx(
@@ -120,13 +121,13 @@ def test_all_terms_reach_the_volumes(truth, size):
     for term in dataclasses.asdict(BodyLossWeights()):
         weights = BodyLossWeights(**{name: float(name == term) for name in dataclasses.asdict(BodyLossWeights())})
         logits, estimate = random_estimate(size)
-        BodySupervision(size, weights, "ridge")(estimate, truth, MASK)[0].backward()
+        BodySupervision(size, BodyConfig(losses=weights))(estimate, truth, MASK)[0].backward()
         assert logits.grad.isfinite().all()
         assert logits.grad.abs().sum() > 0, term
 
 
 def test_training_takes_so_many_frames_at_random_and_evaluation_all(truth, size):
-    supervision = BodySupervision(size, BodyLossWeights(), "simplex", frames=3, mesh_frames=2)
+    supervision = BodySupervision(size, BodyConfig(decoder="simplex"), frames=3, mesh_frames=2)
     _, estimate = random_estimate(size)
 
     def chosen(seed):
@@ -141,7 +142,7 @@ def test_training_takes_so_many_frames_at_random_and_evaluation_all(truth, size)
 
 
 def test_the_choice_leaves_global_random_numbers_alone(truth, size):
-    supervision = BodySupervision(size, BodyLossWeights(), "simplex", frames=3)
+    supervision = BodySupervision(size, BodyConfig(decoder="simplex"), frames=3)
     before = torch.get_rng_state()
     supervision(random_estimate(size)[1].to("cpu"), truth, MASK, torch.Generator().manual_seed(0))
     after_drawing = torch.get_rng_state()
@@ -160,13 +161,13 @@ def test_weights_out_of_range_are_refused(name, weight):
 @pytest.mark.parametrize(("term", "reaches"), [("joints", False), ("vertices", True), ("edges", True)])
 def test_what_no_loss_reaches_is_not_trained(size, term, reaches):
     weights = BodyLossWeights(**{n: float(n == term) for n in dataclasses.asdict(BodyLossWeights())})
-    assert BodySupervision(size, weights, "simplex").mesh.gamma.requires_grad is reaches
+    assert BodySupervision(size, BodyConfig(decoder="simplex", losses=weights)).mesh.gamma.requires_grad is reaches
 
 
 @pytest.mark.parametrize("wrong", [{"markers": 32}, {"joints": 17}])
 def test_a_network_of_other_points_is_refused(size, wrong):
     with pytest.raises(ConfigError, match="24 and 64"):
-        BodySupervision(dataclasses.replace(size, **wrong), BodyLossWeights(), "simplex")
+        BodySupervision(dataclasses.replace(size, **wrong), BodyConfig(decoder="simplex"))
 
 
 def test_the_body_is_not_saved_with_the_weights(supervision):

@@ -9,7 +9,9 @@ import yaml
 from safetensors.torch import load, save
 
 from meshgait.errors import ConfigError, DataError
+from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages.base import SETTINGS, load_weights, read_network
+from meshgait.stages.config import BodyConfig
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 from meshgait.stages.weights import learnt, read_model, write_model
@@ -37,7 +39,7 @@ def unlike(stage):
 
 @pytest.fixture
 def stage(tiny_size):
-    return unlike(RecogniseStage(tiny_size, 5, decoder="simplex"))
+    return unlike(RecogniseStage(tiny_size, 5, body=SIMPLEX))
 
 
 @pytest.fixture
@@ -45,12 +47,18 @@ def model(tmp_path, stage):
     return hand_on(stage, tmp_path / "model")
 
 
+SIMPLEX = BodyConfig(decoder="simplex")
 WALKS = (torch.rand(2, 5, 64, 44), torch.tensor([[True] * 5, [True] * 3 + [False] * 2]))
 
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"fusion": "concat"}, {"use_3d": False}, {"decoder": "simplex", "detach_heatmaps": True}],
+    [
+        {},
+        {"network": NetworkConfig(fusion="concat")},
+        {"network": NetworkConfig(use_3d=False)},
+        {"body": SIMPLEX, "network": NetworkConfig(detach_heatmaps=True)},
+    ],
     ids=str,
 )
 def test_what_is_read_is_what_was_written(tmp_path, tiny_size, options):
@@ -127,7 +135,7 @@ def test_nothing_of_the_body_is_in_the_file(tmp_path, tiny_size, kind):
 @pytest.mark.parametrize("kind", [RecogniseStage, ReconstructStage])
 def test_a_checkpoint_holds_nothing_but_what_is_learnt(tiny_size, kind):
     """So that nothing is lost when this part alone is handed on."""
-    stage = kind(tiny_size, 5, decoder="simplex") if kind is RecogniseStage else kind(tiny_size, decoder="simplex")
+    stage = kind(tiny_size, 5, body=SIMPLEX) if kind is RecogniseStage else kind(tiny_size, body=SIMPLEX)
     assert learnt(stage.state_dict()).keys() == stage.state_dict().keys()
 
 
@@ -273,7 +281,7 @@ def licensed(tmp_path, monkeypatch, tiny_size):
 
     for name, asset in (("body", "default_body.npz"), ("markers", "default_markers.npz")):
         files[name].write_bytes((assets("meshgait.body") / "assets" / asset).read_bytes())
-    stage = unlike(RecogniseStage(tiny_size, 5, body=str(files["body"]), markers=str(files["markers"])))
+    stage = unlike(RecogniseStage(tiny_size, 5, body=BodyConfig(str(files["body"]), str(files["markers"]))))
     return stage, files, hand_on(stage, tmp_path / "model")
 
 

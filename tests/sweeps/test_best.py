@@ -14,21 +14,25 @@ def base(tmp_path):
     path.parent.mkdir()
     path.write_text(
         "trainer: {default_root_dir: runs/x, max_epochs: 8}\n"
-        "model: {class_path: M, init_args: {size: ../size.yaml, lr: 1.0e-3}}\n"
+        "model: {class_path: M, init_args: {size: ../size.yaml, optimizer: {lr: 1.0e-3}}}\n"
     )
     return path
 
 
 def test_the_best_experiment_is_the_base_with_the_trials_settings(base):
     command = Command((StageConfig("", base),), ("--trainer.max_epochs", "2"))
-    words = ["--model.lr=3e-05", "--model.augmentation.flip=0.5", "--data.batches=4", "--model.use_3d=False"]
+    words = [
+        "--model.optimizer.lr=3e-05", "--model.augmentation.flip=0.5", "--data.batches=4",
+        "--model.network.use_3d=False",
+    ]  # fmt: skip
     assert best_experiments(command, words, Path("runs/s-best")) == {
         "best.yaml": {
             "trainer": {"default_root_dir": "runs/s-best", "max_epochs": 2},
             "model": {
                 "class_path": "M",
                 "init_args": {
-                    "size": {"embedding": 8}, "lr": 3e-05, "augmentation": {"flip": 0.5}, "use_3d": False,
+                    "size": {"embedding": 8}, "optimizer": {"lr": 3e-05}, "augmentation": {"flip": 0.5},
+                    "network": {"use_3d": False},
                 },
             },
             "data": {"init_args": {"batches": 4}},
@@ -38,12 +42,12 @@ def test_the_best_experiment_is_the_base_with_the_trials_settings(base):
 
 def test_stages_in_a_row_have_an_experiment_each(base):
     command = Command((StageConfig("a", base), StageConfig("b", base)))
-    found = best_experiments(command, ["--a.model.lr=1", "--b.model.lr=2"], Path("best"))
+    found = best_experiments(command, ["--a.model.optimizer.lr=1", "--b.model.optimizer.lr=2"], Path("best"))
     assert list(found) == ["best-a.yaml", "best-b.yaml"]
     assert found["best-a.yaml"]["trainer"]["default_root_dir"] == "best/a"
     assert "pretrained" not in found["best-a.yaml"]["model"]["init_args"]
     second = found["best-b.yaml"]["model"]["init_args"]
-    assert (second["pretrained"], second["lr"]) == ("best/a/checkpoints/last.ckpt", 2)
+    assert (second["pretrained"], second["optimizer"]["lr"]) == ("best/a/checkpoints/last.ckpt", 2)
 
 
 def test_a_size_file_of_a_trial_is_put_in(base, tmp_path):

@@ -29,8 +29,8 @@ def test_a_trial_of_one_stage(configs):
     ]
     command = read_command(words)
     assert command == Command((StageConfig("", Path(configs[0])),), ("--wandb", "disabled"))
-    assert command.fits(["--model.lr=0.1"], Path("run")) == [
-        ["fit", "--config", configs[0], "--wandb=disabled", "--model.lr=0.1", "--trainer.default_root_dir=run",
+    assert command.fits(["--model.seed=0.1"], Path("run")) == [
+        ["fit", "--config", configs[0], "--wandb=disabled", "--model.seed=0.1", "--trainer.default_root_dir=run",
          "--ckpt_path=last"]
     ]  # fmt: skip
 
@@ -42,17 +42,17 @@ def test_fit_is_a_trial_of_one_stage(configs):
 
 def test_stages_in_a_row_get_their_own_settings_and_the_weights_before(configs):
     command = read_command(["${program}", "trial", f"pre={configs[0]}", f"fine={configs[1]}", "${args}"])
-    first, second = command.fits(["--fine.model.lr=2", "--pre.model.lr=1", "--fine.data.seed=3"], Path("run"))
+    first, second = command.fits(["--fine.model.seed=2", "--pre.model.seed=1", "--fine.data.seed=3"], Path("run"))
     assert first == [
-        "fit", "--config", configs[0], "--model.lr=1", "--trainer.default_root_dir=run/pre", "--ckpt_path=last"
+        "fit", "--config", configs[0], "--model.seed=1", "--trainer.default_root_dir=run/pre", "--ckpt_path=last"
     ]  # fmt: skip
     assert second == [
-        "fit", "--config", configs[1], "--model.pretrained=run/pre/checkpoints/last.ckpt", "--model.lr=2",
+        "fit", "--config", configs[1], "--model.pretrained=run/pre/checkpoints/last.ckpt", "--model.seed=2",
         "--data.seed=3", "--trainer.default_root_dir=run/fine", "--ckpt_path=last",
     ]  # fmt: skip
     assert command.folders(Path("run")) == [Path("run/pre"), Path("run/fine")]
     assert read_trial(command.specs) == command
-    for word in ("--model.lr=1", "--other.model.lr=1", "--pre=1"):
+    for word in ("--model.seed=1", "--other.model.seed=1", "--pre=1"):
         with pytest.raises(ConfigError, match=r"pre\. or fine\."):
             command.words_of([word])
 
@@ -83,7 +83,7 @@ def test_commands_that_cannot_be_run_are_refused(configs, words, named):
         read_command(words)
 
 
-@pytest.mark.parametrize("words", [["model.lr=1"], ["--model.lr"], ["--a", "--b=1"], ["--=1"]])
+@pytest.mark.parametrize("words", [["model.seed=1"], ["--model.lr"], ["--a", "--b=1"], ["--=1"]])
 def test_words_that_are_no_arguments_are_refused(words):
     with pytest.raises(ConfigError, match=r"--key=value|has no value"):
         list(pairs(words))

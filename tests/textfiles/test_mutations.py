@@ -188,7 +188,12 @@ def test_sweep_files(tmp_path, monkeypatch):
 
 
 def test_experiments(tmp_path):
-    content = {"model": {"class_path": "meshgait.stages.reconstruct.ReconstructStage", "init_args": {"lr": 0.1}}}
+    content = {
+        "model": {
+            "class_path": "meshgait.stages.reconstruct.ReconstructStage",
+            "init_args": {"optimizer": {"lr": 0.1}},
+        }
+    }
     path = tmp_path / "experiment.yaml"
     write(path, json.dumps(content))
     several(path, dumped(content, 8), lambda: build_stage([path], [], 2))

@@ -15,6 +15,7 @@ import meshgait
 from meshgait.cli import main
 from meshgait.data.store import Store
 from meshgait.evaluation.distances import pairwise
+from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 from meshgait.tools.export import recipe
@@ -57,7 +58,7 @@ def flat(tmp_path_factory, tiny_size):
     """Checkpoint of a finished run without 3D."""
     run = tmp_path_factory.mktemp("runs") / "flat"
     torch.manual_seed(2)
-    path = save(RecogniseStage(tiny_size, 5, use_3d=False), run)
+    path = save(RecogniseStage(tiny_size, 5, network=NetworkConfig(use_3d=False)), run)
     (run / "metrics.json").write_text(json.dumps(METRICS))
     (run / "config.yaml").write_text(yaml.safe_dump(CONFIG))
     return path
@@ -175,7 +176,7 @@ def test_stage_1_is_exported_for_stage_2_and_without_onnx(tmp_path, tiny_size, c
 
 
 def test_figures_of_another_step_are_not_claimed(tmp_path, tiny_size, capsys):
-    path = save(RecogniseStage(tiny_size, 5, use_3d=False), tmp_path / "run", step=200)
+    path = save(RecogniseStage(tiny_size, 5, network=NetworkConfig(use_3d=False)), tmp_path / "run", step=200)
     (tmp_path / "run" / "metrics.json").write_text(json.dumps(METRICS))
     assert run(path, "--out", tmp_path / "m") == 0
     assert "are of step 400, the checkpoint of 200" in capsys.readouterr().out
@@ -206,7 +207,7 @@ def test_only_an_earlier_export_is_replaced(quick, tmp_path, capsys):
      ("metrics.json", "{}", "holds no figures")],
 )  # fmt: skip
 def test_a_damaged_run_is_refused_and_nothing_is_left(name, text, says, tmp_path, tiny_size, capsys):
-    path = save(RecogniseStage(tiny_size, 5, use_3d=False), tmp_path / "run")
+    path = save(RecogniseStage(tiny_size, 5, network=NetworkConfig(use_3d=False)), tmp_path / "run")
     (tmp_path / "run" / name).write_text(text)
     before = sorted(tmp_path.rglob("*"))
     assert run(path, "--out", tmp_path / "m") == 2
@@ -216,7 +217,7 @@ def test_a_damaged_run_is_refused_and_nothing_is_left(name, text, says, tmp_path
 
 
 def test_diverged_weights_leave_nothing(tmp_path, tiny_size, capsys):
-    stage = RecogniseStage(tiny_size, 5, use_3d=False)
+    stage = RecogniseStage(tiny_size, 5, network=NetworkConfig(use_3d=False))
     with torch.no_grad():
         stage.network.embed.weight.fill_(float("inf"))
     assert run(save(stage, tmp_path / "run"), "--out", tmp_path / "m") == 2

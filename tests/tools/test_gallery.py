@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from meshgait.cli import main
+from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages.recognise import RecogniseStage
 from tests.gallery.walkers import walk
 
@@ -17,7 +18,7 @@ from tests.gallery.walkers import walk
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, tiny_size):
     torch.manual_seed(3)
-    stage = RecogniseStage(tiny_size, 4, use_3d=False)
+    stage = RecogniseStage(tiny_size, 4, network=NetworkConfig(use_3d=False))
     content = {"state_dict": stage.state_dict(), "pytorch-lightning_version": lightning.__version__}
     stage.on_save_checkpoint(content)
     path = tmp_path_factory.mktemp("model") / "flat.ckpt"

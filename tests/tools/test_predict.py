@@ -16,6 +16,7 @@ from meshgait import recogniser
 from meshgait.cli import main
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.data.store import Store
+from meshgait.models.meshgait import NetworkConfig
 from meshgait.progress import Progress
 from meshgait.recogniser import Recogniser
 from meshgait.stages.recognise import RecogniseStage
@@ -41,7 +42,7 @@ def checkpoints(tmp_path_factory, tiny_size):
         full.network.lifter.head.mul_(30)  # volumes with peaks, so that the points form no mere dot
     return {
         "full": save(full, folder / "full.ckpt"),
-        "flat": save(RecogniseStage(tiny_size, 4, use_3d=False), folder / "flat.ckpt"),
+        "flat": save(RecogniseStage(tiny_size, 4, network=NetworkConfig(use_3d=False)), folder / "flat.ckpt"),
         "first": save(ReconstructStage(tiny_size), folder / "first.ckpt"),
     }
 

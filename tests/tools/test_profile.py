@@ -39,7 +39,7 @@ def test_settings_of_the_experiment_may_follow(words, tmp_path):
     given, size = words
     outs = [tmp_path / name for name in ("on.json", "off.json")]
     assert main([*given, "--json", str(outs[0]), "--", size]) == 0
-    assert main([*given, "--json", str(outs[1]), "--", size, "--model.use_3d=false"]) == 0
+    assert main([*given, "--json", str(outs[1]), "--", size, "--model.network.use_3d=false"]) == 0
     on, off = (json.loads(out.read_text()) for out in outs)
     assert on["parameters"]["3d"] > 0 == off["parameters"]["3d"]
     assert on["parameters"]["2d"] == off["parameters"]["2d"]

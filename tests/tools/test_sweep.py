@@ -21,7 +21,7 @@ def sweep(tmp_path, tiny_store, tiny_size, monkeypatch):
     constants = {
         "data.store": str(tiny_store), "model.size": str(size), "wandb": "disabled", "trainer.accelerator": "cpu",
         "trainer.max_epochs": 1, "trainer.check_val_every_n_epoch": 1, "data.batches": 1, "data.subjects": 2,
-        "data.sequences": 2, "data.frames": 3, "model.use_3d": False,
+        "data.sequences": 2, "data.frames": 3, "model.network.use_3d": False,
     }  # fmt: skip
 
     def written(**parameters):
@@ -49,7 +49,7 @@ def one_line(capsys):
 def test_a_real_trial_leaves_its_figures_and_the_best_experiment(sweep, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("meshgait.sweeps.check.check_settings", lambda *_: None)  # the trial will show
     out = tmp_path / "out"
-    assert main(["sweep", sweep(**{"model.lr": {"values": [0.002]}}), "--out", str(out)]) == 0
+    assert main(["sweep", sweep(**{"model.optimizer.lr": {"values": [0.002]}}), "--out", str(out)]) == 0
     text = capsys.readouterr().out
     assert "1/1 done" in text and "meshgait fit --config" in text
     metrics = json.loads((out / "trial-000" / "metrics.json").read_text())
@@ -58,13 +58,13 @@ def test_a_real_trial_leaves_its_figures_and_the_best_experiment(sweep, tmp_path
     assert main(["fit", "--config", str(out / "best.yaml"), f"--trainer.default_root_dir={again}"]) == 0
     trial, best = (yaml.safe_load((folder / "config.yaml").read_text()) for folder in (out / "trial-000", again))
     for config in (trial, best):  # they differ in what a sweep gives to each trial alone
-        assert config["model"]["init_args"]["lr"] == 0.002
+        assert config["model"]["init_args"]["optimizer"]["lr"] == 0.002
         config["trainer"].pop("default_root_dir"), config.pop("ckpt_path")
     assert trial == best
     assert metrics["figures"] == json.loads((again / "metrics.json").read_text())["figures"]
     assert not (out / "parallel.png").exists() and "too few" in text
     # repeating the command of a finished sweep runs nothing and tells the same
-    assert main(["sweep", sweep(**{"model.lr": {"values": [0.002]}}), "--out", str(out)]) == 0
+    assert main(["sweep", sweep(**{"model.optimizer.lr": {"values": [0.002]}}), "--out", str(out)]) == 0
     assert "begins" not in capsys.readouterr().out
 
 
@@ -91,5 +91,5 @@ def test_wrong_options_are_named(sweep, tmp_path, capsys, more, named):
 def test_a_trial_without_a_folder_is_refused(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("WANDB_SWEEP_ID", raising=False)
-    assert main(["trial", "experiments/finetune/walkers.yaml", "--model.lr=1"]) == 2
+    assert main(["trial", "experiments/finetune/walkers.yaml", "--model.optimizer.lr=1"]) == 2
     assert "--folder" in one_line(capsys)

@@ -32,14 +32,14 @@ class CollapseAlarm(Callback):
         if distance is None or trainer.global_step % trainer.log_every_n_steps:
             return
         # exactly 0 where this process has sequences of one subject alone
-        self._times = self._times + 1 if 0 < float(distance) < self.least * pl_module.margin else 0
+        self._times = self._times + 1 if 0 < float(distance) < self.least * pl_module.identity.margin else 0
         if self._times >= self.patience:
             self._tell(trainer, float(distance), f"at {self._times} logged steps in a row")
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at what the validation was scored on."""
         metric = next((c.metric for c in trainer.callbacks if isinstance(c, RetrievalEvaluation)), None)
-        if metric is None or metric.last is None or not hasattr(pl_module, "margin"):
+        if metric is None or metric.last is None or not hasattr(pl_module, "identity"):
             return
         embeddings, indices = metric.last
         some = torch.linspace(0, len(indices) - 1, min(MOST, len(indices))).long()
@@ -47,14 +47,14 @@ class CollapseAlarm(Callback):
         others = (labels[:, None] != labels[None, :]).to(embeddings.device)
         if others.any():
             distance = pairwise(embeddings[some], embeddings[some])[others].mean().item()
-            if distance < self.least * pl_module.margin:
+            if distance < self.least * pl_module.identity.margin:
                 self._tell(trainer, distance, "in validation")
 
     def _tell(self, trainer: Trainer, distance: float, when: str) -> None:
         if not self._told and trainer.is_global_zero:
             warn(
                 f"embeddings have collapsed: sequences of different subjects are {distance:.2g} apart on average "
-                f"{when}, up to step {trainer.global_step}; lower model.lr, or lengthen model.warmup, then train "
-                "anew"
+                f"{when}, up to step {trainer.global_step}; lower model.optimizer.lr, or lengthen "
+                "model.optimizer.warmup, then train anew"
             )
         self._told = True

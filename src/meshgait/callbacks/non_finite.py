@@ -61,7 +61,7 @@ class StopOnNonFinite(Callback):
             raise TrainingError(_everywhere(self._message(trainer, pl_module, seen) if wrong else None))
 
     def _message(self, trainer: Trainer, module: LightningModule, seen: list) -> str:
-        remedy = "lower model.lr or mend these sequences, then repeat the command with --ckpt_path last"
+        remedy = "lower model.optimizer.lr or mend these sequences, then repeat the command with --ckpt_path last"
         number, parts, terms = next((one for one in seen if _not_finite(one[-1])), seen[-1])
         what = ", ".join(f"{name} is {value}" for name, value in _not_finite(terms).items())
         if not what:

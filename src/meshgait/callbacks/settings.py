@@ -15,6 +15,7 @@ from meshgait.atomic import atomic_file
 from meshgait.callbacks.metrics_file import provenance
 from meshgait.errors import ConfigError
 from meshgait.messages import note
+from meshgait.renamed_settings import renamed_settings
 from meshgait.textfiles.yaml_text import parse_yaml
 
 CONFIG = "config"
@@ -75,7 +76,7 @@ class SaveConfig(SaveConfigCallback):
         if trainer.state.fn != "fit" or not isinstance(checkpoint.get(CONFIG), str):
             return
         try:
-            self._before = flat(parse_yaml(checkpoint[CONFIG]))
+            self._before = flat(renamed_settings(parse_yaml(checkpoint[CONFIG]))[0])
         except yaml.YAMLError as error:
             raise ConfigError(
                 f"the checkpoint's own settings cannot be read ({' '.join(str(error).split())[:120]})",

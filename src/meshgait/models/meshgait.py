@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -20,16 +22,33 @@ from meshgait.models.size import FEATURE_STRIDE, NetworkSize
 from meshgait.models.smplgait import SmplTransform
 
 
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Which parts the network has; how large they are, `NetworkSize` says.
+
+    Attributes:
+        use_3d: whether there is a 3D branch.
+        reads_smpl: in place of a 3D branch, SMPL parameters that are given transform the 2D maps (SMPLGait).
+        fusion: how the branches are fused; "deep" has no 2D branch.
+        detach_heatmaps: stop identity gradients at the volumes, so that only 3D losses shape them.
+    """
+
+    use_3d: bool = True
+    reads_smpl: bool = False
+    fusion: FusionKind = "attention"
+    detach_heatmaps: bool = False
+
+
 class MeshGait(nn.Module):
     """Two branches from one stem, fused; without the 3D branch it is exactly the 2D baseline.
 
     Args:
         size: sizes of all parts.
         num_subjects: classes of the classifier (training subjects); 0 leaves the classifier out.
-        use_3d: whether there is a 3D branch.
-        fusion: how the branches are fused; "deep" has no 2D branch.
-        detach_heatmaps: stop identity gradients at the volumes, so that only 3D losses shape them.
-        reads_smpl: in place of a 3D branch, SMPL parameters that are given transform the 2D maps (SMPLGait).
+        use_3d: `NetworkConfig.use_3d`.
+        fusion: `NetworkConfig.fusion`.
+        detach_heatmaps: `NetworkConfig.detach_heatmaps`.
+        reads_smpl: `NetworkConfig.reads_smpl`.
         checkpointing: compute the maps again for the gradient instead of keeping them: about a third more time for
             a fraction of the memory, the same gradients.
 
@@ -106,7 +125,7 @@ class MeshGait(nn.Module):
             if smpl is None:
                 raise ConfigError(
                     "this network reads SMPL parameters of each frame, and there are none",
-                    "give data with SMPL fits (model.use_3d reconstructs 3D from silhouettes instead)",
+                    "give data with SMPL fits (model.network.use_3d reconstructs 3D from silhouettes instead)",
                 )
             rows = torch.cat([smpl.cameras, smpl.poses, smpl.betas], dim=-1)
             rows, valid = rearrange(rows, "b t c -> (b t) c"), rearrange(smpl.valid & mask, "b t -> (b t)")

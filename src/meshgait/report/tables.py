@@ -172,7 +172,7 @@ def _stage(run: Run) -> str:
     if name == "ReconstructStage":
         return "1: 3D heatmaps"
     if name == "RecogniseStage" or run.recognises:
-        with_body = run.metrics.get("uses_3d", run.settings.get("model.use_3d") == "true")
+        with_body = run.metrics.get("uses_3d", run.settings.get("model.network.use_3d") == "true")
         return "2: recognition with 3D" if with_body else "2: recognition, 2D only"
     return name or NONE
 

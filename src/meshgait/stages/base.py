@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +19,7 @@ from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
 from meshgait.models.size import NetworkSize
 from meshgait.stages.checkpoint import SETTINGS, read_checkpoint
+from meshgait.stages.config import BodyConfig, OptimizerConfig
 from meshgait.stages.optimisation import (
     EPOCH_STEPS,
     OPTIMIZER,
@@ -45,39 +44,19 @@ class Stage(LightningModule):
     """Base of the stages; a subclass sets ``network``, the steps, and ``settings`` (what rebuilds the network).
 
     Args:
-        lr: peak learning rate.
-        weight_decay: decoupled for AdamW.
-        decay_vectors: whether biases and normalisations decay as well, as in the published recipes.
-        optimizer: "adamw", or "sgd" with momentum 0.9.
-        warmup: share of all steps over which the learning rate rises; then it falls as a cosine to zero.
-        milestones: steps from which on the learning rate is a tenth of what it was, instead of the cosine.
+        optimizer: how the weights are optimised.
         augmentation: of training batches.
         seed: of the augmentation.
+
+    Raises:
+        ConfigError: the seed is negative.
     """
 
-    def __init__(
-        self,
-        lr: float,
-        weight_decay: float,
-        decay_vectors: bool,
-        optimizer: Literal["adamw", "sgd"],
-        warmup: float,
-        milestones: Sequence[int],
-        augmentation: Augmentation,
-        seed: int,
-    ) -> None:
+    def __init__(self, optimizer: OptimizerConfig, augmentation: Augmentation, seed: int) -> None:
         super().__init__()
-        if lr <= 0:
-            raise ConfigError(f"lr is {lr}", "it must be positive")
-        if not 0 <= warmup < 1:
-            raise ConfigError(f"warmup is {warmup}", "give the share of steps, 0 <= warmup < 1")
-        if weight_decay < 0 or seed < 0:
-            raise ConfigError(f"weight_decay is {weight_decay}, seed is {seed}", "neither may be negative")
-        if any(late <= early for early, late in pairwise((0, *milestones))):
-            raise ConfigError(f"milestones are {list(milestones)}", "give growing numbers of steps, all above 0")
-        self.lr, self.weight_decay, self.decay_vectors = lr, weight_decay, decay_vectors
-        self.optimizer_name, self.warmup, self.milestones = optimizer, warmup, tuple(milestones)
-        self.augmentation, self.seed = augmentation, seed
+        if seed < 0:
+            raise ConfigError(f"seed is {seed}", "it must not be negative")
+        self.optimizer, self.augmentation, self.seed = optimizer, augmentation, seed
         self.settings: dict[str, Any] = {}
         self.total_steps = 0  # of the training, once it is known
         self._progress: dict[str, int] | None = None  # where a checkpoint was that it goes on from
@@ -100,7 +79,7 @@ class Stage(LightningModule):
         files = given_files(source, content.get(NEEDS, {}), files)
         try:
             size = cls._require_shapes(source, settings, content["state_dict"])
-            stage = cls(**settings | {"size": size} | files)
+            stage = cls.rebuild(size, settings | files)
         except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, OverflowError) as error:
             version = str(content[SETTINGS].get("version"))[:20]
             raise DataError(
@@ -139,6 +118,11 @@ class Stage(LightningModule):
         """The network alone; ``settings`` are those of a checkpoint, ranges are not checked."""
         raise NotImplementedError
 
+    @classmethod
+    def rebuild(cls: type[S], size: NetworkSize, settings: dict[str, Any]) -> S:
+        """The stage, untrained; ``settings`` are those of a checkpoint, `body_config` reads their body."""
+        raise NotImplementedError
+
     def setup(self, stage: str) -> None:
         """Refuse silhouettes of another size than the network's before anything is computed."""
         store, frame = getattr(self.trainer.datamodule, "store", None), tuple(self.settings["size"]["frame"])
@@ -154,7 +138,7 @@ class Stage(LightningModule):
 
     def groups(self, module: nn.Module, **extra: float) -> list[dict[str, Any]]:
         """`decay_groups` of a part, with this stage's decay."""
-        return decay_groups(module, self.weight_decay, self.decay_vectors, **extra)
+        return decay_groups(module, self.optimizer.weight_decay, self.optimizer.decay_vectors, **extra)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW or SGD with a linear warm-up, then a cosine over all steps of the fit, or milestones."""
@@ -164,13 +148,14 @@ class Stage(LightningModule):
                 "the learning rate falls over all steps of a training, and this one has no end",
                 "give trainer.max_epochs or trainer.max_steps",
             )
-        if self.optimizer_name == "sgd":
-            optimizer: Optimizer = SGD(groups, lr=self.lr, momentum=0.9)
+        own = self.optimizer
+        if own.name == "sgd":
+            optimizer: Optimizer = SGD(groups, lr=own.lr, momentum=0.9)
         else:
-            optimizer = AdamW(groups, lr=self.lr)
-        factor = WarmupSteps if self.milestones else WarmupCosine
+            optimizer = AdamW(groups, lr=own.lr)
+        factor = WarmupSteps if own.milestones else WarmupCosine
         self.total_steps = max(1, int(total))
-        schedule = Schedule(optimizer, factor(self.total_steps, self.warmup, self.milestones))
+        schedule = Schedule(optimizer, factor(self.total_steps, own.warmup, own.milestones))
         keep_settings(optimizer)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -219,7 +204,7 @@ class Stage(LightningModule):
                 "give the same settings, or train in another trainer.default_root_dir",
             )
         if self._trainer is not None and self.trainer.training and "configure_optimizers" not in vars(self):
-            kind = SGD if self.optimizer_name == "sgd" else AdamW
+            kind = SGD if self.optimizer.name == "sgd" else AdamW
             own, saved = layout(self, kind.__name__, self.parameter_groups()), checkpoint.get(OPTIMIZER)
             states, self._progress = checkpoint.get("optimizer_states", []), progress(checkpoint)
             checkpoint["optimizer_states"] = [fitted_state(state, saved, own) for state in states]
@@ -237,15 +222,18 @@ class Stage(LightningModule):
         self.log_dict(figures, batch_size=batch_size)
 
 
-def require_weights(**weights: float) -> None:
-    """Refuse factors on losses or rates that are negative or no number.
+BODY_SETTINGS = {"decoder": "decoder", "body": "file", "markers": "markers"}
+"""Keys of a checkpoint's or an exported model's settings, and what they are called in a `BodyConfig`."""
 
-    Raises:
-        ConfigError: which one.
-    """
-    for name, weight in weights.items():
-        if not 0 <= weight < math.inf:
-            raise ConfigError(f"{name} is {weight}", "a weight is a number, 0 (left out) or more")
+
+def body_settings(body: BodyConfig) -> dict[str, Any]:
+    """What a checkpoint keeps of the body."""
+    return {key: getattr(body, name) for key, name in BODY_SETTINGS.items()}
+
+
+def body_config(settings: dict[str, Any]) -> BodyConfig:
+    """The body that the settings of a checkpoint or an exported model name."""
+    return BodyConfig(**{name: settings[key] for key, name in BODY_SETTINGS.items() if key in settings})
 
 
 def read_network(path: str | Path) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from einops import rearrange
 from torch import Tensor, nn
@@ -15,17 +14,18 @@ from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.body import BodyErrors
 from meshgait.losses.identity import accuracy, between_subject_distance, classification_loss, triplet_loss
-from meshgait.models.fusion import FusionKind
-from meshgait.models.meshgait import MeshGait
+from meshgait.models.meshgait import MeshGait, NetworkConfig
 from meshgait.models.size import NetworkSize
 from meshgait.stages.base import (
     SETTINGS,
     Stage,
+    body_config,
+    body_settings,
     load_weights,
     read_network,
-    require_weights,
 )
-from meshgait.stages.supervision import BodyLossWeights, BodyReading, BodySupervision
+from meshgait.stages.config import BodyConfig, Branch3DConfig, IdentityLossConfig, OptimizerConfig
+from meshgait.stages.supervision import BodyReading, BodySupervision
 from meshgait.stages.weights import CLASSIFIER
 
 MOST_SUBJECTS = 10_000_000
@@ -33,116 +33,68 @@ MOST_SUBJECTS = 10_000_000
 
 
 class RecogniseStage(Stage):
-    """LightningModule of stage 2; with ``use_3d`` false it trains the plain 2D baseline.
+    """LightningModule of stage 2; with ``network.use_3d`` false it trains the plain 2D baseline.
 
     Args:
         size: sizes of the network; those of stage 1 where its weights are loaded.
         num_subjects: training subjects; linked to the data on the command line.
         pretrained: checkpoint or exported model whose weights are the start: of stage 1 its stem and 3D branch,
             of stage 2 all but the classifier; None starts from noise. Without 3D it is not read.
-        use_3d: whether there is a 3D branch.
-        reads_smpl: with ``use_3d`` false, transform the 2D maps by the data's SMPL parameters (SMPLGait).
-        checkpointing: compute maps again for the gradient instead of keeping them; less memory, more time.
-        fusion: how the branches are fused.
-        detach_heatmaps: whether identity gradients stop at the volumes.
-        freeze_3d: keep the stem and 3D branch as pretrained.
-        lr_3d: factor on the learning rate of the stem's and 3D branch's parameters.
-        body_weight: factor on all 3D losses; 0 trains identity alone.
-        body_frames: frames of a batch that 3D losses are computed on (0: all).
-        triplet_weight: factor on the triplet loss.
-        class_weight: factor on the classification loss.
-        margin: of the triplet loss.
-        lr: peak learning rate.
-        weight_decay: of matrices.
-        decay_vectors: whether biases and normalisations decay as well.
-        optimizer: "adamw" or "sgd".
-        warmup: share of steps of the warm-up.
-        milestones: steps at which the learning rate falls to a tenth; none: it falls as a cosine.
-        losses: weights among the 3D losses.
-        decoder: how the mesh is read from markers.
-        body: SMPL file of the truth; None for the default body.
-        markers: marker file of that body; None for those of the default body.
+        network: which parts the network has.
+        body: the body of the truth, and the 3D losses.
+        branch_3d: how the stem and the 3D branch go on learning.
+        identity: losses of who is walking.
+        optimizer: how the weights are optimised.
         augmentation: of identity batches.
-        body_augmentation: of separate 3D batches.
+        checkpointing: compute maps again for the gradient instead of keeping them; less memory, more time.
         seed: of the augmentation.
 
     Raises:
         ConfigError: a setting is out of range, contradicts another, or nothing would be trained.
     """
 
-    REBUILT_FROM = Stage.REBUILT_FROM | {"num_subjects", "use_3d", "reads_smpl", "fusion", "detach_heatmaps"}
+    REBUILT_FROM = Stage.REBUILT_FROM | {"num_subjects", *(field.name for field in fields(NetworkConfig))}
 
     def __init__(
         self,
         size: NetworkSize,
         num_subjects: int,
         pretrained: str | None = None,
-        use_3d: bool = True,
-        reads_smpl: bool = False,
+        network: NetworkConfig = NetworkConfig(),  # noqa: B008 - frozen, as the others
+        body: BodyConfig = BodyConfig(),  # noqa: B008
+        branch_3d: Branch3DConfig = Branch3DConfig(),  # noqa: B008
+        identity: IdentityLossConfig = IdentityLossConfig(),  # noqa: B008
+        optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008
+        augmentation: Augmentation = Augmentation(),  # noqa: B008
         checkpointing: bool = False,
-        fusion: FusionKind = "attention",
-        detach_heatmaps: bool = False,
-        freeze_3d: bool = False,
-        lr_3d: float = 1.0,
-        body_weight: float = 1.0,
-        body_frames: int = 64,
-        triplet_weight: float = 1.0,
-        class_weight: float = 1.0,
-        margin: float = 0.2,
-        lr: float = 1e-3,
-        weight_decay: float = 1e-2,
-        decay_vectors: bool = False,
-        optimizer: Literal["adamw", "sgd"] = "adamw",
-        warmup: float = 0.05,
-        milestones: Sequence[int] = (),
-        losses: BodyLossWeights = BodyLossWeights(),  # noqa: B008 - frozen
-        decoder: Literal["simplex", "ridge"] = "ridge",
-        body: str | None = None,
-        markers: str | None = None,
-        augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
-        body_augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
         seed: int = 0,
     ) -> None:
-        super().__init__(lr, weight_decay, decay_vectors, optimizer, warmup, milestones, augmentation, seed)
-        if freeze_3d and not pretrained:
+        super().__init__(optimizer, augmentation, seed)
+        if branch_3d.freeze and not pretrained:
             raise ConfigError(
-                "freeze_3d keeps the 3D branch as it starts, which is noise", "give `pretrained` too"
+                "branch_3d.freeze keeps the 3D branch as it starts, which is noise", "give `pretrained` too"
             )
-        require_weights(lr_3d=lr_3d, body_weight=body_weight, margin=margin)
-        require_weights(triplet_weight=triplet_weight, class_weight=class_weight)
-        self.learns_identity = triplet_weight > 0 or class_weight > 0
-        self.learns_3d = use_3d and body_weight > 0 and losses.any()
-        if not self.learns_identity and (freeze_3d or not self.learns_3d):
+        self.learns_3d = network.use_3d and branch_3d.loss_weight > 0 and body.losses.any()
+        if not identity.any() and (branch_3d.freeze or not self.learns_3d):
             raise ConfigError(
-                "triplet_weight and class_weight are 0 and no 3D is learnt either, so there is nothing to train",
+                "identity.triplet_weight and identity.class_weight are 0 and no 3D is learnt either, so there is "
+                "nothing to train",
                 "give one of them a weight",
             )
-        self.network = MeshGait(
-            size, num_subjects, use_3d, fusion, detach_heatmaps, reads_smpl, checkpointing=checkpointing
-        )
+        self.network = MeshGait(size, num_subjects, **asdict(network), checkpointing=checkpointing)
         self.supervision: BodySupervision | None = None
-        if use_3d:
-            self.supervision = BodySupervision(size, losses, decoder, body, markers, body_frames)
+        if network.use_3d:
+            self.supervision = BodySupervision(size, body, branch_3d.frames)
             self.body_metrics = BodyErrors()
             if pretrained:
                 self._start_from(pretrained)
-        self.frozen = self._shared() if freeze_3d and use_3d else []
+        self.frozen = self._shared() if branch_3d.freeze and network.use_3d else []
         for part in self.frozen:
             part.requires_grad_(False).eval()  # Lightning leaves the modes that a module starts with
         self.settings = {
-            "size": asdict(size),
-            "num_subjects": num_subjects,
-            "use_3d": use_3d,
-            "reads_smpl": reads_smpl,
-            "fusion": fusion,
-            "detach_heatmaps": detach_heatmaps,
-            "decoder": decoder,
-            "body": body,
-            "markers": markers,
-        }
-        self.lr_3d, self.margin = lr_3d, margin
-        self.body_weight, self.triplet_weight, self.class_weight = body_weight, triplet_weight, class_weight
-        self.body_augmentation = body_augmentation
+            "size": asdict(size), "num_subjects": num_subjects, **asdict(network), **body_settings(body),
+        }  # fmt: skip
+        self.branch_3d, self.identity = branch_3d, identity
 
     @classmethod
     def sketch(cls, size: NetworkSize, settings: dict[str, Any]) -> nn.Module:
@@ -152,6 +104,12 @@ class RecogniseStage(Stage):
             raise ConfigError(f"num_subjects is {str(subjects)[:40]}", f"it must be 0 to {MOST_SUBJECTS}")
         return MeshGait(size, subjects, settings["use_3d"], settings["fusion"], reads_smpl=settings["reads_smpl"])
 
+    @classmethod
+    def rebuild(cls, size: NetworkSize, settings: dict[str, Any]) -> RecogniseStage:
+        """The stage, untrained."""
+        network = {field.name: settings[field.name] for field in fields(NetworkConfig)}
+        return cls(size, settings["num_subjects"], network=NetworkConfig(**network), body=body_config(settings))
+
     def setup(self, stage: str) -> None:
         """Before a fit, keep still what these data cannot train: DDP would wait for its gradient for ever."""
         super().setup(stage)
@@ -159,10 +117,10 @@ class RecogniseStage(Stage):
         if stage != "fit" or not hasattr(data, "body_path"):
             return
         self.learns_3d &= data.body_path is not None or (data.truth and data.store.has_smpl)
-        if not self.learns_3d and not self.learns_identity:
+        if not self.learns_3d and not self.identity.any():
             raise ConfigError(
-                f"{data.path} has no 3D truth, while triplet_weight and class_weight are 0: there is nothing to "
-                "train",
+                f"{data.path} has no 3D truth, while identity.triplet_weight and identity.class_weight are 0: "
+                "there is nothing to train",
                 "give one of them a weight, or data.body_store",
             )
         if not self.learns_3d and self.supervision is not None:
@@ -219,12 +177,12 @@ class RecogniseStage(Stage):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The pretrained parts with a learning rate of their own."""
-        if self.supervision is None or self.lr_3d == 1:
+        if self.supervision is None or self.branch_3d.lr_factor == 1:
             return super().parameter_groups()
         shared = nn.ModuleList(self._shared())
         early = {id(p) for p in shared.parameters()}
         rest = nn.ParameterList([p for p in self.parameters() if id(p) not in early])
-        return self.groups(rest) + self.groups(shared, lr=self.lr * self.lr_3d)
+        return self.groups(rest) + self.groups(shared, lr=self.optimizer.lr * self.branch_3d.lr_factor)
 
     def forward(self, silhouettes: Tensor, mask: Tensor, smpl: SmplTruth | None = None) -> GaitOutput:
         """Embeddings of sequences (B, T, H, W) with mask (B, T); no mesh is built."""
@@ -237,18 +195,19 @@ class RecogniseStage(Stage):
         with_body = self.learns_3d and identity.truth is not None
         output = self.network(identity.silhouettes, identity.mask, with_body, identity.truth)
         terms = {
-            "triplet": triplet_loss(output.embeddings, identity.labels, self.margin),
+            "triplet": triplet_loss(output.embeddings, identity.labels, self.identity.margin),
             "classification": classification_loss(output.logits, identity.labels),
         }
-        loss = self.triplet_weight * terms["triplet"] + self.class_weight * terms["classification"]
+        weights = self.identity
+        loss = weights.triplet_weight * terms["triplet"] + weights.class_weight * terms["classification"]
         terms["accuracy"] = accuracy(output.logits, identity.labels)
         terms["distance"] = between_subject_distance(output.embeddings, identity.labels)
         if with_body:
             body_loss, body_terms, _ = self._supervise(output, identity)
-            loss, terms = loss + self.body_weight * body_loss, terms | body_terms
+            loss, terms = loss + self.branch_3d.loss_weight * body_loss, terms | body_terms
         elif self.learns_3d and "body" in parts:
             body_loss, body_terms = self._supervise_apart(parts["body"])
-            loss, terms = loss + self.body_weight * body_loss, terms | body_terms
+            loss, terms = loss + self.branch_3d.loss_weight * body_loss, terms | body_terms
         self.log_terms("train", {"loss": loss, **terms}, len(identity.labels))
         return loss
 
@@ -261,7 +220,7 @@ class RecogniseStage(Stage):
 
     def _supervise_apart(self, batch: GaitBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """3D losses of a batch that has truth but no identity, through stem and lifter alone."""
-        batch = self.augment(batch, self.body_augmentation, stream=1)
+        batch = self.augment(batch, self.branch_3d.augmentation, stream=1)
         estimate = self.network.reconstructor()(rearrange(batch.silhouettes, "b t h w -> (b t) h w"))
         loss, terms, _ = self.supervision(estimate, batch.truth, batch.mask, self.generator(stream=3))
         return loss, terms

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 from einops import rearrange
 from torch import Tensor, nn
@@ -16,8 +15,9 @@ from meshgait.evaluation.body import BodyErrors
 from meshgait.models.backbone import Stem
 from meshgait.models.lifter import Lifter, Reconstructor
 from meshgait.models.size import NetworkSize
-from meshgait.stages.base import Stage
-from meshgait.stages.supervision import BodyLossWeights, BodySupervision
+from meshgait.stages.base import Stage, body_config, body_settings
+from meshgait.stages.config import BodyConfig, OptimizerConfig
+from meshgait.stages.supervision import BodyReading, BodySupervision
 
 
 class ReconstructStage(Stage):
@@ -25,18 +25,10 @@ class ReconstructStage(Stage):
 
     Args:
         size: sizes of the network; stage 2 must use the same.
-        lr: peak learning rate.
-        weight_decay: of matrices.
-        decay_vectors: whether biases and normalisations decay as well.
-        optimizer: "adamw" or "sgd".
-        warmup: share of steps of the warm-up.
-        milestones: steps at which the learning rate falls to a tenth; none: it falls as a cosine.
-        losses: weights of the 3D losses.
-        decoder: how the mesh is read from markers.
-        body: SMPL file of the truth; None for the default body (that of the walkers).
-        markers: marker file of that body; None for those of the default body.
-        checkpointing: compute maps again for the gradient instead of keeping them; less memory, more time.
+        body: the body of the truth, and the losses.
+        optimizer: how the weights are optimised.
         augmentation: of training batches.
+        checkpointing: compute maps again for the gradient instead of keeping them; less memory, more time.
         seed: of the augmentation.
 
     Raises:
@@ -46,34 +38,31 @@ class ReconstructStage(Stage):
     def __init__(
         self,
         size: NetworkSize,
-        lr: float = 1e-3,
-        weight_decay: float = 1e-2,
-        decay_vectors: bool = False,
-        optimizer: Literal["adamw", "sgd"] = "adamw",
-        warmup: float = 0.05,
-        milestones: Sequence[int] = (),
-        losses: BodyLossWeights = BodyLossWeights(),  # noqa: B008 - frozen
-        decoder: Literal["simplex", "ridge"] = "ridge",
-        body: str | None = None,
-        markers: str | None = None,
+        body: BodyConfig = BodyConfig(),  # noqa: B008 - frozen, as the others
+        optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008
+        augmentation: Augmentation = Augmentation(),  # noqa: B008
         checkpointing: bool = False,
-        augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
         seed: int = 0,
     ) -> None:
-        super().__init__(lr, weight_decay, decay_vectors, optimizer, warmup, milestones, augmentation, seed)
-        if not losses.any():
+        super().__init__(optimizer, augmentation, seed)
+        if not body.losses.any():
             raise ConfigError(
-                "all weights of losses are 0, so nothing would be trained", "give one of them a weight"
+                "all weights of body.losses are 0, so nothing would be trained", "give one of them a weight"
             )
         self.network = Reconstructor(size, Stem(size), Lifter(size), checkpointing)
-        self.supervision = BodySupervision(size, losses, decoder, body, markers)
+        self.supervision = BodySupervision(size, body)
         self.body_metrics = BodyErrors()
-        self.settings = {"size": asdict(size), "decoder": decoder, "body": body, "markers": markers}
+        self.settings = {"size": asdict(size), **body_settings(body)}
 
     @classmethod
     def sketch(cls, size: NetworkSize, settings: dict[str, Any]) -> nn.Module:
         """The network alone."""
         return Reconstructor(size, Stem(size), Lifter(size))
+
+    @classmethod
+    def rebuild(cls, size: NetworkSize, settings: dict[str, Any]) -> ReconstructStage:
+        """The stage, untrained."""
+        return cls(size, body_config(settings))
 
     def forward(self, frames: Tensor) -> BodyEstimate:
         """Volumes and points of silhouettes (N, H, W)."""
@@ -101,6 +90,6 @@ class ReconstructStage(Stage):
     test_step = validation_step
     on_test_epoch_end = on_validation_epoch_end
 
-    def _compare(self, batch: GaitBatch) -> tuple:
+    def _compare(self, batch: GaitBatch) -> tuple[Tensor, dict[str, Tensor], BodyReading]:
         estimate = self.network(rearrange(batch.silhouettes, "b t h w -> (b t) h w"))
         return self.supervision(estimate, batch.truth, batch.mask, self.generator(stream=2))

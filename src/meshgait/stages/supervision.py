@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 import torch
 from einops import rearrange
@@ -22,38 +21,9 @@ from meshgait.losses import body as losses
 from meshgait.losses.total import weighted_sum
 from meshgait.models.mesh import MeshDecoder
 from meshgait.models.size import NetworkSize
-from meshgait.stages.base import require_weights
+from meshgait.stages.config import BodyConfig
 
 MESH_TERMS = {"vertices", "edges", "normals"}
-
-
-@dataclass(frozen=True)
-class BodyLossWeights:
-    """Weights of the 3D losses; distances are in metres, a weight of 0 leaves the term out.
-
-    Attributes:
-        joints: L1 of the joints.
-        markers: L1 of the virtual markers.
-        vertices: L1 of the mesh.
-        confidence: cross-entropy of the volumes' marginals at the true cells, of the joints and, unless their own
-            weight is 0, of the markers.
-        edges: L1 of the mesh's edge lengths.
-        normals: |cos| of predicted edges with true face normals.
-    """
-
-    joints: float = 10.0
-    markers: float = 10.0
-    vertices: float = 5.0
-    confidence: float = 0.1
-    edges: float = 5.0
-    normals: float = 0.05
-
-    def __post_init__(self) -> None:
-        require_weights(**{f"losses.{name}": weight for name, weight in asdict(self).items()})
-
-    def any(self) -> bool:
-        """Whether there is a term at all."""
-        return any(asdict(self).values())
 
 
 @dataclass
@@ -78,10 +48,7 @@ class BodySupervision(nn.Module):
 
     Args:
         size: sizes of the network whose estimates are compared.
-        weights: of the loss terms.
-        decoder: how the mesh is read from markers.
-        body: SMPL file, or None for the default body.
-        markers: marker file, or None for those of the default body.
+        body: the body of the truth, and the weights of the loss terms.
         frames: at most so many frames of a training batch are supervised (0: all); the choice is random.
         mesh_frames: at most so many of these have mesh losses (0: all): they cost most and say least.
 
@@ -92,19 +59,10 @@ class BodySupervision(nn.Module):
         ConfigError: the network's points are not the body's joints and markers.
     """
 
-    def __init__(
-        self,
-        size: NetworkSize,
-        weights: BodyLossWeights,
-        decoder: Literal["simplex", "ridge"],
-        body: str | None = None,
-        markers: str | None = None,
-        frames: int = 0,
-        mesh_frames: int = 16,
-    ) -> None:
+    def __init__(self, size: NetworkSize, body: BodyConfig, frames: int = 0, mesh_frames: int = 16) -> None:
         super().__init__()
-        model = BodyModel.load(body)
-        marker_set = Markers.load(markers) if markers else Markers.default()
+        model = BodyModel.load(body.file)
+        marker_set = Markers.load(body.markers) if body.markers else Markers.default()
         if (size.joints, size.markers) != (NUM_JOINTS, marker_set.k):
             raise ConfigError(
                 f"the network has {size.joints} joints and {size.markers} markers, the body {NUM_JOINTS} and "
@@ -112,10 +70,10 @@ class BodySupervision(nn.Module):
                 "set joints and markers of model.size to these",
             )
         self.frame, self.volume, self.most = size.frame, size.volume, (frames, mesh_frames)
-        self.weights = {name: weight for name, weight in asdict(weights).items() if weight}
+        self.weights = {name: weight for name, weight in asdict(body.losses).items() if weight}
         self.targets = TargetMaker(model, marker_set)
-        matrix = torch.as_tensor(getattr(marker_set, decoder)).float()
-        self.mesh = MeshDecoder(matrix, adaptive=decoder == "simplex")
+        matrix = torch.as_tensor(getattr(marker_set, body.decoder)).float()
+        self.mesh = MeshDecoder(matrix, adaptive=body.decoder == "simplex")
         # what no loss reaches must not wait for a gradient, which DDP would miss
         self.mesh.requires_grad_(not MESH_TERMS.isdisjoint(self.weights))
         faces = torch.as_tensor(model.faces)

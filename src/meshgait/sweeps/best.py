@@ -13,7 +13,7 @@ from meshgait.textfiles.runs import read_settings
 from meshgait.textfiles.yaml_text import parse_yaml
 
 SUBCLASSES = ("model", "data", "optimizer", "lr_scheduler")
-"""Parts that name a class; on the command line `model.lr` stands for `model.init_args.lr`."""
+"""Parts that name a class; on the command line `model.seed` stands for `model.init_args.seed`."""
 
 
 def best_experiments(command: Command, words: Sequence[str], root: Path) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from meshgait.errors import ConfigError
+from meshgait.renamed_settings import renamed_setting
 from meshgait.text import shown
 from meshgait.textfiles.yaml_text import parse_yaml
 
@@ -65,14 +66,14 @@ class Command:
         found: list[list[tuple[str, str]]] = [[] for _ in names]
         for key, value in pairs([*self.extra, *words]):
             if names == [""]:
-                found[0].append((key, value))
+                found[0].append((renamed_setting(key, value), value))
                 continue
             name, _, inner = key.partition(".")
             if name not in names or not inner:
                 raise ConfigError(
                     f"{key} belongs to no stage; begin it with {' or '.join(f'{n}.' for n in names)}"
                 )
-            found[names.index(name)].append((inner, value))
+            found[names.index(name)].append((renamed_setting(inner, value), value))
         for key, _ in (pair for stage in found for pair in stage):
             if key.replace("-", "_") in NEVER:
                 raise ConfigError(f"{key} cannot be given in a sweep, it would let files run code; leave it out")
@@ -155,7 +156,7 @@ def _read_fit(words: Sequence[str]) -> Command:
 def pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     """(setting, value) of words ``--key=value`` or ``--key value``; W&B's nested parameters are flattened.
 
-    W&B's agents pass a nested parameter as ``--model={'lr': 0.001}``.
+    W&B's agents pass a nested parameter as ``--model={'seed': 1}``.
 
     Raises:
         ConfigError: a word that is no such argument.

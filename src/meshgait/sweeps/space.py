@@ -46,7 +46,7 @@ def read_parameters(content: object) -> tuple[dict[str, BaseDistribution], dict[
     constant: dict[str, Scalar] = {}
     if not isinstance(content, Mapping) or not content:
         raise ConfigError(
-            "parameters is empty; name at least one setting, e.g. model.lr: {values: [1.0e-3, 2.0e-3]}"
+            "parameters is empty; name at least one setting, e.g. model.optimizer.lr: {values: [1.0e-3, 2.0e-3]}"
         )
     for name, entry in _flat(content):
         if name.endswith(OURS):

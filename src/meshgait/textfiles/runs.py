@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from meshgait.renamed_settings import renamed_settings
 from meshgait.textfiles.reading import Line, Schema, TextFile
 
 Count = Annotated[int, Field(ge=0)]
@@ -92,9 +93,9 @@ def read_history(path: Path) -> list[tuple[int, dict[str, float | None]]]:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Content of ``config.yaml``, or of an experiment.
+    """Content of ``config.yaml``, or of an experiment, by the names that settings have now.
 
     Raises:
         DataError: it is no YAML, or holds no settings by name.
     """
-    return TextFile(path, "restore it or remove it", "settings").yaml(dict[Any, Any])
+    return renamed_settings(TextFile(path, "restore it or remove it", "settings").yaml(dict[Any, Any]))[0]

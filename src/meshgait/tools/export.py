@@ -170,7 +170,9 @@ def recipe(path: Path) -> dict[str, Any]:
     """
     content = read_settings(path)
     parts = {part: _arguments(path, content, part) for part in ("model", "data")}
-    elsewhere = {"size", "num_subjects", "body", "markers", "pretrained", "store", "body_store", "partition"}
+    elsewhere = {"size", "num_subjects", "pretrained", "store", "body_store", "partition"}
+    if isinstance(body := parts["model"].get("body"), dict):
+        parts["model"]["body"] = {name: value for name, value in body.items() if name not in ("file", "markers")}
     return {
         part: {
             name: value

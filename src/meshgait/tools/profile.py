@@ -27,7 +27,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         "profile",
         help="what a network costs: parameters, FLOPs, times, memory",
         description="Parameters, FLOPs, times and memory of a recogniser, by branch, on random silhouettes. No "
-        "data are needed. Settings of the experiment may follow behind --, as in -- --model.use_3d=false.",
+        "data are needed. Settings of the experiment may follow behind --, as in -- --model.network.use_3d=false.",
     )
     parser.add_argument("--config", type=Path, nargs="+", required=True, help="experiment YAML of stage 2")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the figures to this file")

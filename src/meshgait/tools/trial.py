@@ -18,8 +18,8 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         "trial",
         help=HELP,
         description=f"{HELP}. EXPERIMENT is a YAML, or NAME=YAML where there are several: then each setting "
-        "begins with the name of its experiment (--pretrain.model.lr=1e-3), and a later one starts from the "
-        "weights of the one before. What is done is not done again.",
+        "begins with the name of its experiment (--pretrain.model.optimizer.lr=1e-3), and a later one starts from "
+        "the weights of the one before. What is done is not done again.",
     )
     parser.add_argument(
         "--folder", type=Path, default=None, help="run folder (default: by the agent's sweep and run)"
