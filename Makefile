@@ -15,10 +15,10 @@ check: data  ## what is wrong with the walkers, with remedies
 	$(BIN)/meshgait check data/walkers --checksums --strict --pictures runs/check --json runs/check/report.json
 pretrain: runs/pretrain/metrics.json  ## stage 1: 3D heatmaps
 finetune: runs/finetune/metrics.json  ## stage 2: recognition on top of stage 1, and the table of results
-	@$(BIN)/meshgait evaluate runs/pretrain runs/finetune
+	@$(BIN)/meshgait compare runs/pretrain runs/finetune
 baseline: runs/finetune-2d/metrics.json  ## the same network without its 3D branch
 evaluate: baseline runs/finetune/metrics.json  ## one table: GEI baseline, 2D only, Mesh-Gait
-	@$(BIN)/meshgait evaluate runs/pretrain runs/finetune-2d runs/finetune
+	@$(BIN)/meshgait compare runs/pretrain runs/finetune-2d runs/finetune
 report: runs/finetune/metrics.json  ## one page of both runs: runs/report.html
 	@$(BIN)/meshgait report runs/pretrain runs/finetune --out runs/report.html --overwrite
 export: runs/finetune/metrics.json  ## safetensors, ONNX and model card of the recogniser: runs/model

@@ -247,7 +247,7 @@ def _store(file: str, text: bool = False) -> Format:
 
 
 def _run(file: str, text: bool = False) -> Format:
-    """Files of a run, as `evaluate` and `report` read them."""
+    """Files of a run, as `compare` and `report` read them."""
 
     def make(folder: Path) -> Path:
         run = folder / "run"
@@ -279,7 +279,7 @@ def _run(file: str, text: bool = False) -> Format:
         from meshgait.report.folder import read_run
 
         if path.name == "metrics.json":
-            _command("evaluate", path.parent)
+            _command("compare", path.parent)
         read_run(path.parent)
 
     return Format(f"run {file}", make, read, text)
@@ -320,7 +320,7 @@ def _scored(name: str, content: str, *words: str) -> Format:
         return folder / name
 
     def read(path: Path) -> None:
-        _command("score", path.parent / "e.npz", *[path if word == "FILE" else word for word in words])
+        _command("evaluate", path.parent / "e.npz", *[path if word == "FILE" else word for word in words])
 
     return Format(f"score {name}", make, read, True)
 
@@ -490,7 +490,7 @@ def formats() -> list[Format]:
         *(_store(file) for file in ("silhouettes.npy", "poses.npy")),
         *(_run(file, True) for file in ("metrics.json", "history.jsonl", "config.yaml")),
         *(_run(file) for file in ("mesh.npz", "evaluation.npz")),
-        _arrays("embeddings", _embeddings, lambda path: _command("score", path, "--protocol", "walkers")),
+        _arrays("embeddings", _embeddings, lambda path: _command("evaluate", path, "--protocol", "walkers")),
         _scored("roles.csv", ROLES, "--protocol", "csv", "--csv", "FILE"),
         _scored("partition.json", PARTITION, "--protocol", "walkers", "--partition", "FILE"),
         _arrays("fits .npz", _fits, _read_fits),

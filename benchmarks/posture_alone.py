@@ -31,7 +31,8 @@ from meshgait.models.lifter import Lifter, Reconstructor
 from meshgait.models.posture import PostureReader
 from meshgait.models.size import NetworkSize
 from meshgait.progress import track
-from meshgait.stages.base import SETTINGS, WarmupCosine, load_weights, read_checkpoint
+from meshgait.stages.checkpoint import read_checkpoint
+from meshgait.stages.optimisation import WarmupCosine
 
 CHANNELS = 128
 
@@ -45,9 +46,10 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=8, help="of a training sequence")
     arguments = parser.parse_args()
     data = SilhouetteDataModule(arguments.store)
-    size = NetworkSize(**read_checkpoint(arguments.checkpoint)[SETTINGS]["size"])
+    checkpoint = read_checkpoint(arguments.checkpoint)
+    size = NetworkSize(**checkpoint.settings["size"])
     network = Reconstructor(size, Stem(size), Lifter(size)).eval()
-    network.load_state_dict(load_weights(arguments.checkpoint))
+    network.load_state_dict(checkpoint.network())
     true, reconstructed = read_points(data, network)
     for name, points in (("true", true), ("reconstructed", reconstructed)):
         rates = rank1(data, size, points, arguments.steps, arguments.frames)

@@ -6,7 +6,7 @@ Random embeddings of 16 strips of 256 channels, in sizes of CASIA-B (5,500 seque
 rank-5, mAP and mINP), Gait3D (1,000 probes, 5,369 gallery sequences, with mAP and mINP) and OUMVLP (5,153
 subjects; 4 of its 196 view pairs). Timed in turn: the products alone (float32, strip by strip for the Euclidean
 metric, all strips at once for the cosine, into memory that is there already, a condition or view pair at a time),
-and `meshgait.evaluation.scoring.evaluate`, which `meshgait score` calls, with everything from the file's array
+and `meshgait.evaluation.scoring.evaluate`, which `meshgait evaluate` calls, with everything from the file's array
 (N, dim, strips) on. Printed are medians and, as the ratio, the median of each round's ratio, of wall time and of
 processor time.
 

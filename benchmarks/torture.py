@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 import meshgait.training  # noqa: F401 - so that the forks need not
 from meshgait.callbacks.checkpoints import last_path
-from meshgait.callbacks.history import FILE
 from meshgait.cli import main as meshgait_command
+from meshgait.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 STAGES = {
@@ -168,7 +168,7 @@ def _run(
         spent = time.monotonic() - begun
         if ended:
             return Attempt(os.waitstatus_to_exitcode(status), spent, starting, "at its end")
-        if not starting and checkpoint and (checkpoint.parents[1] / FILE).exists():
+        if not starting and checkpoint and RunFolder(checkpoint.parents[1]).history.exists():
             starting = spent
         there = partial is not None and partial.exists()
         writing -= spent > delay and there and not seen and writing > 0
@@ -183,14 +183,14 @@ def _run(
 
 def _content(run: Path) -> dict:
     """Last checkpoint, or nothing yet."""
-    from meshgait.stages.base import read_checkpoint
+    from meshgait.stages.checkpoint import read_checkpoint
 
-    return read_checkpoint(last_path(run)) if last_path(run).exists() else {}
+    return dict(read_checkpoint(last_path(run)).content) if last_path(run).exists() else {}
 
 
 def _lines(run: Path) -> list[dict]:
     """Whole lines of the history."""
-    path = run / "history.jsonl"
+    path = RunFolder(run).history
     text = path.read_text() if path.exists() else ""
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 

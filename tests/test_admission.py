@@ -86,7 +86,7 @@ COMMON = (
 )  # fmt: skip
 FOREIGN = (
     "os.system", "IPython.lib.demo.Demo", "lightning.pytorch.callbacks.LambdaCallback", "torch.load",
-    "torch.optim", "lightning", "meshgait.tools.predict.run", "builtins.print", "torch.hub.load",
+    "torch.optim", "lightning", "meshgait.tools.embed.run", "builtins.print", "torch.hub.load",
     "lightning.pytorch.loggers.MLFlowLogger",
 )  # fmt: skip
 

@@ -17,7 +17,8 @@ MOST_LINES = 320
 
 EVERYWHERE = {
     "arrays", "batch", "checksum", "errors", "extras", "lock", "messages", "atomic", "parallel", "pickles",
-    "plain", "progress", "distributed", "renamed_settings", "terminal", "text", "textfiles", "unpickler", "",
+    "plain", "progress", "distributed", "renamed_settings", "run_folder", "terminal", "text", "textfiles",
+    "unpickler", "",
 }  # fmt: skip
 """What all may import; "" is the package itself."""
 
@@ -35,6 +36,7 @@ ALLOWED = {
     "progress": set(),
     "parallel": set(),
     "distributed": set(),
+    "run_folder": set(),
     "textfiles": set(),
     "terminal": set(),
     "text": set(),
@@ -81,14 +83,14 @@ FOREIGN = {
     "wandb": {"callbacks.recognition", "callbacks.tracking", "sweeps.online"},
     "sklearn": {"evaluation.embedding_map"},
     "optuna": {"sweeps"},
-    "pydantic": {"data.storefiles", "textfiles"},
+    "pydantic": {"data.storefiles", "run_folder", "textfiles"},
     "sqlalchemy": {"sweeps"},
     "torchmetrics": {"evaluation"},
     "smplx": {"body.smpl"},
     "matplotlib": {"viz"},
     "plotly": {"report.page", "viz.interactive"},
     "jinja2": {"report.card", "report.page"},
-    "safetensors": {"stages.weights"},
+    "safetensors": {"stages.checkpoint", "stages.weights"},
     "onnx": {"stages.onnx_file"},
     "onnxruntime": {"stages.onnx_file", "video.person_mask"},
     "torchvision": {"video.mask_rcnn"},
@@ -222,7 +224,7 @@ def test_no_file_can_run_code():
     loads = [(name, function, call) for name in MODULES for function, call in calls(name)]
     weights = [(name, call) for name, function, call in loads if function == "torch.load"]
     arrays = [(name, call) for name, function, call in loads if function == "np.lib.format.read_array"]
-    assert arrays and weights
+    assert arrays and {name for name, _ in weights} == {"stages.checkpoint"}
     assert [name for name, call in arrays if keyword(call, "allow_pickle") is not False] == []
     assert [name for name, call in weights if keyword(call, "weights_only") is not True] == []
     assert [
@@ -237,6 +239,35 @@ def test_text_of_strangers_is_parsed_in_one_place():
         part = next((part for part in PARSES if lies_in(name, [part])), name)
         uses[part] += sum(function in parsers for function, _ in calls(name))
     assert {part: count for part, count in uses.items() if count > PARSES.get(part, 0)} == {}
+
+
+def test_files_of_a_run_are_named_in_one_place():
+    """Who wants one asks `RunFolder` for it."""
+    names = {
+        "metrics.json",
+        "history.jsonl",
+        "config.yaml",
+        "evaluation.npz",
+        "embeddings.npz",
+        "mesh.npz",
+        "last.ckpt",
+    }
+    uses = {
+        (name, node.value)
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value in names
+    }
+    assert {(name, file) for name, file in uses if name != "run_folder"} == set()
+    assert {file for _, file in uses} == names
+
+
+def test_callbacks_of_a_trainer_are_found_in_one_place():
+    users = {
+        name for name, tree in TREES.items() for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node).endswith("trainer.callbacks")
+    }  # fmt: skip
+    assert users == {"callbacks.lookup"}
 
 
 def test_all_output_goes_through_one_module():

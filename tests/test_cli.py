@@ -29,7 +29,10 @@ VERBS = (
     "pack",
     "silhouettes",
     "check",
+    "embed",
+    "reconstruct",
     "evaluate",
+    "compare",
     "report",
     "sweep",
     "trial",
@@ -57,7 +60,10 @@ def test_version(capsys):
     assert meshgait.__version__ in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("verb", ["body", "markers", "walkers", "pack", "check", "evaluate", "predict", "export"])
+@pytest.mark.parametrize(
+    "verb",
+    ["body", "markers", "walkers", "pack", "check", "evaluate", "compare", "embed", "reconstruct", "export"],
+)
 def test_each_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as stop:
         main([verb, "--help"])
@@ -103,33 +109,60 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch, capsys):
     [
         (["fit"], True),
         (["test", "--config", "x"], True),
-        (["predict", "walker.npy"], False),
+        (["predict"], True),
         (["predict", "--config", "x"], True),
-        (["predict", "--config=x"], True),
-        (["predict", "--help"], False),
-        (["evaluate", "run"], False),
+        (["predict", "--help"], True),
+        (["embed", "--config", "x"], False),
+        (["reconstruct", "walker.npy"], False),
+        (["evaluate", "e.npz", "--json", "scores.json"], False),
         ([], False),
     ],
     ids=str,
 )
-def test_predict_is_of_one_walker_or_with_a_config_of_a_store(words, training, monkeypatch):
+def test_a_verb_is_of_training_or_a_tool_whatever_its_arguments(words, training, monkeypatch):
     monkeypatch.setattr(cli, "_train", lambda _: 11)
     monkeypatch.setattr(cli, "_tool", lambda _: 22)
     assert main(words) == (11 if training else 22)
 
 
 @pytest.mark.parametrize(
+    ("words", "now"),
+    [
+        (["predict", "walker.npy"], "meshgait embed PATH"),
+        (["predict", "walker.npy", "--out", "o"], "meshgait reconstruct PATH"),
+        (["predict", "--checkpoint=x.ckpt", "walker.npy"], "meshgait embed PATH"),
+        (["score", "e.npz", "--protocol", "usf"], "now `meshgait evaluate`"),
+        (["evaluate", "run"], "meshgait compare RUN"),
+        (["evaluate", "--views", "elsewhere"], "meshgait compare RUN"),
+        (["evaluate", "run/metrics-usf.json", "run"], "meshgait compare RUN"),
+    ],
+    ids=str,
+)
+def test_old_spellings_say_where_they_went(words, now, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    for step in ("_train", "_tool"):
+        monkeypatch.setattr(cli, step, lambda _: pytest.fail("it did another thing"))
+    assert main(words) == 2
+    assert now in one_line(capsys)
+
+
+@pytest.mark.parametrize(
     ("words", "says"),
     [
         (["bogus"], "bogus"),
-        (["evaluate"], "RUN"),
-        (["evaluate", "--verbose", "x"], "--verbose"),
-        (["evaluate", "nowhere"], "nowhere"),
+        (["compare"], "RUN"),
+        (["compare", "--verbose", "x"], "--verbose"),
+        (["compare", "nowhere"], "nowhere"),
+        (["evaluate", "nowhere"], "--protocol"),
         (["walkers", "out", "--bodies", "1"], "--bodies"),
         (["walkers", "file/out"], "file"),
         (["pack", "nowhere", "out"], "nowhere"),
         (["check", "nowhere"], "nowhere"),
-        (["predict", "nowhere.npy", "--checkpoint", "gone.ckpt"], "gone.ckpt"),
+        (["embed", "nowhere.npy", "--checkpoint", "gone.ckpt"], "gone.ckpt"),
+        (["embed", "nowhere.npy"], "nowhere.npy"),
+        (["embed", "nowhere.npy", "--out", "file"], ".npz"),
+        (["reconstruct", "nowhere.npy", "--checkpoint", "gone.ckpt"], "gone.ckpt"),
         (["export", "gone.ckpt", "--out", "model"], "gone.ckpt"),
         (["export", "gone.ckpt"], "--out"),
     ],

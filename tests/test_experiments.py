@@ -18,7 +18,7 @@ from meshgait.callbacks import panels
 from meshgait.cli import main
 from meshgait.data.store import Store, StoreWriter
 from meshgait.models.size import NetworkSize
-from meshgait.stages.base import read_checkpoint
+from meshgait.stages.checkpoint import read_checkpoint
 from meshgait.stages.recognise import RecogniseStage
 
 pytestmark = pytest.mark.slow
@@ -224,7 +224,7 @@ def test_its_checkpoint_holds_nothing_but_plain_data(fit, name):
     path = fit(name) / "checkpoints" / "last.ckpt"
     content = torch.load(path, weights_only=True)
     assert content["global_step"] == 2
-    assert read_checkpoint(path)["meshgait"]["stage"] == metrics(fit(name))["stage"]
+    assert read_checkpoint(path).stage == metrics(fit(name))["stage"]
     body = [name for name in content["state_dict"] if not name.startswith(("network.", "supervision.mesh.gamma"))]
     assert body == []  # a licensed body model must not travel along
 
@@ -328,7 +328,7 @@ def test_testing_the_checkpoint_gives_the_figures_of_the_fit(fit, words):
 
 
 def test_runs_come_together_in_one_table(fit, capsys):
-    assert main(["evaluate", *(str(fit(name)) for name in (PRETRAIN, FINETUNE, FLAT))]) == 0
+    assert main(["compare", *(str(fit(name)) for name in (PRETRAIN, FINETUNE, FLAT))]) == 0
     text = capsys.readouterr().out
     for words_ in ("MPJPE", "GEI baseline", "Mesh-Gait (walkers)", "2D only (walkers-2d)"):
         assert words_ in text
@@ -390,7 +390,7 @@ def test_embeddings_of_a_store_are_predicted_to_a_file(fit, words, stores):
             np.testing.assert_allclose(content["embeddings"][index], expected.T, atol=1e-4)
     # one command's file is the next one's input, and the training subjects of the store are not scored
     out = folder / "scores.json"
-    assert main(["score", str(folder / "embeddings.npz"), "--protocol", "walkers", "--json", str(out)]) == 0
+    assert main(["evaluate", str(folder / "embeddings.npz"), "--protocol", "walkers", "--json", str(out)]) == 0
     figures = metrics(folder)["figures"]
     for condition, rate in json.loads(out.read_text())["rank1"].items():
         assert rate == pytest.approx(figures[f"val/rank1_{condition}"], abs=0.01)

@@ -22,5 +22,5 @@ def test_a_name_as_long_as_a_file_is_cut(capsys):
 
 
 def test_errors_are_printed_so(capsys):
-    assert main(["evaluate", "no\x1b[31m such run"]) == 2
+    assert main(["compare", "no\x1b[31m such run"]) == 2
     assert "\x1b" not in capsys.readouterr().err

@@ -11,7 +11,7 @@ from meshgait.body.markers import MarkerSettings, learn
 from meshgait.body.smpl import BodyModel
 from meshgait.callbacks.settings import flat
 from meshgait.cli import main
-from meshgait.stages.base import read_checkpoint
+from meshgait.stages.checkpoint import read_checkpoint
 from meshgait.stages.recognise import RecogniseStage
 
 pytestmark = pytest.mark.slow
@@ -117,7 +117,7 @@ def test_it_changes_what_it_says_and_runs(name, tiny_store, tiny_size, pretraine
     assert (stage.network.lifter is None) == (name in ("2d-only", "smplgait"))
     assert (stage.network.trunk is None) == (name == "3d-only")
     assert (stage.network.transform is not None) == (name == "smplgait")
-    assert read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 2
+    assert read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt").step == 2
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -47,7 +47,7 @@ def test_the_command_says_the_same(tmp_path):
     np.savez(
         tmp_path / "e.npz", embeddings=vectors.transpose(0, 2, 1), labels=labels, types=conditions, views=views
     )
-    main(["score", str(tmp_path / "e.npz"), "--protocol", "casia-b", "--json", str(tmp_path / "s.json")])
+    main(["evaluate", str(tmp_path / "e.npz"), "--protocol", "casia-b", "--json", str(tmp_path / "s.json")])
     told = json.loads((tmp_path / "s.json").read_text())
     scores = meshgait.evaluate(torch.from_numpy(vectors), labels, conditions, views, "casia-b")
     assert scores.keys() == told["rank1"].keys() == {"nm", "cl"}

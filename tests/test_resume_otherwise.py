@@ -138,7 +138,7 @@ def test_figures_of_a_part_do_not_pass_for_the_protocols(words, tmp_path, capsys
     assert not any("rank1" in name for name in content["figures"]) and "cells" not in content
     assert content["partial"]["batches"] == 2 < content["partial"]["of"]
     assert not (tmp_path / "run" / "evaluation.npz").exists()
-    assert main(["evaluate", str(tmp_path / "run")]) == 0
+    assert main(["compare", str(tmp_path / "run")]) == 0
     assert "run, partial" in capsys.readouterr().out
 
 

@@ -18,7 +18,7 @@ from meshgait.callbacks.checkpoints import last_path, previous_path
 from meshgait.cli import main
 from meshgait.evaluation.record import EvaluationRecord
 from meshgait.evaluation.scoring import evaluate
-from meshgait.stages.base import read_checkpoint
+from meshgait.stages.checkpoint import read_checkpoint
 from meshgait.stages.recognise import RecogniseStage
 from tests.wandb_file import offline_runs
 
@@ -144,7 +144,11 @@ def test_the_evaluation_can_be_scored_again(first):
 
 def test_a_resumed_training_continues_its_run(first, resumed):
     one, two = offline_runs(resumed)
-    assert one.run.run_id == two.run.run_id == read_checkpoint(resumed / "checkpoints" / "last.ckpt")["wandb_id"]
+    assert (
+        one.run.run_id
+        == two.run.run_id
+        == read_checkpoint(resumed / "checkpoints" / "last.ckpt").content["wandb_id"]
+    )
     assert two.run.resumed or one.run.run_id in two.path.name
     assert max(row["trainer/global_step"] for row in two.rows) == 4
     assert min(row["trainer/global_step"] for row in two.rows) == 2
@@ -182,7 +186,7 @@ def test_disabled_does_not_import_wandb_and_the_folder_is_complete(words, tmp_pa
     assert subprocess.run([sys.executable, "-c", code, *command]).returncode == 0
     names = {path.name for path in folder.iterdir()}
     assert names == {"checkpoints", "config.yaml", "evaluation.npz", "history.jsonl", "metrics.json"}
-    assert read_checkpoint(folder / "checkpoints" / "last.ckpt")["wandb_id"]
+    assert read_checkpoint(folder / "checkpoints" / "last.ckpt").content["wandb_id"]
 
 
 @pytest.mark.parametrize("wandb", ["offline", "disabled"])
@@ -270,7 +274,7 @@ def test_a_damaged_checkpoint_is_found_out_and_the_one_before_used(words, with_p
     assert main(words(folder, *more, "--trainer.max_epochs=2")) == 0
     error = capsys.readouterr().err
     assert error.count("meshgait: warning: ") == 1 and "last.ckpt" in error and f"goes on from {previous}" in error
-    assert read_checkpoint(last)["global_step"] == 6
+    assert read_checkpoint(last).step == 6
     assert [line["step"] for line in history(folder) if "train/loss" in line] == list(range(6))
 
 
@@ -292,7 +296,7 @@ def test_told_to_stop_it_ends_with_status_143(words, tmp_path, capsys, monkeypat
     assert main(words(folder, "--wandb=disabled", "--pictures=0")) == 143
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("meshgait: the training was stopped by SIGTERM; its 1 steps are in ")
-    assert read_checkpoint(last_path(folder))["global_step"] == 1 and not (folder / "metrics.json").exists()
+    assert read_checkpoint(last_path(folder)).step == 1 and not (folder / "metrics.json").exists()
     monkeypatch.undo()
     assert main(words(folder, "--wandb=disabled", "--pictures=0")) == 0
     assert [line["step"] for line in history(folder) if "train/loss" in line] == [0, 1]
@@ -323,7 +327,7 @@ def test_a_full_disk_stops_it_whole_and_it_goes_on_with_space(words, with_previo
         assert main(command) == 2
         error = capsys.readouterr().err.splitlines()[-1]
         assert "last.ckpt cannot be written (No space left on device); free space" in error
-        assert read_checkpoint(last_path(folder))["global_step"] == 3
+        assert read_checkpoint(last_path(folder)).step == 3
         assert [path.name for path in folder.rglob("*.partial")] == []
         (disk / "filler").unlink()
         assert main(command) == 0

@@ -1,7 +1,7 @@
 # real people: USF HumanID, trained on its gallery, and by a network that never saw it
 .PHONY: usf
 usf: runs/usf/metrics.json runs/usf-2d/metrics.json runs/usf-zero-shot/metrics-usf.json  ## real people: make usf USF=folder
-	@$(BIN)/meshgait evaluate runs/usf-zero-shot/metrics-usf.json runs/usf-2d runs/usf
+	@$(BIN)/meshgait compare runs/usf-zero-shot/metrics-usf.json runs/usf-2d runs/usf
 data/usf/meta.json: | $(VENV)/.installed
 	$(BIN)/meshgait pack $(or $(USF),$(error give the folder of Gal.npz and PrbA.npz .. PrbG.npz: make usf USF=folder)) \
 		data/usf --layout usf --no-crop

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 
 from rich.console import Console
@@ -22,6 +23,7 @@ TRAINING = {
     "fit": "train a stage: meshgait fit --config experiments/pretrain/walkers.yaml",
     "validate": "evaluate a stage on its validation data",
     "test": "evaluate a checkpoint, also on other data",
+    "predict": "write the embeddings of a packed store, with --config and --ckpt_path",
 }
 TOOLS = {
     "body": "describe or import a body model",
@@ -30,25 +32,29 @@ TOOLS = {
     "walkers": "write synthetic walkers with SMPL truth as a packed store",
     "pack": "convert a data set to a packed store",
     "check": "what is wrong with a packed store, with remedies",
-    "evaluate": "print one table of the runs' figures",
+    "embed": "write the embeddings of walks",
+    "reconstruct": "write joints, markers, heatmaps, skeleton and mesh of one walker",
+    "evaluate": "score embeddings of any system by a benchmark's protocol",
+    "compare": "print one table of the runs' figures",
     "profile": "what a network costs: parameters, FLOPs, times, memory",
     "report": "write one page of runs side by side: settings, curves, tables, pictures, meshes to turn",
-    "score": "score embeddings of any system by a benchmark's protocol",
     "sweep": "search settings with a W&B sweep file, here or at W&B",
     "trial": "one trial of a sweep: one or more experiments in a row",
     "export": "write a trained model to hand on: weights, description, model card, on request ONNX",
     "enrol": "add walks of a person to a gallery",
     "identify": "who is it, or nobody in the gallery",
     "gallery": "look after a gallery: people, threshold, error rates, copies",
-    "predict": "embedding, heatmaps, skeleton and mesh of one walker, or (with --config) embeddings of a store",
 }
+OF_ONE_WALKER = ("--checkpoint", "--person", "--out", "--overwrite", "--frame", "--stature")
+"""Arguments of `predict PATH` as it was; `predict` of a stage knows none of them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (0 well, 2 an error the user can mend, 143 told to stop)."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        if _is_training(argv):
+        refuse_moved(argv)
+        if argv and argv[0] in TRAINING:
             return _train(argv)
         return _tool(argv)
     except MeshGaitError as error:
@@ -59,11 +65,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _is_training(argv: Sequence[str]) -> bool:
-    if not argv or argv[0] not in {*TRAINING, "predict"}:
-        return False
-    # `predict PATH` is one walker, `predict --config ...` a whole store
-    return argv[0] != "predict" or any(word.startswith(("--config", "--print_config", "--data")) for word in argv)
+def refuse_moved(argv: Sequence[str]) -> None:
+    """Say of a verb that has another name now what it is called.
+
+    Raises:
+        ConfigError: where it went.
+    """
+    verb, words = (argv[0], argv[1:]) if argv else ("", [])
+    if verb == "score":
+        raise ConfigError("`meshgait score` is now `meshgait evaluate`", "its arguments are the same")
+    first = words[0] if words and not words[0].startswith("-") else None
+    if verb == "predict" and (first or any(word.split("=")[0] in OF_ONE_WALKER for word in words)):
+        raise ConfigError(
+            "`meshgait predict PATH` is now two verbs",
+            "`meshgait embed PATH` writes the embedding, `meshgait reconstruct PATH` joints, markers and meshes",
+        )
+    if verb == "evaluate" and (_is_run(first) or {"--views", "--errors"}.intersection(words)):
+        raise ConfigError("`meshgait evaluate RUN` is now `meshgait compare RUN`", "its arguments are the same")
+
+
+def _is_run(word: str | None) -> bool:
+    """Whether this is a run folder or a metrics file, and no folder of embeddings."""
+    path = Path(word or "")
+    return word is not None and (path.suffix == ".json" or (path.is_dir() and not any(path.glob("*.npy"))))
 
 
 def _train(argv: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""Scoring of embeddings by a benchmark's protocol: what `meshgait score` and `meshgait.evaluate` do."""
+"""Scoring of embeddings by a benchmark's protocol: what `meshgait evaluate` and `meshgait.evaluate` do."""
 
 from __future__ import annotations
 

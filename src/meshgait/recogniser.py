@@ -23,6 +23,7 @@ from meshgait.errors import ConfigError, DataError
 from meshgait.models.meshgait import MeshGait
 from meshgait.progress import Progress
 from meshgait.stages.recognise import RecogniseStage
+from meshgait.stages.supervision import BodySupervision
 
 MAX_FRAMES = 720
 """Frames of a walk at most that make its embedding, as in evaluation (``data.eval_frames``)."""
@@ -142,24 +143,35 @@ class Recogniser:
         silhouettes = rearrange(torch.from_numpy(chosen).float() / 255, "t h w -> 1 t h w")
         return self.stage(silhouettes, torch.ones(1, len(chosen), dtype=torch.bool)).embeddings[0].numpy()
 
-    def reconstruct(self, walk: Walk, stature: float = 1.7) -> Reconstruction:
+    def require_3d(self) -> BodySupervision:
+        """The part that knows the body's mesh.
+
+        Raises:
+            ConfigError: the network has no 3D branch.
+        """
+        if self.stage.supervision is None:
+            raise ConfigError("this network has no 3D branch", "load one that was trained with model.use_3d true")
+        return self.stage.supervision
+
+    def reconstruct(self, walk: Walk, stature: float = 1.7, progress: Progress | None = None) -> Reconstruction:
         """Reconstruct the body in every frame.
 
         Args:
             walk: see `Walk`.
             stature: height of the body in metres, for silhouettes have no scale.
+            progress: told the number of frames done.
 
         Raises:
             DataError: the walk cannot be read.
             ConfigError: the network has no 3D branch.
         """
         read = self.read(walk)
-        blocks = [(estimate.points.numpy(), mesh) for estimate, mesh in self.estimate(read.frames)]
+        blocks = [(estimate.points.numpy(), mesh) for estimate, mesh in self.estimate(read.frames, progress)]
         points, vertices = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         scale = torch.full((len(points),), pixels_per_metre(np.ptp(vertices[..., 1], axis=1), stature))
         origin = points[:, :1]
         placed, meshes = (to_metres(torch.from_numpy(x - origin), scale).numpy() for x in (points, vertices))
-        faces = self.stage.supervision.faces.numpy()
+        faces = self.require_3d().faces.numpy()
         return Reconstruction(placed[:, :NUM_JOINTS], placed[:, NUM_JOINTS:], meshes, faces, read.kept)
 
     @torch.no_grad()
@@ -179,12 +191,11 @@ class Recogniser:
         Raises:
             ConfigError: the network has no 3D branch.
         """
-        if self.stage.supervision is None:
-            raise ConfigError("this network has no 3D branch", "load one that was trained with model.use_3d true")
+        supervision = self.require_3d()
         reconstruct = self.network.reconstructor().eval()
         for start in range(0, len(frames), BLOCK):
             estimate: BodyEstimate = reconstruct(torch.from_numpy(frames[start : start + BLOCK]).float() / 255)
-            yield estimate, self.stage.supervision.decode_mesh(estimate).numpy()
+            yield estimate, supervision.decode_mesh(estimate).numpy()
             if progress is not None:
                 progress.advance(len(estimate.points))
 

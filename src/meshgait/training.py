@@ -34,6 +34,7 @@ from meshgait.callbacks.embeddings_file import EmbeddingsFile
 from meshgait.callbacks.evaluate import RetrievalEvaluation
 from meshgait.callbacks.evaluation_file import EvaluationFile
 from meshgait.callbacks.history import HistoryFile
+from meshgait.callbacks.lookup import callbacks_of
 from meshgait.callbacks.metrics_file import MetricsFile
 from meshgait.callbacks.non_finite import StopOnNonFinite
 from meshgait.callbacks.panels import HeatmapPanels
@@ -49,7 +50,8 @@ from meshgait.errors import ConfigError, DataError, MeshGaitError, OutputError
 from meshgait.experiment_parser import PARSER_MODE, prepare_parsing
 from meshgait.lock import in_use_by_training, lock_folder, unlock_folder
 from meshgait.messages import warn
-from meshgait.stages.base import read_checkpoint
+from meshgait.run_folder import RunFolder
+from meshgait.stages.checkpoint import Checkpoint, read_training_checkpoint
 from meshgait.stages.sync_batchnorm_plugin import SyncBatchNormPlugin
 from meshgait.textfiles.reading import MOST_YAML_BYTES, TextFile
 
@@ -104,11 +106,11 @@ class MeshGaitCLI(LightningCLI):
         path = self.config[verb].get("ckpt_path")
         if self.config[verb].get("weights_only") is False:
             raise ConfigError("weights_only is false, which would let a checkpoint run code", "leave it out")
-        self._resumed: dict[str, Any] | None = None
+        self._resumed: Checkpoint | None = None
         if not path and verb != "fit":
             raise ConfigError(f"{verb} without weights says nothing", "give --ckpt_path RUN/checkpoints/last.ckpt")
         if path and path not in ("best", "last", "hpc"):  # words that Lightning looks up itself
-            self._resumed = read_checkpoint(path)
+            self._resumed = read_training_checkpoint(path)
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: Lightning would let a checkpoint's own settings name classes, and ours hold none."""
@@ -139,7 +141,8 @@ class MeshGaitCLI(LightningCLI):
                 f"{root} cannot be written ({error.strerror})", "set trainer.default_root_dir to a folder you own"
             ) from error
         kwargs.setdefault("default_root_dir", str(root))
-        fits, run_id = self.subcommand == "fit", run_id_of(self._resumed_from(root))
+        resumed = self._resumed_from(root)
+        fits, run_id = self.subcommand == "fit", run_id_of(resumed and resumed.content)
         every = self._get(self.config, "checkpoint_every")
         if settings.get("logger") is None:
             mode, project = self._get(self.config, "wandb"), self._get(self.config, "project")
@@ -167,16 +170,15 @@ class MeshGaitCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Figures of a fit that was killed between its last checkpoint and them: it has nothing left to train."""
-        trainer, file = self.trainer, Path(self.trainer.default_root_dir) / "metrics.json"
+        trainer, run = self.trainer, RunFolder(Path(self.trainer.default_root_dir))
         complete = trainer.state.finished and trainer.global_step >= trainer.estimated_stepping_batches
-        if not complete or trainer.fast_dev_run or trainer.strategy.broadcast(file.exists()):
+        if not complete or trainer.fast_dev_run or trainer.strategy.broadcast(run.finished):
             return  # as the first process sees it, which alone writes: another may look before it has
         trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
-        for callback in trainer.callbacks:
-            if isinstance(callback, MetricsFile):
-                callback.write(trainer, self.model)
+        for callback in callbacks_of(trainer, MetricsFile):
+            callback.write(trainer, self.model)
 
-    def _resumed_from(self, root: Path) -> dict[str, Any] | None:
+    def _resumed_from(self, root: Path) -> Checkpoint | None:
         """The checkpoint that a fit goes on from; other verbs make runs of their own."""
         if self.subcommand != "fit":
             return None
@@ -195,7 +197,7 @@ def warn_of_half_precision(precision: str) -> None:
         )
 
 
-def newest_checkpoint(root: Path) -> tuple[Path, dict[str, Any]] | None:
+def newest_checkpoint(root: Path) -> tuple[Path, Checkpoint] | None:
     """Path and content of the last checkpoint of a run; of the one before, with a warning, if it is damaged.
 
     Raises:
@@ -205,16 +207,14 @@ def newest_checkpoint(root: Path) -> tuple[Path, dict[str, Any]] | None:
     if not last.exists() and not previous.exists():
         return None
     try:
-        return last, read_checkpoint(last)
+        return last, read_training_checkpoint(last)
     except DataError as error:
         if not previous.exists():
             raise
-        content = read_checkpoint(previous)
-        warn(
-            f"{error}: the training goes on from {previous}, the checkpoint before (step {content['global_step']})"
-        )
+        checkpoint = read_training_checkpoint(previous)
+        warn(f"{error}: the training goes on from {previous}, the checkpoint before (step {checkpoint.step})")
         rename_damaged(last)
-        return previous, content
+        return previous, checkpoint
 
 
 def default_callbacks(root: Path, data: LightningDataModule, pictures: int, every: int = 0) -> list[Callback]:

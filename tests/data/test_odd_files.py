@@ -74,9 +74,9 @@ def test_pack_passes_over_what_is_no_file(tmp_path, odd, kind):
     read("pack", tmp_path / "set", kind)
 
 
-def test_predict_passes_over_what_is_no_file(tmp_path):
+def test_a_walk_is_read_without_what_is_no_file(tmp_path):
     ODD["fifo"](walk(tmp_path) / "004.png")
-    read("predict", tmp_path / "001" / "nm" / "000")
+    read("walk", tmp_path / "001" / "nm" / "000")
 
 
 @pytest.mark.parametrize("odd", ["dangling", "folder"])

@@ -9,14 +9,12 @@ from meshgait.batch import GaitBatch
 from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
 from meshgait.stages.base import (
-    SETTINGS,
     Stage,
     WarmupCosine,
     WarmupSteps,
     decay_groups,
-    load_weights,
-    read_checkpoint,
 )
+from meshgait.stages.checkpoint import SETTINGS, read_checkpoint
 from meshgait.stages.config import OptimizerConfig
 
 
@@ -169,5 +167,5 @@ def test_files_of_others_are_refused(tmp_path, content):
 def test_weights_lose_their_prefix_and_the_rest_stays_out(tmp_path):
     state = {"network.stem.weight": torch.ones(2), "supervision.mesh.gamma": torch.zeros(())}
     torch.save({"state_dict": state, SETTINGS: {}}, tmp_path / "x.ckpt")
-    assert list(load_weights(tmp_path / "x.ckpt")) == ["stem.weight"]
-    assert math.isclose(load_weights(tmp_path / "x.ckpt")["stem.weight"].sum(), 2)
+    assert list(read_checkpoint(tmp_path / "x.ckpt").network()) == ["stem.weight"]
+    assert math.isclose(read_checkpoint(tmp_path / "x.ckpt").network()["stem.weight"].sum(), 2)

@@ -7,9 +7,10 @@ import torch
 from meshgait.cli import main
 from meshgait.errors import ConfigError, DataError
 from meshgait.models.meshgait import NetworkConfig
+from meshgait.stages.checkpoint import find_model
 from meshgait.stages.hub import download, is_repository
 from meshgait.stages.recognise import RecogniseStage
-from meshgait.stages.weights import find_model, write_model
+from meshgait.stages.weights import write_model
 
 FILES = ("model.yaml", "model.safetensors")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -95,7 +96,7 @@ def test_a_path_is_not_asked_for_at_the_hub(hub, tmp_path, stage, monkeypatch):
 def test_out_of_reach_says_what_to_do(hub, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     hub(ConnectionError("no route\nto the host"))
-    assert main(["predict", "walker.npy", "--checkpoint", "owner/name"]) == 2
+    assert main(["embed", "walker.npy", "--checkpoint", "owner/name"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "no route to the host" in error and "copy the model's folder here" in error
     assert list(tmp_path.iterdir()) == []

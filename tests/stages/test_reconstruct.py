@@ -9,7 +9,7 @@ from meshgait.data.datamodule import BodyDataModule
 from meshgait.data.frame_sampler import FrameSampler
 from meshgait.data.store import Store, StoreWriter
 from meshgait.errors import ConfigError
-from meshgait.stages.base import read_checkpoint
+from meshgait.stages.checkpoint import read_checkpoint
 from meshgait.stages.config import BodyConfig, BodyLossWeights, OptimizerConfig
 from meshgait.stages.reconstruct import ReconstructStage
 
@@ -79,10 +79,9 @@ def test_a_checkpoint_says_what_rebuilds_it_in_plain_values(tmp_path, tiny_size,
     runner.fit(ReconstructStage(tiny_size), data)
     runner.save_checkpoint(tmp_path / "x.ckpt")
     content = read_checkpoint(tmp_path / "x.ckpt")
-    settings = content["meshgait"]
-    assert settings["stage"] == "ReconstructStage"
-    assert type(tiny_size)(**settings["size"]) == tiny_size
-    assert all(name.startswith(("network.", "supervision.mesh.gamma")) for name in content["state_dict"])
+    assert content.stage == "ReconstructStage"
+    assert type(tiny_size)(**content.settings["size"]) == tiny_size
+    assert all(name.startswith(("network.", "supervision.mesh.gamma")) for name in content.weights)
 
 
 def test_silhouettes_of_another_size_are_refused_with_the_remedy(tmp_path, tiny_size, tiny_store):

@@ -14,7 +14,7 @@ import yaml
 
 from meshgait.checksum import sha256_of
 from meshgait.errors import DataError, MeshGaitError
-from meshgait.stages.base import SETTINGS, read_checkpoint
+from meshgait.stages.checkpoint import SETTINGS, read_checkpoint
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.weights import write_model
 from tests.conftest import TINY
@@ -82,7 +82,7 @@ def test_the_same_of_a_checkpoint(tmp_path, monkeypatch, claim):
 )  # fmt: skip
 def test_nothing_that_a_model_names_is_opened(model, monkeypatch, setting):
     monkeypatch.setattr(
-        "meshgait.stages.base.find_model", lambda path: path if path == model else pytest.fail(path)
+        "meshgait.stages.checkpoint.find_model", lambda path: path if path == model else pytest.fail(path)
     )
     change(model, lambda content: content["settings"].update(setting))
     with pytest.raises(MeshGaitError):

@@ -8,13 +8,15 @@ import torch
 import yaml
 from safetensors.torch import load, save
 
+from meshgait import __version__
+from meshgait.checksum import sha256_of
 from meshgait.errors import ConfigError, DataError
 from meshgait.models.meshgait import NetworkConfig
-from meshgait.stages.base import SETTINGS, load_weights, read_network
+from meshgait.stages.checkpoint import read_checkpoint, read_training_checkpoint
 from meshgait.stages.config import BodyConfig
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
-from meshgait.stages.weights import learnt, read_model, write_model
+from meshgait.stages.weights import learnt, write_model
 
 
 def hand_on(stage, folder, **options):
@@ -147,7 +149,7 @@ def test_stage_2_starts_from_an_exported_stage_1(tmp_path, tiny_size):
     expected = first.network.state_dict()
     assert len(expected) > 20
     assert all(torch.equal(state[name], value) for name, value in expected.items())
-    assert load_weights(folder).keys() == expected.keys()
+    assert read_checkpoint(folder).network().keys() == expected.keys()
     with pytest.raises(DataError, match="of stage 1"):
         RecogniseStage.load(folder)
 
@@ -265,10 +267,8 @@ def test_a_checkpoint_whose_weights_disagree_is_refused_too(tmp_path, stage):
 
 
 def test_no_training_goes_on_from_an_export(model):
-    from meshgait.stages.base import read_checkpoint
-
     with pytest.raises(DataError, match=r"exported model, .*--model\.pretrained"):
-        read_checkpoint(model)
+        read_training_checkpoint(model)
 
 
 @pytest.fixture
@@ -299,11 +299,20 @@ def test_a_licensed_body_is_named_asked_for_and_checked(licensed, tmp_path):
         RecogniseStage.load(folder, body=str(tmp_path / "gone.npz"), markers=given["markers"])
     again = RecogniseStage.load(folder, **given)
     assert torch.equal(again(*WALKS).embeddings, stage(*WALKS).embeddings)
-    assert read_network(folder)[SETTINGS]["num_subjects"] == 0
+    assert read_checkpoint(folder).settings["num_subjects"] == 0
 
 
-def test_reading_gives_description_and_state(model, stage):
-    description, state = read_model(model)
-    assert description["stage"] == "RecogniseStage"
-    kept = learnt(stage.state_dict(), with_classifier=False)
-    assert state.keys() == kept.keys() and all(torch.equal(state[name], kept[name]) for name in kept)
+def test_a_model_and_a_checkpoint_are_read_as_the_same(model, stage, tmp_path):
+    checkpoint = {"state_dict": stage.state_dict(), "global_step": 7}
+    stage.on_save_checkpoint(checkpoint)
+    torch.save(checkpoint, tmp_path / "x.ckpt")
+    one, two = read_checkpoint(model), read_checkpoint(tmp_path / "x.ckpt")
+    assert (one.stage, one.version) == (two.stage, two.version) == ("RecogniseStage", __version__)
+    changed = {"num_subjects", "body", "markers"}
+    assert {**one.settings, **dict.fromkeys(changed)} == {**two.settings, **dict.fromkeys(changed)}
+    kept = learnt(two.weights, with_classifier=False)
+    assert one.weights.keys() == kept.keys() and all(torch.equal(one.weights[name], kept[name]) for name in kept)
+    assert one.sha256 == sha256_of(model / "model.safetensors") and two.sha256 is None
+    assert (one.step, two.step) == (None, 7) and not one.content and not one.needs
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.stage = "ReconstructStage"

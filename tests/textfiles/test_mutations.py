@@ -23,7 +23,7 @@ from meshgait.report.tables import results, settings, summary
 from meshgait.sweeps.best import read_experiment
 from meshgait.sweeps.runner import History
 from meshgait.sweeps.schema import read_sweep
-from meshgait.tools import evaluate
+from meshgait.tools import compare
 from meshgait.tools.export import recipe
 from tests.report.runs import make_run
 from tests.textfiles.mutations import damaged, generators, mutated
@@ -84,7 +84,7 @@ def test_files_of_a_run(tmp_path, capsys, file):
         summary(found), results(found), settings(found)
 
     uses = {
-        "metrics.json": (lambda: evaluate.run(Namespace(runs=[run], errors=True, views=True)), tables),
+        "metrics.json": (lambda: compare.run(Namespace(runs=[run], errors=True, views=True)), tables),
         "history.jsonl": (lambda: History(run / file, "val/rank1").read(), tables),
         "config.yaml": (lambda: recipe(run / file), lambda: read_experiment(run / file), tables),
     }

@@ -151,16 +151,14 @@ def test_the_classifier_comes_along_only_if_asked_for_and_the_card_warns(quick, 
     assert RecogniseStage.load(tmp_path / "m").network.classify.weight.shape[-1] == 5
 
 
-def test_it_predicts_like_the_checkpoint(quick, flat, tmp_path, tiny_store):
+def test_it_embeds_like_the_checkpoint(quick, flat, tmp_path, tiny_store):
     assert quick() == 0
     np.save(tmp_path / "walk.npy", Store(tiny_store).silhouettes(3))
     for name, model in (("a", flat), ("b", tmp_path / "m")):
-        assert (
-            main(["predict", *map(str, (tmp_path / "walk.npy", "--checkpoint", model, "--out", tmp_path / name))])
-            == 0
-        )
-    with np.load(tmp_path / "a" / "walker.npz") as one, np.load(tmp_path / "b" / "walker.npz") as two:
-        assert np.array_equal(one["embedding"], two["embedding"])
+        words = (tmp_path / "walk.npy", "--checkpoint", model, "--out", tmp_path / f"{name}.npz")
+        assert main(["embed", *map(str, words)]) == 0
+    with np.load(tmp_path / "a.npz") as one, np.load(tmp_path / "b.npz") as two:
+        assert np.array_equal(one["embeddings"], two["embeddings"])
 
 
 def test_stage_1_is_exported_for_stage_2_and_without_onnx(tmp_path, tiny_size, capsys):

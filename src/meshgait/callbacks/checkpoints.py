@@ -15,8 +15,8 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from meshgait.atomic import atomic_file
 from meshgait.errors import OutputError
+from meshgait.run_folder import RunFolder
 
-FOLDER = "checkpoints"
 PREVIOUS = "previous.ckpt"
 DAMAGED = "damaged.ckpt"
 
@@ -79,7 +79,7 @@ class LastCheckpoint(ModelCheckpoint):
         # `save_last` alone would write at the very end of a fit only, and a version counter would write a new one
         # beside that of an earlier fit, unnoticed by later stages
         super().__init__(
-            dirpath=Path(root) / FOLDER,
+            dirpath=RunFolder(Path(root)).checkpoints,
             filename=ModelCheckpoint.CHECKPOINT_NAME_LAST,
             save_on_train_epoch_end=True,
             enable_version_counter=False,
@@ -169,12 +169,12 @@ def rewind_loop_counters(loops: dict[str, Any], step: int, validating: bool) -> 
 
 def last_path(root: Path) -> Path:
     """Where `LastCheckpoint` writes."""
-    return root / FOLDER / f"{ModelCheckpoint.CHECKPOINT_NAME_LAST}.ckpt"
+    return RunFolder(root).last_checkpoint
 
 
 def previous_path(root: Path) -> Path:
     """Where the checkpoint before it is."""
-    return root / FOLDER / PREVIOUS
+    return RunFolder(root).checkpoints / PREVIOUS
 
 
 def rename_damaged(path: Path) -> None:

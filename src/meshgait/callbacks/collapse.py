@@ -8,6 +8,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from meshgait.callbacks.evaluate import RetrievalEvaluation
+from meshgait.callbacks.lookup import callbacks_of
 from meshgait.evaluation.distances import pairwise
 from meshgait.messages import warn
 
@@ -38,7 +39,7 @@ class CollapseAlarm(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at what the validation was scored on."""
-        metric = next((c.metric for c in trainer.callbacks if isinstance(c, RetrievalEvaluation)), None)
+        metric = next((c.metric for c in callbacks_of(trainer, RetrievalEvaluation)), None)
         if metric is None or metric.last is None or not hasattr(pl_module, "identity"):
             return
         embeddings, indices = metric.last

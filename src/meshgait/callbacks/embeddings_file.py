@@ -1,4 +1,4 @@
-"""Embeddings of a whole store as ``embeddings.npz`` in the run folder (`meshgait predict --config ...`)."""
+"""Embeddings of a whole store as ``embeddings.npz`` in the run folder (`meshgait predict`)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from torch import Tensor
 from meshgait.errors import MeshGaitError
 from meshgait.evaluation.embeddings import Embeddings
 from meshgait.messages import warn
+from meshgait.run_folder import RunFolder
 from meshgait.terminal import say
 
 
 class EmbeddingsFile(BasePredictionWriter):
     """Write what a prediction gave when it is whole.
 
-    The file is what `meshgait score` reads (`meshgait.evaluation.embeddings`), in the order of the store; its
+    The file is what `meshgait evaluate` reads (`meshgait.evaluation.embeddings`), in the order of the store; its
     ``split`` tells the sequences of the protocol's training subjects. The shares of several devices are gathered
     by the first, which alone writes.
     """
@@ -50,7 +51,7 @@ class EmbeddingsFile(BasePredictionWriter):
         sequences = [data.store.sequences[index] for index in indices.tolist()]
         columns = [np.array([getattr(s, key) for s in sequences]) for key in ("subject", "condition", "view")]
         training, listed = _roles(data, indices.numpy(), columns)
-        path = Path(trainer.default_root_dir) / "embeddings.npz"
+        path = RunFolder(Path(trainer.default_root_dir)).embeddings
         Embeddings(embeddings[order].float(), *columns, probe_set=listed, training=training).write(path)
         if absent := len(data.store.sequences) - len(indices):
             warn(f"{path} lacks {absent} sequences of {data.path}; leave limit_predict_batches out to have all")

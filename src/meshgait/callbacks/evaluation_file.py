@@ -8,8 +8,8 @@ from lightning import Callback, LightningModule, Trainer
 
 from meshgait.callbacks.best_effort import best_effort
 from meshgait.callbacks.evaluate import RetrievalEvaluation
-
-FILE = "evaluation.npz"
+from meshgait.callbacks.lookup import callbacks_of
+from meshgait.run_folder import RunFolder
 
 
 class EvaluationFile(Callback):
@@ -18,15 +18,15 @@ class EvaluationFile(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replace ``evaluation.npz``."""
         if not trainer.sanity_checking and not trainer.fast_dev_run:
-            self._write(trainer, FILE)
+            self._write(trainer)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write ``evaluation-PROTOCOL.npz``."""
-        self._write(trainer, f"evaluation-{trainer.datamodule.protocol.name}.npz")
+        self._write(trainer, trainer.datamodule.protocol.name)
 
-    def _write(self, trainer: Trainer, name: str) -> None:
-        folder = Path(trainer.default_root_dir)
-        for callback in trainer.callbacks:
-            if isinstance(callback, RetrievalEvaluation) and callback.record is not None:
-                with best_effort(folder, name):
-                    callback.record.write(folder / name)
+    def _write(self, trainer: Trainer, protocol: str | None = None) -> None:
+        path = RunFolder(Path(trainer.default_root_dir)).evaluation(protocol)
+        for evaluation in callbacks_of(trainer, RetrievalEvaluation):
+            if evaluation.record is not None:
+                with best_effort(path.parent, path.name):
+                    evaluation.record.write(path)

@@ -14,9 +14,8 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from meshgait.callbacks.best_effort import best_effort
+from meshgait.run_folder import RunFolder
 from meshgait.textfiles.json_text import parse_json
-
-FILE = "history.jsonl"
 
 
 class HistoryLines(Logger):
@@ -68,7 +67,7 @@ class HistoryLines(Logger):
                 step before.
         """
         kept = b""
-        with best_effort(self.path.parent, FILE):
+        with best_effort(self.path.parent, self.path.name):
             text = self.path.read_bytes()[:size] if self.path.exists() else b""
             for line in text.splitlines(keepends=True):
                 kept += line if _step(line) < step else b""
@@ -81,11 +80,11 @@ class HistoryLines(Logger):
     def sync(self) -> None:
         """Wait until the lines outlive a loss of power, as the checkpoint does that is about to be written."""
         if self._size:
-            with best_effort(self.path.parent, FILE), self.path.open("rb") as file:
+            with best_effort(self.path.parent, self.path.name), self.path.open("rb") as file:
                 os.fsync(file.fileno())
 
     def _write(self) -> None:
-        with best_effort(self.path.parent, FILE):
+        with best_effort(self.path.parent, self.path.name):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
                 # an attempt that failed may have left half a line
@@ -128,7 +127,7 @@ class HistoryFile(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Put the logger beside the others."""
         if stage == "fit" and self.lines is None and not trainer.fast_dev_run:
-            self.lines = HistoryLines(Path(trainer.default_root_dir) / FILE)
+            self.lines = HistoryLines(RunFolder(Path(trainer.default_root_dir)).history)
             trainer.loggers = [*trainer.loggers, self.lines]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -15,14 +14,14 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 import meshgait
-from meshgait.atomic import atomic_file
 from meshgait.callbacks.evaluate import (
     RetrievalEvaluation,
     cell_table,
     part_evaluated,
     shared_traits,
 )
-from meshgait.textfiles.json_text import finite
+from meshgait.callbacks.lookup import callbacks_of
+from meshgait.run_folder import RunFolder
 
 
 class MetricsFile(Callback):
@@ -62,15 +61,12 @@ class MetricsFile(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what the test found."""
-        self.write(trainer, pl_module, f"metrics-{trainer.datamodule.protocol.name}.json")
+        self.write(trainer, pl_module, trainer.datamodule.protocol.name)
 
-    def write(self, trainer: Trainer, module: LightningModule, name: str = "metrics.json") -> None:
-        """Write what the last evaluation found."""
-        if not trainer.is_global_zero:
-            return
-        text = json.dumps(finite(self._content(trainer, module)), indent=1, allow_nan=False) + "\n"
-        with atomic_file(Path(trainer.default_root_dir) / name) as file:
-            file.write_text(text, encoding="utf-8")
+    def write(self, trainer: Trainer, module: LightningModule, protocol: str | None = None) -> None:
+        """Write what the last evaluation found; that of a test is named after its protocol."""
+        if trainer.is_global_zero:
+            RunFolder(Path(trainer.default_root_dir)).write_metrics(self._content(trainer, module), protocol)
 
     def _content(self, trainer: Trainer, module: LightningModule) -> dict[str, Any]:
         data = trainer.datamodule
@@ -83,8 +79,7 @@ class MetricsFile(Callback):
         }
         if part := part_evaluated(trainer):
             content["partial"] = dict(zip(("batches", "of"), part, strict=True))
-        evaluations = [c for c in trainer.callbacks if isinstance(c, RetrievalEvaluation) and c.scores]
-        for evaluation in evaluations:
+        for evaluation in (c for c in callbacks_of(trainer, RetrievalEvaluation) if c.scores):
             content["cells"] = {
                 name: {"probe_views": s.probe_views, "gallery_views": s.gallery_views, "rank1": cell_table(s)}
                 for name, s in evaluation.scores.items()

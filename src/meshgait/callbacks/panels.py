@@ -15,9 +15,9 @@ from meshgait.batch import GaitBatch
 from meshgait.callbacks.best_effort import best_effort
 from meshgait.callbacks.pictures import Pictures
 from meshgait.models.lifter import Reconstructor
+from meshgait.run_folder import RunFolder
 from meshgait.viz.panels import PanelRow, heatmap_panel
 
-MESHES = "mesh.npz"
 STATURE = 1.7
 """Metres that a mesh is taken to be high where no truth tells its scale: silhouettes do not."""
 
@@ -54,7 +54,8 @@ class HeatmapPanels(Pictures):
         scales = None if batch.truth is None else batch.truth.cameras[chosen, 0, 0].tolist()
         arrays = mesh_arrays([rows[row] for row in chosen], faces, names, scales)
         root = Path(trainer.default_root_dir)
-        with best_effort(root, MESHES), atomic_file(root / MESHES) as path, path.open("wb") as file:
+        meshes = RunFolder(root).meshes
+        with best_effort(root, meshes.name), atomic_file(meshes) as path, path.open("wb") as file:
             np.savez(file, **arrays)  # into an open file: to a name it would append a suffix
 
     def _batch(self, trainer: Trainer) -> GaitBatch:

@@ -13,8 +13,7 @@ from lightning.pytorch.loggers import WandbLogger
 from meshgait.atomic import atomic_file
 from meshgait.callbacks.best_effort import best_effort
 from meshgait.errors import ConfigError
-
-FOLDER = "pictures"
+from meshgait.run_folder import RunFolder
 
 
 class Pictures(Callback, ABC):
@@ -59,7 +58,7 @@ class Pictures(Callback, ABC):
             write: writes the file.
         """
         root, step = Path(trainer.default_root_dir), trainer.global_step
-        path = root / FOLDER / f"{kind}-{step:06d}.{suffix}"
+        path = RunFolder(root).pictures / f"{kind}-{step:06d}.{suffix}"
         written = False
         with best_effort(root, "pictures"):
             with atomic_file(path) as temporary:

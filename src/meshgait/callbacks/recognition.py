@@ -12,6 +12,7 @@ from PIL import Image
 
 from meshgait.callbacks.best_effort import best_effort
 from meshgait.callbacks.evaluate import RetrievalEvaluation
+from meshgait.callbacks.lookup import callbacks_of
 from meshgait.callbacks.pictures import Pictures, wandb_loggers
 from meshgait.evaluation.confusions import Confusion, worst_confusions
 from meshgait.evaluation.curves import cmc, first_ranks
@@ -38,8 +39,8 @@ class RecognitionPictures(Pictures):
 
     def draw(self, trainer: Trainer, module: LightningModule) -> None:
         """All four pictures of the last evaluation, if there was one."""
-        for callback in trainer.callbacks:
-            if isinstance(callback, RetrievalEvaluation) and callback.record is not None:
+        for callback in callbacks_of(trainer, RetrievalEvaluation):
+            if callback.record is not None:
                 self._draw_map(trainer, callback.record)
                 self._draw_cmc(trainer, callback.record)
                 self._draw_views(trainer, callback.scores)

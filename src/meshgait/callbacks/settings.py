@@ -11,11 +11,12 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.cli import SaveConfigCallback
 
-from meshgait.atomic import atomic_file
+from meshgait.callbacks.lookup import callbacks_of
 from meshgait.callbacks.metrics_file import provenance
 from meshgait.errors import ConfigError
 from meshgait.messages import note
 from meshgait.renamed_settings import renamed_settings
+from meshgait.run_folder import RunFolder
 from meshgait.textfiles.yaml_text import parse_yaml
 
 CONFIG = "config"
@@ -59,7 +60,7 @@ class SaveConfig(SaveConfigCallback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Stamp the loggers of runs that do not train; note what a checkpoint would replace."""
-        self._patience = [(c, c.patience) for c in trainer.callbacks if isinstance(c, EarlyStopping)]
+        self._patience = [(c, c.patience) for c in callbacks_of(trainer, EarlyStopping)]
         if stage != "fit" and trainer.is_global_zero:
             self._stamp(trainer, pl_module)
 
@@ -99,8 +100,7 @@ class SaveConfig(SaveConfigCallback):
         changes = {} if self._before is None else self._changes()
         for name in KEPT.keys() & changes.keys():
             self.config[name.replace("model.", "model.init_args.")] = changes[name][0]
-        with atomic_file(Path(trainer.default_root_dir) / "config.yaml") as file:
-            file.write_text(self.text)
+        RunFolder(Path(trainer.default_root_dir)).write_config(self.text)
         self._stamp(trainer, pl_module)
         if changes:
             note(describe(trainer, changes))

@@ -1,4 +1,4 @@
-"""Embeddings of sequences as a file that any system can write: what `meshgait predict` gives and `score` reads.
+"""Embeddings of sequences as a file that any system can write: by `meshgait predict`, for `meshgait evaluate`.
 
 An .npz, or a folder of .npy files of the same names (whose embeddings are memory-mapped), with, in one order:
 

@@ -14,11 +14,9 @@ import numpy as np
 from meshgait.arrays import Expected, read_npz
 from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.record import EvaluationRecord
-from meshgait.textfiles.runs import measured, read_history, read_metrics, read_settings
+from meshgait.run_folder import RunFolder, measured, read_history, read_metrics, read_settings
 
 PICTURE = re.compile(r"(?P<kind>[a-z]+)-(?P<step>\d+)\.(png|gif)")
-MARKS = ("config.yaml", "metrics.json", "history.jsonl", "evaluation.npz")
-"""A folder that has none of these is no run."""
 
 
 class Curve(NamedTuple):
@@ -110,49 +108,50 @@ def read_run(path: Path, name: str | None = None) -> Run:
     Raises:
         DataError: the folder is no run, or a file in it is damaged.
     """
-    folder = path if path.is_dir() else path.parent
-    tests = sorted(folder.glob("metrics-*.json")) if path.is_dir() else []
+    run = RunFolder(path if path.is_dir() else path.parent)
+    tests = run.tests if path.is_dir() else []
+    marks = (run.config, run.metrics(), run.history, run.evaluation())  # a folder with none of these is no run
     if not path.exists():
         raise DataError(f"{path} is not there", "name the folder of a run, such as runs/finetune")
-    if path.is_dir() and not tests and not any((folder / mark).is_file() for mark in MARKS):
-        raise DataError(
-            f"{path} is no run: it holds none of {', '.join(MARKS)}", "name a folder of `meshgait fit`"
-        )
-    metrics = path if path.is_file() else folder / "metrics.json"
+    if path.is_dir() and not tests and not any(mark.is_file() for mark in marks):
+        names = ", ".join(mark.name for mark in marks)
+        raise DataError(f"{path} is no run: it holds none of {names}", "name a folder of `meshgait fit`")
+    metrics = path if path.is_file() else run.metrics()
     if not metrics.is_file() and len(tests) == 1:
         metrics = tests[0]
     missing = []
 
-    def where(file: str, what: str) -> Path | None:
-        if (folder / file).is_file():
-            return folder / file
-        missing.append(f"{what} ({file} is not there)")
+    def where(file: Path, what: str) -> Path | None:
+        if file.is_file():
+            return file
+        missing.append(f"{what} ({file.name} is not there)")
         return None
 
-    config = where("config.yaml", "settings")
+    config = where(run.config, "settings")
     if not metrics.is_file():
-        missing.append("final figures: the run is not finished (metrics.json is not there)")
+        missing.append(f"final figures: the run is not finished ({run.metrics().name} is not there)")
     content = measured(read_metrics(metrics)) if metrics.is_file() else {}
     if content.get("partial"):
         missing.append("figures of a whole evaluation: those shown are of a part of its batches")
-    history = where("history.jsonl", "training curves")
+    history = where(run.history, "training curves")
     settings = dict(_flat(read_settings(config), "")) if config else {}
     # stage 1 recognises nobody, and a network without its 3D branch has no body to show
     stage = str(content.get("stage") or settings.get("model.class_path", ""))
     record = meshes = None
-    if "ReconstructStage" not in stage and (file := where("evaluation.npz", "CMC and DET")):
+    if "ReconstructStage" not in stage and (file := where(run.evaluation(), "CMC and DET")):
         record = EvaluationRecord.read(file)
         if not np.isfinite(record.embeddings).all():
             record = None
             missing.append("CMC and DET: embeddings are not finite, the model has diverged")
-    if content.get("uses_3d", True) and (file := where("mesh.npz", "meshes to turn")):
+    if content.get("uses_3d", True) and (file := where(run.meshes, "meshes to turn")):
         meshes = _read_meshes(file)
-    pictures = _pictures(folder / "pictures")
+    pictures = _pictures(run.pictures)
     if not pictures:
         missing.append("pictures (none in pictures/)")
     curves = _curves(read_history(history)) if history else {}
-    name = name or (folder.resolve().name if path.is_dir() else f"{folder.resolve().name}/{path.stem}")
-    return Run(name, folder, content, settings, curves, record, meshes, pictures, tuple(missing))
+    folder = run.path.resolve().name
+    name = name or (folder if path.is_dir() else f"{folder}/{path.stem}")
+    return Run(name, run.path, content, settings, curves, record, meshes, pictures, tuple(missing))
 
 
 def _flat(value: Any, name: str) -> list[tuple[str, str]]:  # noqa: ANN401
@@ -214,7 +213,3 @@ def _pictures(folder: Path) -> dict[str, Path]:
         if match := PICTURE.fullmatch(path.name):
             found[match["kind"]] = max(found.get(match["kind"], (-1, path)), (int(match["step"]), path))
     return {kind: path for kind, (_, path) in found.items()}
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

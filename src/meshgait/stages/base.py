@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from meshgait.body.targets import follow
 from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
 from meshgait.models.size import NetworkSize
-from meshgait.stages.checkpoint import SETTINGS, read_checkpoint
+from meshgait.stages.checkpoint import NETWORK, SETTINGS, Checkpoint
 from meshgait.stages.config import BodyConfig, OptimizerConfig
 from meshgait.stages.optimisation import (
     EPOCH_STEPS,
@@ -34,9 +34,7 @@ from meshgait.stages.optimisation import (
     progress,
     total_steps,
 )
-from meshgait.stages.weights import find_model, given_files, read_model, require_fit
 
-NEEDS = "needs"  # key of what was read from an exported model: files it was trained with
 S = TypeVar("S", bound="Stage")
 
 
@@ -63,38 +61,34 @@ class Stage(LightningModule):
         self.terms: dict[str, Tensor] = {}  # of the last training step, for those who watch over them
 
     @classmethod
-    def restore(cls: type[S], content: dict[str, Any], source: str | Path, **files: str | None) -> S:
-        """The stage that a checkpoint or an exported model holds, ready for inference.
+    def restore(cls: type[S], checkpoint: Checkpoint, **files: str | None) -> S:
+        """The stage that was read, ready for inference.
 
         Args:
-            content: as `read_network` gives it.
-            source: where it is from.
+            checkpoint: a checkpoint or an exported model.
             files: ``body`` and ``markers`` instead of those that the stage was trained with.
 
         Raises:
             DataError: the settings describe no network of this version, or the weights do not fit it.
             ConfigError: a file that the model needs is not given, or is another one.
         """
-        settings = {n: v for n, v in content[SETTINGS].items() if n not in ("stage", "version")}
-        files = given_files(source, content.get(NEEDS, {}), files)
+        given = checkpoint.require_files(files)
         try:
-            size = cls._require_shapes(source, settings, content["state_dict"])
-            stage = cls.rebuild(size, settings | files)
+            size = cls._require_shapes(checkpoint)
+            stage = cls.rebuild(size, {**checkpoint.settings, **given})
         except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, OverflowError) as error:
-            version = str(content[SETTINGS].get("version"))[:20]
+            reason = " ".join(str(error).split())[:120]
             raise DataError(
-                f"{source} has settings that describe no network ({' '.join(str(error).split())[:120]}); it was "
-                f"made by meshgait {version}, this is {__version__}",
+                f"{checkpoint.source} has settings that describe no network ({reason}); it was made by meshgait "
+                f"{checkpoint.version[:20]}, this is {__version__}",
                 "use that version",
             ) from error
-        require_fit(source, content["state_dict"], stage.state_dict())
-        stage.load_state_dict(content["state_dict"])
+        checkpoint.require_fit(stage.state_dict())
+        stage.load_state_dict(checkpoint.weights)
         return stage.eval()
 
     @classmethod
-    def _require_shapes(
-        cls, source: str | Path, settings: dict[str, Any], state: dict[str, Tensor]
-    ) -> NetworkSize:
+    def _require_shapes(cls, checkpoint: Checkpoint) -> NetworkSize:
         """The size in settings, once the weights' shapes are those of such a network; takes no memory to find out.
 
         Raises:
@@ -102,19 +96,19 @@ class Stage(LightningModule):
             ConfigError: it is out of range.
             DataError: the weights are of another network.
         """
-        if unknown := sorted(settings.keys() - cls.REBUILT_FROM):
+        if unknown := sorted(checkpoint.settings.keys() - cls.REBUILT_FROM):
             raise ValueError(f"unknown: {', '.join(unknown)}")
-        size = NetworkSize(**settings["size"])
+        size = NetworkSize(**checkpoint.settings["size"])
         with torch.device("meta"):
-            own = cls.sketch(size, settings).state_dict(prefix="network.")
-        require_fit(source, {name: value for name, value in state.items() if name.startswith("network.")}, own)
+            own = cls.sketch(size, checkpoint.settings).state_dict(prefix=NETWORK)
+        checkpoint.require_fit(own, NETWORK)
         return size
 
     REBUILT_FROM: frozenset[str] = frozenset({"size", "decoder", "body", "markers"})
     """Settings that a checkpoint or an exported model may hold."""
 
     @classmethod
-    def sketch(cls, size: NetworkSize, settings: dict[str, Any]) -> nn.Module:
+    def sketch(cls, size: NetworkSize, settings: Mapping[str, Any]) -> nn.Module:
         """The network alone; ``settings`` are those of a checkpoint, ranges are not checked."""
         raise NotImplementedError
 
@@ -231,37 +225,6 @@ def body_settings(body: BodyConfig) -> dict[str, Any]:
     return {key: getattr(body, name) for key, name in BODY_SETTINGS.items()}
 
 
-def body_config(settings: dict[str, Any]) -> BodyConfig:
+def body_config(settings: Mapping[str, Any]) -> BodyConfig:
     """The body that the settings of a checkpoint or an exported model name."""
     return BodyConfig(**{name: settings[key] for key, name in BODY_SETTINGS.items() if key in settings})
-
-
-def read_network(path: str | Path) -> dict[str, Any]:
-    """Content of a checkpoint, of an exported model's folder, or of one at Hugging Face (``owner/name``).
-
-    Returns:
-        ``SETTINGS`` (stage, version and what rebuilds the network), ``state_dict`` and ``NEEDS``.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    folder = find_model(path)
-    if folder is None:
-        return {NEEDS: {}, **read_checkpoint(path)}
-    description, state = read_model(folder)
-    settings = description["settings"]
-    size = settings.get("size")
-    if isinstance(size, dict):
-        size = {name: tuple(value) if isinstance(value, list) else value for name, value in size.items()}
-    about = {name: description.get(name) for name in ("stage", "version")}
-    return {SETTINGS: {**settings, "size": size, **about}, "state_dict": state, NEEDS: description["needs"]}
-
-
-def load_weights(path: str | Path, prefix: str = "network.") -> dict[str, Tensor]:
-    """Network weights of a checkpoint or an exported model, without their prefix.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    state = read_network(path)["state_dict"]
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

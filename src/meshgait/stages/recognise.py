@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,8 @@ from meshgait.evaluation.body import BodyErrors
 from meshgait.losses.identity import accuracy, between_subject_distance, classification_loss, triplet_loss
 from meshgait.models.meshgait import MeshGait, NetworkConfig
 from meshgait.models.size import NetworkSize
-from meshgait.stages.base import (
-    SETTINGS,
-    Stage,
-    body_config,
-    body_settings,
-    load_weights,
-    read_network,
-)
+from meshgait.stages.base import Stage, body_config, body_settings
+from meshgait.stages.checkpoint import read_checkpoint
 from meshgait.stages.config import BodyConfig, Branch3DConfig, IdentityLossConfig, OptimizerConfig
 from meshgait.stages.supervision import BodyReading, BodySupervision
 from meshgait.stages.weights import CLASSIFIER
@@ -97,7 +92,7 @@ class RecogniseStage(Stage):
         self.branch_3d, self.identity = branch_3d, identity
 
     @classmethod
-    def sketch(cls, size: NetworkSize, settings: dict[str, Any]) -> nn.Module:
+    def sketch(cls, size: NetworkSize, settings: Mapping[str, Any]) -> nn.Module:
         """The network alone."""
         subjects = settings["num_subjects"]
         if type(subjects) is not int or not 0 <= subjects <= MOST_SUBJECTS:
@@ -144,17 +139,17 @@ class RecogniseStage(Stage):
             DataError: it cannot be read, is of another stage, or its weights and settings disagree.
             ConfigError: a file that the model needs is not given, or is another one.
         """
-        content = read_network(path)
-        if content[SETTINGS].get("stage") != cls.__name__:
+        checkpoint = read_checkpoint(path)
+        if checkpoint.stage != cls.__name__:
             raise DataError(f"{path} is of stage 1", "embeddings need one of stage 2 (`make finetune`)")
-        return cls.restore(content, path, body=body, markers=markers)
+        return cls.restore(checkpoint, body=body, markers=markers)
 
     def _shared(self) -> list[nn.Module]:
         """What stage 1 trains: stem and lifter."""
         return [self.network.stem, self.network.lifter]
 
     def _start_from(self, path: str) -> None:
-        weights = load_weights(path)
+        weights = read_checkpoint(path).network()
         start: nn.Module = self.network.reconstructor()
         if any(name.startswith("embed.") for name in weights):
             start, own = self.network, CLASSIFIER.removeprefix("network.")

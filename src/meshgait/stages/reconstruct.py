@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -55,7 +56,7 @@ class ReconstructStage(Stage):
         self.settings = {"size": asdict(size), **body_settings(body)}
 
     @classmethod
-    def sketch(cls, size: NetworkSize, settings: dict[str, Any]) -> nn.Module:
+    def sketch(cls, size: NetworkSize, settings: Mapping[str, Any]) -> nn.Module:
         """The network alone."""
         return Reconstructor(size, Stem(size), Lifter(size))
 

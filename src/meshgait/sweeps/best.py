@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from meshgait.errors import ConfigError
+from meshgait.run_folder import RunFolder, read_settings
 from meshgait.sweeps.command import Command
 from meshgait.textfiles.reading import TextFile
-from meshgait.textfiles.runs import read_settings
 from meshgait.textfiles.yaml_text import parse_yaml
 
 SUBCLASSES = ("model", "data", "optimizer", "lr_scheduler")
@@ -33,7 +33,7 @@ def best_experiments(command: Command, words: Sequence[str], root: Path) -> dict
     for i, (stage, given) in enumerate(zip(command.stages, command.words_of(words), strict=True)):
         content = read_experiment(stage.config)
         if i:
-            put(content, "model.pretrained", str(folders[i - 1] / "checkpoints" / "last.ckpt"))
+            put(content, "model.pretrained", str(RunFolder(folders[i - 1]).last_checkpoint))
         for key, value in given:
             put(content, key, _file(parse(value), Path()))
         put(content, "trainer.default_root_dir", str(folders[i]))

@@ -12,6 +12,7 @@ import yaml
 
 from meshgait.errors import ConfigError
 from meshgait.renamed_settings import renamed_setting
+from meshgait.run_folder import RunFolder
 from meshgait.text import shown
 from meshgait.textfiles.yaml_text import parse_yaml
 
@@ -90,7 +91,7 @@ class Command:
         for i, stage in enumerate(self.stages):
             line = ["fit", "--config", str(stage.config)]
             if i:
-                line.append(f"--model.pretrained={folders[i - 1] / 'checkpoints' / 'last.ckpt'}")
+                line.append(f"--model.pretrained={RunFolder(folders[i - 1]).last_checkpoint}")
             line += [f"--{key}={value}" for key, value in given[i]]
             lines.append([*line, f"--trainer.default_root_dir={folders[i]}", "--ckpt_path=last"])
         return lines

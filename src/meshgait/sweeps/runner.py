@@ -22,11 +22,11 @@ from optuna.trial import TrialState
 
 from meshgait.atomic import atomic_file
 from meshgait.errors import ConfigError, DataError, OutputError
+from meshgait.run_folder import RunFolder, read_history, read_metrics
 from meshgait.sweeps.progress import Progress
 from meshgait.sweeps.schema import Sweep
 from meshgait.sweeps.study import Queue, queue, slot_of
 from meshgait.textfiles.reading import TextFile
-from meshgait.textfiles.runs import read_history, read_metrics
 
 TRIAL = (sys.executable, "-m", "meshgait.cli", "trial")
 POLL = 0.3
@@ -145,7 +145,7 @@ class Runner:
             *command.extra,
             *words,
         ]
-        history = History(command.folders(folder)[-1] / "history.jsonl", self.sweep.metric)
+        history = History(RunFolder(command.folders(folder)[-1]).history, self.sweep.metric)
         heartbeat, heard, reported = pending.storage.get_heartbeat_interval(), time.monotonic(), 0
         try:
             with open(folder / "log.txt", "a") as log:
@@ -208,7 +208,7 @@ def figure(sweep: Sweep, folder: Path) -> float:
     Raises:
         ConfigError: its ``metrics.json`` has no such figure.
     """
-    path = sweep.command.folders(folder)[-1] / "metrics.json"
+    path = RunFolder(sweep.command.folders(folder)[-1]).metrics()
     try:
         figures = read_metrics(path).figures
     except DataError as error:

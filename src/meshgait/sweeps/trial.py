@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from meshgait.errors import ConfigError
+from meshgait.run_folder import RunFolder
 from meshgait.sweeps.command import Command
 
 AGENT = "WANDB_SWEEP_ID"
@@ -56,7 +57,7 @@ def run_trial(command: Command, words: Sequence[str], folder: Path, parent: int 
             environment = {key: value for key, value in environment.items() if key not in OF_A_RUN}
         elif AGENT in environment and not any(word.startswith("--wandb=") for word in fit):
             fit.append("--wandb=online")  # the server waits to hear of it
-        if (stage / "metrics.json").is_file():
+        if RunFolder(stage).finished:
             continue
         if status := _Fit(fit, environment, parent).wait():
             return status

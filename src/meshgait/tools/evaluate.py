@@ -1,115 +1,232 @@
-"""`meshgait evaluate RUN...`: the figures of runs in one table."""
+"""`meshgait evaluate EMBEDDINGS --protocol NAME`: score embeddings of any system by a benchmark's protocol."""
 
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from meshgait.errors import DataError
-from meshgait.terminal import PlainTable, console
-from meshgait.textfiles import runs as runfiles
+import numpy as np
+
+from meshgait.allocator import reuse_freed_memory
+from meshgait.atomic import atomic_file
+from meshgait.data.custom_protocol import CustomProtocol
+from meshgait.data.partitions import Partition
+from meshgait.data.protocols import PROTOCOLS, EvaluationProtocol, Selection, get_protocol
+from meshgait.errors import ConfigError
+from meshgait.evaluation.curves import verification
+from meshgait.evaluation.embeddings import Embeddings
+from meshgait.evaluation.openset import HELD_OUT, open_set
+from meshgait.evaluation.scoring import Scores, evaluate
+from meshgait.evaluation.submission import nearest_rows, write_submission
+from meshgait.protocol_evaluation import select_embedded, sequence_names
+from meshgait.terminal import PlainTable, console, say
+from meshgait.textfiles.json_text import finite
+
+MEASURES = {"rank1": "rank1", "rank5": "rank5", "rank10": "rank10", "mAP": "mean_ap", "mINP": "mean_inp"}
+FAR = (0.1, 1.0)
+FPIR = (1.0, 10.0)
 
 
 def add_parser(verbs: argparse._SubParsersAction) -> None:
     """Declare the verb's arguments."""
-    parser = verbs.add_parser("evaluate", help="print one table of the runs' figures")
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder, or a metrics file")
-    parser.add_argument("--errors", action="store_true", help="also print what the wrong rank-1s have in common")
-    parser.add_argument("--views", action="store_true", help="also print rank-1 per pair of views")
+    parser = verbs.add_parser(
+        "evaluate",
+        help="score embeddings of any system by a benchmark's protocol",
+        description="Score embeddings of any system. The file holds embeddings (N, dim, strips) or (N, dim), "
+        "labels, types, views (N,) and, if need be, probe_set (strings id-type-view). Every sequence of it is "
+        "scored, whatever subjects a benchmark trains on, but for those that its array `split` calls train.",
+    )
+    parser.add_argument("embeddings", type=Path, help=".npz, or a folder of .npy files (memory-mapped)")
+    parser.add_argument("--protocol", required=True, help=f"one of {', '.join(PROTOCOLS)}, csv")
+    parser.add_argument("--metric", default="euclidean", choices=("euclidean", "cosine"), help="of the embeddings")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the figures here")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="protocol csv: subject, condition, view, role")
+    parser.add_argument(
+        "--exclude", choices=("none", "same_view", "same_subject_and_view"), help="protocol csv: pairs left out"
+    )
+    parser.add_argument(
+        "--scoring", choices=("pooled", "cells", "views"), help="protocol csv: cells is rank-1 per pair of views"
+    )
+    parser.add_argument(
+        "--partition", type=Path, metavar="JSON", help="score its TEST_SET alone, with its PROBE_SET if it has one"
+    )
+    parser.add_argument(
+        "--test-only", action="store_true", help="leave out the subjects that the benchmark trains on"
+    )
+    parser.add_argument("--submission", type=Path, metavar="CSV", help="protocol grew: write the server's file")
+    parser.add_argument("--verification", action="store_true", help="also EER and TAR at FAR, with intervals")
+    parser.add_argument("--open-set", action="store_true", help="also FNIR at FPIR, with intervals")
+    parser.add_argument(
+        "--held-out",
+        type=float,
+        default=HELD_OUT,
+        metavar="SHARE",
+        help="of the gallery's subjects, for --open-set",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of --open-set and of the intervals")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the table."""
-    runs = [read_metrics(path) for path in arguments.runs]
+    """Score, print, write."""
+    reuse_freed_memory()  # blocks of tens of megabytes are used again and again
+    _check(arguments)
+    given = Embeddings.read(arguments.embeddings)
+    rules = CustomProtocol.read(arguments.csv) if arguments.csv else None
+    protocol = rules.protocol if rules else get_protocol(arguments.protocol)
+    if protocol.scoring == "hidden" and not arguments.submission:
+        raise ConfigError(
+            f"the probe labels of {protocol.name} are not public: write the server's file (--submission OUT.csv) "
+            "or score the test subjects' own sequences with --protocol grew-local"
+        )
+    task = _select(given, protocol, rules, arguments)
+    if arguments.submission:
+        _submit(given, task, arguments)
+        return
+    scores = evaluate(given.vectors, task, arguments.metric, progress=True)
+    result = {"protocol": arguments.protocol, "metric": arguments.metric, **figures(scores, protocol)}
+    record = _Record(given.vectors.numpy(), arguments.metric, task)
+    if arguments.verification:
+        result["verification"] = {name: _verification(record, name, arguments.seed) for name in scores}
+    if arguments.open_set:
+        if protocol.impostors:  # who is in nobody's gallery is what an open set is about
+            task = _select(given, replace(protocol, impostors=()), rules, arguments)
+            record = _Record(given.vectors.numpy(), arguments.metric, task)
+        result["open_set"] = {
+            name: _open_set(record, name, task.subjects, arguments.held_out, arguments.seed) for name in scores
+        }
+    _print(scores, result)
+    if arguments.json:
+        _write(arguments.json, result)
+
+
+def figures(scores: dict[str, Scores], protocol: EvaluationProtocol) -> dict[str, Any]:
+    """What the JSON says: rates in percent, a number where the protocol has one group of probes, else one each."""
+    single = len(protocol.probes) == 1
+
+    def grouped(values: dict[str, Any]) -> Any:  # noqa: ANN401
+        return next(iter(values.values())) if single else values
+
+    result = {
+        name: grouped({group: float(getattr(score, field)) for group, score in scores.items()})
+        for name, field in MEASURES.items()
+    }
+    for name in ("probes", "unmatched"):
+        result[name] = grouped({group: getattr(score, name) for group, score in scores.items()})
+    cells = {
+        group: {
+            "probe_views": list(score.probe_views),
+            "gallery_views": list(score.gallery_views),
+            "rank1": score.cells.tolist(),
+        }
+        for group, score in scores.items()
+        if score.cells is not None
+    }
+    return result | ({"cells": cells} if cells else {})
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What `meshgait.evaluation.curves` asks for."""
+
+    embeddings: np.ndarray
+    distance: str
+    selection: Selection
+
+    def task(self) -> Selection:
+        return self.selection
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Options that do not go together."""
+    own = arguments.protocol == "csv"
+    if own and not arguments.csv:
+        raise ConfigError(
+            "--protocol csv needs the file: --csv FILE with the columns subject, condition, view, role"
+        )
+    for name in ("csv", "exclude", "scoring"):
+        if getattr(arguments, name) and not own:
+            raise ConfigError(f"--{name} is for --protocol csv", "leave it out or name that protocol")
+    if own and (arguments.partition or arguments.test_only):
+        raise ConfigError("--protocol csv says by itself what is tested", "leave out --partition and --test-only")
+    if not own:
+        hidden = get_protocol(arguments.protocol).scoring == "hidden"
+        if arguments.submission and not hidden:
+            raise ConfigError("--submission is for --protocol grew", "the others are scored here: leave it out")
+    if not 0 <= arguments.held_out < 1:
+        raise ConfigError(f"--held-out is {arguments.held_out}", "it must be at least 0 and below 1")
+
+
+def _select(
+    given: Embeddings, protocol: EvaluationProtocol, rules: CustomProtocol | None, arguments: argparse.Namespace
+) -> Selection:
+    if rules:
+        return rules.select(sequence_names(given), arguments.exclude or "none", arguments.scoring or "pooled")
+    partition = Partition.read(arguments.partition) if arguments.partition else None
+    return select_embedded(given, protocol, partition, arguments.test_only)
+
+
+def _verification(record: _Record, condition: str, seed: int) -> dict[str, Any]:
+    found = verification(record, condition, seed=seed)
+    accepted = {f"{far:g}": 100 - float(found.rates.fnmr_at(far)) for far in FAR}
+    bands = {f"{far:g}": (100 - found.fnmr_interval(far)[::-1]).tolist() for far in FAR}
+    return {
+        "eer": found.rates.eer,
+        "eer_interval": found.eer_interval.tolist(),
+        "tar_at_far": accepted,
+        "tar_at_far_interval": bands,
+        "mated": found.mated,
+        "nonmated": found.nonmated,
+        "subjects": found.subjects,
+    }
+
+
+def _open_set(
+    record: _Record, condition: str, subjects: tuple[str, ...], held_out: float, seed: int
+) -> dict[str, Any]:
+    found = open_set(record, condition, FPIR, held_out, seed=seed)
+    keys = [f"{rate:g}" for rate in FPIR]
+    return {
+        "fnir_at_fpir": dict(zip(keys, found.fnir.tolist(), strict=True)),
+        "fnir_at_fpir_interval": dict(zip(keys, found.band.T.tolist(), strict=True)),
+        "mated": found.mated,
+        "nonmated": found.nonmated,
+        "held_out": [subjects[label] for label in found.held_out],
+        "seed": seed,
+    }
+
+
+def _submit(given: Embeddings, task: Selection, arguments: argparse.Namespace) -> None:
+    """GREW's probes lie under `probe/03/VIDEO`: the video is their view."""
+    probes = np.flatnonzero(np.logical_or.reduce(list(task.probes.values())))
+    found = nearest_rows(given.vectors, probes, np.flatnonzero(task.gallery), arguments.metric)
+    write_submission(arguments.submission, given.views[probes], given.labels[found])
+    say(f"{arguments.submission}: {len(probes)} probes, the {found.shape[1]} nearest of each")
+
+
+def _print(scores: dict[str, Scores], result: dict[str, Any]) -> None:
     out = console()
-    bodies = [run for run in runs if "val/mpjpe" in run["figures"]]
-    if bodies:
-        out.print(body_table(bodies))
-    recognisers = [run for run in runs if "val/rank1" in run["figures"]]
-    for protocol in dict.fromkeys(run["protocol"] for run in recognisers):
-        out.print(recognition_table([run for run in recognisers if run["protocol"] == protocol]))
-    for run in recognisers:
-        if arguments.errors and "errors" in run:
-            out.print(f"{run['name']}: wrong rank-1s by what both walkers share: {run['errors']}")
-        if arguments.views:
-            for condition, cells in run.get("cells", {}).items():
-                out.print(cell_table(f"{run['name']}, {condition}: rank-1 %", cells))
-    for run in runs:
-        spent = "" if run["seconds"] is None else f", {run['seconds']:.0f} s"
-        out.print(f"{run['name']}: {run['machine']}{spent}", style="dim")
-
-
-def read_metrics(path: Path) -> dict[str, Any]:
-    """Content of a run's metrics.json, with the run's ``name``.
-
-    Raises:
-        DataError: there is none, or it is no such file.
-    """
-    file = path / "metrics.json" if path.is_dir() else path
-    if not file.is_file():
-        raise DataError(f"{path} is no finished run: {file} is missing", "train it with `meshgait fit`")
-    content = runfiles.measured(runfiles.read_metrics(file))
-    if missing := sorted({"uses_3d", "data", "protocol", "machine", "seconds"} - content.keys()):
-        raise DataError(f"{file} holds no figures of a run ({', '.join(missing)} missing)", f"{runfiles.TRAIN}")
-    name = path.name if path.is_dir() else f"{path.parent.name}/{path.stem}"
-    return content | {"name": f"{name}, partial" if content.get("partial") else name}
-
-
-def body_table(runs: list[dict[str, Any]]) -> PlainTable:
-    """Errors of joints and mesh in millimetres."""
-    table = PlainTable(title="3D on held-out subjects (mm)", title_justify="left")
-    table.add_column("run")
-    measures = {"MPJPE": "val/mpjpe", "PA-MPJPE": "val/pa_mpjpe", "MPVPE": "val/mpvpe"}
-    for name in measures:
+    table = PlainTable(title=f"protocol {result['protocol']}, {result['metric']} (%)", title_justify="left")
+    table.add_column("probes")
+    for name in MEASURES:
         table.add_column(name, justify="right")
-    for run in runs:
-        table.add_row(run["name"], *(_figure(run["figures"].get(key)) for key in measures.values()))
-    return table
+    for group, score in scores.items():
+        table.add_row(group, *(f"{getattr(score, field):.2f}" for field in MEASURES.values()))
+    out.print(table)
+    for name, found in result.get("verification", {}).items():
+        low, high = found["eer_interval"]
+        rates = ", ".join(f"TAR {rate:.2f} at FAR {far}" for far, rate in found["tar_at_far"].items())
+        out.print(f"{name}: EER {found['eer']:.2f} ({low:.2f} to {high:.2f}), {rates} (%)")
+    for name, found in result.get("open_set", {}).items():
+        rates = (
+            f"FNIR {rate:.2f} ({'{:.2f} to {:.2f}'.format(*found['fnir_at_fpir_interval'][fpir])}) at FPIR {fpir}"
+            for fpir, rate in found["fnir_at_fpir"].items()
+        )
+        out.print(f"{name}: {', '.join(rates)} (%), {len(found['held_out'])} subjects held out")
 
 
-def recognition_table(runs: list[dict[str, Any]]) -> PlainTable:
-    """Rank-1 per probe condition, and the means of the other measures; the baseline of each data set first."""
-    conditions = list(dict.fromkeys(c for run in runs for c in _conditions(run["figures"], "val")))
-    table = PlainTable(title=f"Recognition, rank-1 %, protocol {runs[0]['protocol']}", title_justify="left")
-    table.add_column("run", no_wrap=True)
-    for name in (*conditions, "rank-5", "mAP", "mINP"):
-        table.add_column(name, justify="right")
-    shown = set()
-    for run in runs:
-        if run["data"]["hash"] not in shown:
-            shown.add(run["data"]["hash"])
-            table.add_row("GEI baseline", *_row(run["figures"], "gei", conditions))
-        kind = "Mesh-Gait" if run["uses_3d"] else "2D only"
-        table.add_row(f"{kind} ({run['name']})", *_row(run["figures"], "val", conditions))
-    return table
-
-
-def cell_table(title: str, cells: dict[str, Any]) -> PlainTable:
-    """Rank-1 per probe view (rows) and gallery view (columns)."""
-    table = PlainTable(title=title, title_justify="left")
-    table.add_column("probe view")
-    for view in cells["gallery_views"]:
-        table.add_column(view, justify="right")
-    for view, row in zip(cells["probe_views"], cells["rank1"], strict=True):
-        table.add_row(view, *map(_figure, row))
-    return table
-
-
-def _conditions(figures: dict[str, float], prefix: str) -> list[str]:
-    start = f"{prefix}/rank1_"
-    found = [name.removeprefix(start) for name in figures if name.startswith(start)]
-    usual = ["nm", "bg", "cl"]
-    return sorted(found, key=lambda name: (usual.index(name) if name in usual else len(usual), name))
-
-
-def _row(figures: dict[str, float], prefix: str, conditions: list[str]) -> list[str]:
-    means = []
-    for measure in ("rank5", "mean_ap", "mean_inp"):
-        values = [figures[f"{prefix}/{measure}_{c}"] for c in conditions if f"{prefix}/{measure}_{c}" in figures]
-        means.append(sum(values) / len(values) if values else None)
-    return [_figure(figures.get(f"{prefix}/rank1_{c}")) for c in conditions] + [_figure(mean) for mean in means]
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
+def _write(path: Path, result: dict[str, Any]) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(finite(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -13,14 +13,14 @@ from meshgait.errors import ConfigError, DataError, OutputError
 from meshgait.extras import require
 from meshgait.progress import Progress
 from meshgait.report.card import render
-from meshgait.stages.base import SETTINGS, Stage, read_checkpoint
+from meshgait.run_folder import RunFolder, read_finished, read_settings
+from meshgait.stages.base import Stage
+from meshgait.stages.checkpoint import DESCRIPTION, WEIGHTS, Checkpoint, read_training_checkpoint
 from meshgait.stages.onnx_file import write_onnx
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
-from meshgait.stages.weights import DESCRIPTION, WEIGHTS, learnt, write_description, write_model
+from meshgait.stages.weights import learnt, write_description, write_model
 from meshgait.terminal import say
-from meshgait.textfiles.runs import read_settings
-from meshgait.tools.evaluate import read_metrics
 
 STAGES: dict[str, type[Stage]] = {stage.__name__: stage for stage in (RecogniseStage, ReconstructStage)}
 ONNX, CARD = "model.onnx", "README.md"
@@ -67,14 +67,13 @@ def run(arguments: argparse.Namespace) -> None:
         raise OutputError(f"{out} is no earlier export, so it is not replaced", "give another --out")
     if arguments.onnx:
         require("onnx", "--onnx")
-    content = read_checkpoint(arguments.checkpoint)
-    name = str(content[SETTINGS].get("stage"))
-    if name not in STAGES:
-        raise DataError(f"{arguments.checkpoint} is of {name}", f"give a checkpoint of {' or '.join(STAGES)}")
-    if arguments.onnx and name != RecogniseStage.__name__:
-        raise ConfigError(f"{arguments.checkpoint} is of stage 1, which gives no embeddings", "leave --onnx out")
-    stage = STAGES[name].restore(content, arguments.checkpoint, body=arguments.body, markers=arguments.markers)
-    training, notes = provenance(arguments.checkpoint, content, arguments.metrics)
+    checkpoint = read_training_checkpoint(arguments.checkpoint)
+    if checkpoint.stage not in STAGES:
+        raise DataError(f"{checkpoint.source} is of {checkpoint.stage}", f"give one of {' or '.join(STAGES)}")
+    if arguments.onnx and checkpoint.stage != RecogniseStage.__name__:
+        raise ConfigError(f"{checkpoint.source} is of stage 1, which gives no embeddings", "leave --onnx out")
+    stage = STAGES[checkpoint.stage].restore(checkpoint, body=arguments.body, markers=arguments.markers)
+    training, notes = provenance(checkpoint, arguments.metrics)
     choices = {"onnx": arguments.onnx, "with_classifier": arguments.with_classifier, "half": arguments.half}
     with atomic_folder(out) as partial:
         written = write_export(stage, training, partial, out.name, **choices)
@@ -127,22 +126,19 @@ def write_export(
     return written
 
 
-def provenance(
-    checkpoint: Path, content: dict[str, Any], metrics: Path | None
-) -> tuple[dict[str, Any], list[str]]:
+def provenance(checkpoint: Checkpoint, metrics: Path | None) -> tuple[dict[str, Any], list[str]]:
     """Where weights come from, without paths; and what could not be found out, in words.
 
     Args:
-        checkpoint: its path; a run's lies in RUN/checkpoints.
-        content: of the checkpoint.
+        checkpoint: of a training; a run's lies in RUN/checkpoints.
         metrics: file of the figures; None for that of the run.
     """
-    run, step = checkpoint.absolute().parent.parent, content.get("global_step")
-    told: dict[str, Any] = {"step": step, "subjects": content[SETTINGS].get("num_subjects")}
+    run, step = RunFolder(Path(checkpoint.source).absolute().parent.parent), checkpoint.step
+    told: dict[str, Any] = {"step": step, "subjects": checkpoint.settings.get("num_subjects")}
     notes = []
-    file = metrics or run / "metrics.json"
+    file = metrics or run.metrics()
     if metrics or file.is_file():
-        found = read_metrics(file)
+        found = read_finished(file)
         if metrics is None and found.get("step") != step:
             notes.append(f"no figures: those of {file} are of step {found.get('step')}, the checkpoint of {step}")
         elif found.get("partial"):
@@ -155,10 +151,10 @@ def provenance(
             }
     else:
         notes.append(f"no figures: {file} is not there, the run is not finished; --metrics gives another file")
-    if (run / "config.yaml").is_file():
-        told["recipe"] = recipe(run / "config.yaml")
+    if run.config.is_file():
+        told["recipe"] = recipe(run.config)
     else:
-        notes.append(f"no recipe: {run / 'config.yaml'} is not there")
+        notes.append(f"no recipe: {run.config} is not there")
     return told, notes
 
 

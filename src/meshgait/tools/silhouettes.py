@@ -24,7 +24,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         help=HELP,
         description="Finds, follows and cuts out each walker of a video; writes one folder of PNG silhouettes for "
         "each pass, contact sheets to look at, and report.json. The same command goes on after an interruption.",
-        epilog="`meshgait predict OUT/walker-001/pass-01/right` and `meshgait pack OUT STORE` read the result. "
+        epilog="`meshgait embed OUT/walker-001/pass-01/right` and `meshgait pack OUT STORE` read the result. "
         "Silhouettes and contact sheets show people: ask them before you film, and delete both on request.",
     )
     add = parser.add_argument

@@ -1,8 +1,5 @@
-import inspect
-import json
 import pickle
 import weakref
-from dataclasses import asdict
 from pathlib import Path
 
 import lightning
@@ -14,16 +11,11 @@ from PIL import Image
 
 from meshgait import recogniser
 from meshgait.cli import main
-from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.data.store import Store
 from meshgait.models.meshgait import NetworkConfig
-from meshgait.progress import Progress
-from meshgait.recogniser import Recogniser
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
-from meshgait.tools import predict
-
-ROOT = Path(__file__).parents[2]
+from meshgait.tools import reconstruct
 
 
 def save(stage, path):
@@ -64,38 +56,30 @@ def walker(tmp_path_factory, frames):
 def no_pictures(monkeypatch):
     """Pictures of meshes are most of the time and have tests of their own."""
     blank = np.zeros((8, 8, 3), np.uint8)
-    monkeypatch.setattr(predict, "turntable", lambda mesh, count: [blank] * count)
-    monkeypatch.setattr(predict, "heatmap_panel", lambda rows, faces: blank)
+    monkeypatch.setattr(reconstruct, "turntable", lambda mesh, count: [blank] * count)
+    monkeypatch.setattr(reconstruct, "heatmap_panel", lambda rows, faces: blank)
 
 
 def run(*words):
-    return main(["predict", *map(str, words)])
+    return main(["reconstruct", *map(str, words)])
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, checkpoints, walker):
-    """One prediction, with everything that belongs to it, of fewer pictures than usual."""
+    """One reconstruction, with everything that belongs to it, of fewer pictures than usual."""
     out = tmp_path_factory.mktemp("out") / "walker"
-    turntable = predict.turntable
+    turntable = reconstruct.turntable
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(predict, "turntable", lambda mesh, count: turntable(mesh, count // 18))
-        patch.setattr(predict, "PANEL_ROWS", 2)
+        patch.setattr(reconstruct, "turntable", lambda mesh, count: turntable(mesh, count // 18))
+        patch.setattr(reconstruct, "PANEL_ROWS", 2)
         assert run(walker, "--checkpoint", checkpoints["full"], "--out", out) == 0
     return out
 
 
 def test_all_files_appear_and_nothing_else(done):
-    names = {"walker.npz", "heatmaps.png", "mesh.obj", "skeleton.obj", "turn.gif"}
+    names = {"body.npz", "heatmaps.png", "mesh.obj", "skeleton.obj", "turn.gif"}
     assert {path.name for path in done.iterdir()} == names
     assert [path.name for path in done.parent.iterdir()] == ["walker"]
-
-
-def test_the_embedding_is_that_of_the_network(done, checkpoints, frames):
-    stage = RecogniseStage.load(checkpoints["full"])
-    expected = stage(torch.from_numpy(frames)[None].float() / 255, torch.ones(1, 6, dtype=torch.bool)).embeddings
-    with np.load(done / "walker.npz", allow_pickle=False) as content:
-        np.testing.assert_allclose(content["embedding"], expected[0].detach().numpy(), atol=1e-4, rtol=1e-4)
-        assert content["frames"].tolist() == [0, 1, 3, 4, 5, 6]  # numbers in the source, without the empty one
 
 
 def test_points_are_metres_with_y_up_and_the_pelvis_at_the_origin(done, checkpoints, frames):
@@ -106,7 +90,7 @@ def test_points_are_metres_with_y_up_and_the_pelvis_at_the_origin(done, checkpoi
     heights = (vertices[..., 1].amax(1) - vertices[..., 1].amin(1)).numpy()
     metres = 1.7 / np.percentile(heights, 90)
     offsets = (estimate.points - estimate.points[:, :1]).numpy() * metres * np.array([1, -1, 1])
-    with np.load(done / "walker.npz") as content:
+    with np.load(done / "body.npz") as content:
         np.testing.assert_allclose(content["joints"], offsets[:, :24], atol=1e-4)
         np.testing.assert_allclose(content["markers"], offsets[:, 24:], atol=1e-4)
         assert content["joint_names"][15] == "head"
@@ -131,33 +115,18 @@ def test_it_tells_what_it_read_and_wrote(tmp_path, checkpoints, walker, capsys):
 
 def test_stature_scales(tmp_path, done, checkpoints, walker):
     assert run(walker, "--checkpoint", checkpoints["full"], "--out", tmp_path / "o", "--stature", 0.85) == 0
-    with np.load(done / "walker.npz") as one, np.load(tmp_path / "o" / "walker.npz") as two:
+    with np.load(done / "body.npz") as one, np.load(tmp_path / "o" / "body.npz") as two:
         np.testing.assert_allclose(two["joints"], one["joints"] / 2, atol=1e-5)
 
 
-def test_without_a_3d_branch_there_is_the_embedding(tmp_path, checkpoints, walker):
-    assert run(walker, "--checkpoint", checkpoints["flat"], "--out", tmp_path / "o") == 0
-    assert [path.name for path in (tmp_path / "o").iterdir()] == ["walker.npz"]
-
-
-def test_long_walks_are_lifted_in_blocks(checkpoints, frames, monkeypatch):
-    stage = RecogniseStage.load(checkpoints["full"])
-    with torch.no_grad():
-        whole = predict.read_body(Recogniser(stage), frames, {0, 5}, Progress("", 6))
-        monkeypatch.setattr(recogniser, "BLOCK", 4)
-        parts = predict.read_body(Recogniser(stage), frames, {0, 5}, Progress("", 6))
-    assert parts.points.shape == (6, 88, 3) and set(parts.rows) == {0, 5}
-    np.testing.assert_allclose(parts.points, whole.points, atol=1e-3)
-    np.testing.assert_allclose(parts.heights, whole.heights, atol=1e-3)
-    np.testing.assert_allclose(parts.rows[5].vertices, whole.rows[5].vertices, atol=1e-3)
-    np.testing.assert_array_equal(parts.rows[5].points, parts.points[5])
+def test_without_a_3d_branch_there_is_no_body(tmp_path, checkpoints, walker, capsys):
+    assert run(walker, "--checkpoint", checkpoints["flat"], "--out", tmp_path / "o") == 2
+    assert "no 3D branch" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 def test_a_walk_however_long_takes_bounded_memory(tmp_path, checkpoints, frames, monkeypatch, capsys):
-    """60 frames: no more than 20 at once in the network, and no volumes but those of the block at work."""
+    """60 frames: no more than 4 at once in the network, and no volumes but those of the block at work."""
     stage = RecogniseStage.load(checkpoints["full"])
-    monkeypatch.setattr(predict, "MAX_FRAMES", 20)
-    monkeypatch.setattr(recogniser, "MAX_FRAMES", 20)
     monkeypatch.setattr(recogniser, "BLOCK", 4)
     sizes, volumes, alive = [], [], []
 
@@ -167,53 +136,22 @@ def test_a_walk_however_long_takes_bounded_memory(tmp_path, checkpoints, frames,
         volumes.append(weakref.ref(output.untyped_storage()))
 
     stage.network.lifter.register_forward_hook(watch)
-    stage.network.stem.register_forward_hook(lambda stem, inputs, output: sizes.append(len(inputs[0])))
     monkeypatch.setattr(RecogniseStage, "load", lambda path, *files: stage)
     np.save(tmp_path / "long.npy", np.tile(frames, (10, 1, 1)))
     assert run(tmp_path / "long.npy", "--out", tmp_path / "o") == 0
-    assert len(sizes) == 1 + 2 * (60 // 4)  # the embedding makes its volumes in blocks
-    assert max(sizes) == 20
-    assert max(alive) <= 1
-    assert "(strips, channels) of 20 of 60 frames, spread evenly" in capsys.readouterr().out
-    with np.load(tmp_path / "o" / "walker.npz") as content:
+    blocks = 60 // 4
+    assert sizes == [4] * blocks + [4, 2]  # six frames again, for the panel, which shows their volumes
+    assert max(alive[:blocks]) <= 1
+    assert "joints and markers of 60 frames" in capsys.readouterr().out
+    with np.load(tmp_path / "o" / "body.npz") as content:
         assert len(content["joints"]) == len(content["frames"]) == 60
-        # every third frame, from the second on
-        spread = torch.from_numpy(np.tile(frames, (10, 1, 1))[1::3]).float() / 255
-        with torch.no_grad():
-            expected = stage(spread[None], torch.ones(1, 20, dtype=torch.bool)).embeddings[0]
-        np.testing.assert_allclose(content["embedding"], expected, atol=1e-5)
+        np.testing.assert_allclose(content["joints"][:6], content["joints"][-6:], atol=1e-5)
+        assert np.abs(content["joints"][0] - content["joints"][3]).max() > 1e-3
 
 
-def test_the_cap_is_that_of_evaluation_and_is_stated(capsys):
-    cap = inspect.signature(SilhouetteDataModule).parameters["eval_frames"].default
-    assert cap == recogniser.MAX_FRAMES
-    with pytest.raises(SystemExit):
-        run("--help")
-    assert f"{cap} frames at most" in " ".join(capsys.readouterr().out.split())
-
-
-@pytest.mark.slow
-def test_the_embedding_is_that_of_a_prediction_of_a_whole_store(
-    tmp_path, tiny_store, tiny_size, checkpoints, frames, monkeypatch
-):
-    """`predict PATH` and `predict --config` give the same for the same walk."""
-    monkeypatch.chdir(tmp_path)
-    np.save("walker.npy", frames)
-    Path("size.yaml").write_text(json.dumps(asdict(tiny_size)))
-    assert run("walker.npy", "--checkpoint", checkpoints["full"], "--out", "one") == 0
-    words = ["--config", ROOT / "experiments" / "finetune" / "walkers.yaml", f"--data.store={tiny_store}"]
-    words += ["--model.size=size.yaml", "--model.pretrained=null", f"--ckpt_path={checkpoints['full']}"]
-    words += ["--trainer.default_root_dir=many", "--trainer.accelerator=cpu", "--wandb=disabled"]
-    assert run(*words) == 0
-    with np.load("one/walker.npz") as one, np.load("many/embeddings.npz") as many:
-        np.testing.assert_allclose(one["embedding"], many["embeddings"][1].T, atol=1e-5)
-        between = np.abs(many["embeddings"] - many["embeddings"][1]).max((1, 2))
-        assert np.sort(between)[1] > 1e-3  # another walk would be noticed
-
-
-def test_a_prediction_is_replaced_only_on_request(tmp_path, checkpoints, walker, capsys):
+def test_a_reconstruction_is_replaced_only_on_request(tmp_path, checkpoints, walker, capsys):
     out = tmp_path / "o"
-    words = (walker, "--checkpoint", checkpoints["flat"], "--out", out)
+    words = (walker, "--checkpoint", checkpoints["full"], "--out", out)
     assert run(*words) == 0
     (out / "old").touch()
     assert run(*words) == 2
@@ -223,10 +161,10 @@ def test_a_prediction_is_replaced_only_on_request(tmp_path, checkpoints, walker,
     assert not (out / "old").exists()
 
 
-def test_a_folder_that_is_no_prediction_is_never_replaced(tmp_path, checkpoints, walker, capsys):
+def test_a_folder_that_is_no_reconstruction_is_never_replaced(tmp_path, checkpoints, walker, capsys):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.tex").touch()
-    assert run(walker, "--checkpoint", checkpoints["flat"], "--out", tmp_path / "home", "--overwrite") == 2
+    assert run(walker, "--checkpoint", checkpoints["full"], "--out", tmp_path / "home", "--overwrite") == 2
     assert "not replaced" in capsys.readouterr().err
     assert (tmp_path / "home" / "thesis.tex").exists()
 
@@ -235,7 +173,7 @@ def test_a_failure_half_way_leaves_nothing(tmp_path, checkpoints, walker, monkey
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(predict, "write_obj", full_disk)
+    monkeypatch.setattr(reconstruct, "write_obj", full_disk)
     assert run(walker, "--checkpoint", checkpoints["full"], "--out", tmp_path / "o") == 2
     assert "No space left" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -1,12 +1,14 @@
 """Files of a run folder, as they are written and read."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from meshgait.callbacks.checkpoints import last_path
 from meshgait.callbacks.history import HistoryLines
 from meshgait.errors import DataError
-from meshgait.textfiles.runs import measured, read_history, read_metrics, read_settings
+from meshgait.run_folder import RunFolder, measured, read_history, read_metrics, read_settings
 
 
 def test_figures_that_could_not_be_measured_are_left_out(tmp_path):
@@ -43,3 +45,42 @@ def test_settings_are_a_mapping(tmp_path):
     path.write_text("- a")
     with pytest.raises(DataError, match="mapping of names to values"):
         read_settings(path)
+
+
+def test_figures_are_read_as_they_were_written(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    assert not run.finished
+    run.write_metrics({"figures": {"a": 1.5, "b": float("nan")}, "seed": 3}, "usf")
+    assert not run.finished and run.tests == [run.metrics("usf")]
+    run.write_metrics({"figures": {"a": 2.5}})
+    assert run.finished and run.tests == [run.metrics("usf")]
+    assert measured(read_metrics(run.metrics("usf"))) == {"figures": {"a": 1.5}, "seed": 3}
+    assert sorted(path.name for path in run.path.iterdir()) == ["metrics-usf.json", "metrics.json"]
+
+
+def test_settings_are_read_as_they_were_written(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.write_config("model:\n  lr: 0.1\n")
+    assert read_settings(run.config) == {"model": {"lr": 0.1}}
+
+
+def test_the_places_are_those_that_users_know():
+    run = RunFolder(Path("runs/x"))
+    places = (run.metrics(), run.metrics("usf"), run.evaluation(), run.evaluation("usf"), run.history, run.config)
+    names = [
+        "metrics.json",
+        "metrics-usf.json",
+        "evaluation.npz",
+        "evaluation-usf.npz",
+        "history.jsonl",
+        "config.yaml",
+    ]
+    assert [str(path.relative_to("runs/x")) for path in places] == names
+    places = (run.embeddings, run.meshes, run.pictures, run.last_checkpoint)
+    assert [str(path.relative_to("runs/x")) for path in places] == [
+        "embeddings.npz",
+        "mesh.npz",
+        "pictures",
+        "checkpoints/last.ckpt",
+    ]
+    assert last_path(run.path) == run.last_checkpoint

@@ -1,0 +1,80 @@
+"""Checkpoints and an exported model that were written once and are kept: later versions give the same numbers.
+
+They are of `meshgait fit` and `meshgait export` (version 0.1.0), four steps of a network of a few thousand
+weights.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from meshgait.cli import main
+from meshgait.stages.checkpoint import read_checkpoint
+from meshgait.stages.recognise import RecogniseStage
+from meshgait.stages.reconstruct import ReconstructStage
+
+FILES = Path(__file__).parent / "files"
+EXPECTED = json.loads((FILES / "expected.json").read_text())
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+def walk(swing: int) -> torch.Tensor:
+    """(1, 8, 64, 44): an upright figure whose legs open and close by ``swing`` pixels at most."""
+    y, x = torch.meshgrid(torch.arange(64), torch.arange(44), indexing="ij")
+    frames = []
+    for opened in (0, 1, 2, 3, 3, 2, 1, 0):
+        legs = (x - 22).abs() * 64 <= 64 * 3 + opened * swing * (y - 36)
+        frames.append(torch.where(y < 36, (x - 22) ** 2 * 9 + (y - 20) ** 2 <= 18**2, legs & (y < 62)))
+    return torch.stack(frames).float()[None]
+
+
+WALKS = torch.cat([walk(swing) for swing in (1, 5)])
+MASK = torch.tensor([[True] * 8, [True] * 6 + [False] * 2])
+
+
+def close(found: torch.Tensor, name: str) -> bool:
+    return torch.allclose(found, torch.tensor(EXPECTED[name]), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("stage-2.ckpt", "stage-2"), ("model", "stage-2"), ("stage-2-2d.ckpt", "stage-2-2d")]
+)
+@torch.no_grad()
+def test_embeddings_are_those_of_the_version_that_wrote_them(file, name):
+    found = RecogniseStage.load(FILES / file)(WALKS, MASK).embeddings
+    assert close(found, name)
+    assert not torch.allclose(found[0], found[1], rtol=1e-2)  # the walks are told apart, so the numbers say much
+
+
+@torch.no_grad()
+def test_points_of_stage_1_are_as_well():
+    path = FILES / "stage-1.ckpt"
+    found = ReconstructStage.restore(read_checkpoint(path))(WALKS[1]).points
+    assert close(found[3], "stage-1") and not close(found[0], "stage-1")
+
+
+def test_stage_2_starts_from_the_kept_stage_1():
+    size = RecogniseStage.load(FILES / "stage-2.ckpt").network.size
+    stem = RecogniseStage(size, 3, pretrained=str(FILES / "stage-1.ckpt")).network.stem.state_dict()
+    kept = read_checkpoint(FILES / "stage-1.ckpt").weights
+    assert stem and all(torch.equal(value, kept[f"network.stem.{name}"]) for name, value in stem.items())
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_the_kept_checkpoint(tiny_store, tmp_path):
+    path = FILES / "stage-2.ckpt"
+    settings = {
+        "trainer.default_root_dir": tmp_path / "run", "trainer.max_epochs": 2, "trainer.accelerator": "cpu",
+        "trainer.check_val_every_n_epoch": 2, "model.size": json.dumps(read_checkpoint(path).settings["size"]),
+        "model.decoder": "simplex", "model.optimizer": "sgd", "model.pretrained": "null", "wandb": "disabled",
+        "pictures": 0, "data.store": tiny_store, "data.batches": 4, "data.subjects": 2, "data.sequences": 2,
+        "data.frames": 3, "ckpt_path": path,
+    }  # fmt: skip
+    words = [f"--{name}={value}" for name, value in settings.items()]
+    assert main(["fit", "--config", str(EXPERIMENTS / "finetune" / "walkers.yaml"), *words]) == 0
+    before, after = (read_checkpoint(p) for p in (path, tmp_path / "run" / "checkpoints" / "last.ckpt"))
+    assert (before.step, after.step) == (4, 8)
+    moved = [not torch.equal(value, after.weights[name]) for name, value in before.weights.items()]
+    assert sum(moved) > len(moved) / 2
