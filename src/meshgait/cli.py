@@ -44,6 +44,7 @@ TOOLS = {
     "enrol": "add walks of a person to a gallery",
     "identify": "who is it, or nobody in the gallery",
     "gallery": "look after a gallery: people, threshold, error rates, copies",
+    "serve": "a web page on this computer: drop a video, enrol, identify, erase",
 }
 OF_ONE_WALKER = ("--checkpoint", "--person", "--out", "--overwrite", "--frame", "--stature")
 """Arguments of `predict PATH` as it was; `predict` of a stage knows none of them."""

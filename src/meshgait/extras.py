@@ -11,6 +11,7 @@ EXTRAS = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "masks": ("torchvision",),
     "report": ("plotly",),
+    "serve": ("starlette", "uvicorn"),
     "sweeps": ("optuna", "sqlalchemy"),
 }
 """Packages of each part by the names under which they are imported."""

@@ -95,7 +95,9 @@ def test_words_and_levels_follow_the_distances():
     assert "0 % of 100 strangers" in sure.confidence and "at most 3.6 %" in sure.confidence
     assert decided([[[2.2, 3], [4, 4]]], threshold=2.3).level == "fair"
     rival = decided([[[1, 1], [1.9, 3]]])
-    assert (rival.name, rival.level) == ("A", "weak") and "runner-up is near enough" in rival.confidence
+    assert (rival.name, rival.level) == ("A", "weak") and "runner-up is nearly as near" in rival.confidence
+    beyond = decided([[[1.9, 1.9], [2.3, 3]]])  # the runner-up is beyond the threshold, but by little
+    assert (beyond.name, beyond.level) == ("A", "weak") and "runner-up is nearly as near" in beyond.confidence
     mirrored = decided([[[3, 1], [4, 4]]])
     assert (mirrored.name, mirrored.mirrored, mirrored.level) == ("A", True, "weak")
     unknown = decided([[[3, 3], [4, 4]]])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from meshgait.errors import DataError
 from meshgait.gallery.embedding import Embedder
@@ -43,7 +44,9 @@ def test_walks_of_a_store_of_the_models_size_are_taken_as_they_are(tiny_store, m
 
 def test_one_walker_is_asked_for_where_there_are_several(tiny_store):
     found = sequences_of(tiny_store)
-    with pytest.raises(DataError, match=r"shows 8 walkers: 1 .* \(10 passes\), 2 .*; choose one with --walker N"):
+    with pytest.raises(
+        DataError, match=r"shows 8 walkers: 1: .* \(10 passes\), 2: .*; choose one with --walker N"
+    ):
         one_walker(found, tiny_store)
     assert one_walker(found, tiny_store, 2) is found[1]
     assert one_walker(found[:1], tiny_store) is found[0]
@@ -71,3 +74,26 @@ def test_passes_of_one_person_may_be_several_walkers():
     assert [one.direction for one in together.passes] == ["left", "right"]
     with pytest.raises(DataError, match="--walker all"):
         one_walker(walkers, "v.mp4")
+
+
+def test_a_folder_of_silhouettes_holds_its_walkers(tmp_path):
+    out = tmp_path / "out"
+    for name, first in (
+        ("walker-001/pass-01/left", 7),
+        ("walker-001/pass-02/away", 40),
+        ("walker-002/pass-01/right", 90),
+    ):
+        (out / name).mkdir(parents=True)
+        for number, frame in enumerate(walk(0, frames=5), first):
+            Image.fromarray(frame).save(out / name / f"{number:06d}.png")
+        Image.fromarray(walk(0)[0]).save(out / f"{name}.png")  # the strip to look at
+    (out / "report.json").write_text("{}")
+    first, second = sequences_of(out)
+    assert (first.label, second.label) == ("walker 1, frames 7 to 44", "walker 2, frames 90 to 94")
+    assert [one.direction for one in first.passes] == ["left", ""]
+    (again,) = sequences_of(out / "walker-001")
+    assert again == first
+    (single,) = sequences_of(out / "walker-002" / "pass-01" / "right")
+    assert single == second
+    with pytest.raises(DataError, match="holds no walk walker-003"):
+        sequences_of(out / "walker-003")

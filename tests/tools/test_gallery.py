@@ -76,7 +76,7 @@ def test_enrolling_says_what_is_there_and_what_is_missing(run, model, walks):
 
 def test_a_source_with_several_walkers_is_refused(run, model, tiny_store, path):
     said = run("enrol", "Anna", tiny_store, "--model", model, status=2)
-    assert "shows 8 walkers: 1 " in said.err and said.err.count("\n") == 1
+    assert "shows 8 walkers: 1: " in said.err and said.err.count("\n") == 1
     assert not path.exists()
     said = run("enrol", "Anna", tiny_store, "--walker", 2, "--model", model, "--keep-silhouettes")
     assert "Anna: 10 walks added" in said.out

@@ -7,7 +7,8 @@ import pytest
 from meshgait.errors import ConfigError, DataError
 from meshgait.synthetic.film import write_video
 from meshgait.video import reading
-from meshgait.video.reading import Look, open_video
+from meshgait.video.frames import Look
+from meshgait.video.reading import open_video
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,9 @@ from meshgait.gallery.records import Calibration, Identification, Level, Person
 
 CLEAR = 0.1
 """Share of the calibrated rate below which a name is a strong one."""
+NEARER = 0.8
+"""Distance of the name against that of the runner-up at most (the ratio test of Lowe, IJCV 2004): the threshold
+tells strangers from the enrolled, not the enrolled from each other."""
 
 
 def decide(
@@ -57,19 +60,24 @@ def _confidence(
             "walks of people who are not enrolled"
         )
     share, most = strangers_within(calibration, distance)
-    words = f"{share:.3g} % of {calibration.strangers} strangers come as near (at most {most:.2g} %)"
+    words = f"{percent(share)} % of {calibration.strangers} strangers come as near (at most {percent(most)} %)"
     if not named:
         level, words = "none", f"nobody enrolled is near enough: {words}, {calibration.fpir:g} % are allowed"
     else:
-        rival = second is not None and second <= calibration.threshold
+        rival = second is not None and (second <= calibration.threshold or distance > NEARER * second)
         level = "weak" if mirrored or rival else "strong" if share <= CLEAR * calibration.fpir else "fair"
         words += f"; {calibration.fpir:g} % are allowed"
         words += "; alike only in the mirror image" if mirrored else ""
-        words += "; the runner-up is near enough as well" if rival else ""
+        words += "; the runner-up is nearly as near" if rival else ""
     if not calibration.current:
         words += "; the gallery has changed since it was calibrated, calibrate again"
         level = "weak" if named else level
     return level, words
+
+
+def percent(share: float) -> str:
+    """A share in percent with two digits: 0.41, 8.9, 89, 100."""
+    return f"{share:.0f}" if share >= 9.95 else f"{share:.2g}"
 
 
 def strangers_within(calibration: Calibration, distance: float) -> tuple[float, float]:

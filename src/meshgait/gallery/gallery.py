@@ -126,6 +126,14 @@ class Gallery:
             entered = people.get(name)
         return Enrolment(entered, len(passes), advice(entered))
 
+    def prepare(self) -> None:
+        """Open the gallery and load its model now, which otherwise happens when they are first needed.
+
+        Raises:
+            GalleryError: there is no gallery, or it is of another model.
+        """
+        require_model(self._open().database, self._embedder.fingerprint)
+
     def identify(self, walks: Walks, today: date | None = None) -> Identification:
         """Name one walker, or say that nobody enrolled is near enough.
 

@@ -18,15 +18,18 @@ from meshgait.errors import DataError
 from meshgait.gallery.people import checked_direction, checked_view
 from meshgait.text import printable, shortened
 from meshgait.video.extract import silhouettes
+from meshgait.video.writing import REPORT
 
 if TYPE_CHECKING:
     from meshgait.recogniser import Walk
+    from meshgait.video.results import Walk as VideoWalk
 
     Walks: TypeAlias = "Walk | Pass | Sequence[Walk | Pass]"
 
 LISTED = 10
 """Walkers that an error names."""
-META = "meta.json"
+STORE_FILES, VIDEO_FILES = ("meta.json", "sequences.csv"), (REPORT, "walker-*")
+"""What lies in a packed store, and in a folder of `meshgait silhouettes`."""
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 
 
@@ -66,6 +69,7 @@ def sequences_of(source: Source) -> list[Walker]:
 
     Args:
         source: a video (.mp4, .avi, .mov, .mkv, .webm): each walker that is found in it by background subtraction.
+            A folder of `meshgait silhouettes`, or ``walker-001/pass-01`` in it: the walkers that were cut out.
             A folder of frames, .gif, .npy, .npz or .pkl: one walker with one pass. A packed store: each of its
             subjects with all sequences. ``STORE/SUBJECT/CONDITION/VIEW``, or the beginning of it, in which shell
             patterns may stand (``walkers/00*/nm-*``): the sequences of that name.
@@ -74,9 +78,12 @@ def sequences_of(source: Source) -> list[Walker]:
         DataError: there is nothing at the path, nothing in the store is called that, or no walk is in the video.
     """
     path = Path(source)
-    store, parts = _store_of(path)
+    store, parts = _within(path, STORE_FILES)
     if store is not None:
         return _from_store(store, parts)
+    folder, parts = _within(path, VIDEO_FILES)
+    if folder is not None:
+        return _from_walk_folder(folder, parts)
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _from_video(path)
     return [Walker(path.name or str(path), (Pass(path),))]
@@ -100,7 +107,7 @@ def one_walker(walkers: Sequence[Walker], source: Source, number: int | Literal[
     if number is not None and 1 <= number <= len(walkers):
         return walkers[number - 1]
     known = [
-        f"{place} {shortened(printable(walker.label), 40)} ({counted(len(walker.passes), 'pass', 'passes')})"
+        f"{place}: {shortened(printable(walker.label), 40)} ({counted(len(walker.passes), 'pass', 'passes')})"
         for place, walker in enumerate(walkers[:LISTED], 1)
     ]
     more = ", ..." if len(walkers) > LISTED else ""
@@ -127,11 +134,11 @@ def counted(number: int, one: str, several: str = "") -> str:
     return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
-def _store_of(path: Path) -> tuple[Path | None, tuple[str, ...]]:
-    """The packed store that a path names or leads into, and what of the path lies within it."""
-    for store in (path, *list(path.parents)[:3]):
-        if (store / META).is_file() and (store / "sequences.csv").is_file():
-            return store, path.parts[len(store.parts) :]
+def _within(path: Path, holds: Sequence[str]) -> tuple[Path | None, tuple[str, ...]]:
+    """The folder that a path names or leads into, known by what it holds, and what of the path lies within it."""
+    for folder in (path, *list(path.parents)[:3]):
+        if all(any(folder.glob(name)) for name in holds):
+            return folder, path.parts[len(folder.parts) :]
     return None, ()
 
 
@@ -139,16 +146,51 @@ def _from_video(path: Path) -> list[Walker]:
     """Walkers that are found in a video; who leaves the picture and comes back is another walker."""
     found = silhouettes(path)
     if not found.walks:
-        said = ", ".join(f"track {one['walker']}: {one['reason']}" for one in found.report.refused[:3])
+        said = ", ".join(
+            f"frames {one['first']} to {one['last']}: {one['reason']}" for one in found.report.refused[:3]
+        )
         raise DataError(
             f"{path} shows no walk{f' ({said})' if said else ''}",
             "see `meshgait silhouettes` for what was left out",
         )
-    passes: dict[int, list[Pass]] = {}
+    walks: dict[int, list[VideoWalk]] = {}
     for walk in found.walks:
-        direction = walk.direction if walk.direction in ("left", "right") else ""
-        passes.setdefault(walk.walker, []).append(Pass(walk.silhouettes(), direction))
-    return [Walker(f"walker {number}", tuple(some)) for number, some in passes.items()]
+        walks.setdefault(walk.walker, []).append(walk)
+    return [walker_of_video(some) for some in walks.values()]
+
+
+def walker_of_video(walks: Sequence[VideoWalk]) -> Walker:
+    """Walks of one walker, as they were cut out of a video."""
+    passes = tuple(Pass(walk.silhouettes(), _sideways(walk.direction)) for walk in walks)
+    return Walker(_label(walks[0].walker, walks[0].frames[0], walks[-1].frames[-1]), passes)
+
+
+def _label(walker: int, first: int, last: int) -> str:
+    return f"walker {walker}, frames {first} to {last}"
+
+
+def _sideways(direction: str) -> str:
+    """A direction as galleries know it: left, right, or "" for any other."""
+    return direction if direction in ("left", "right") else ""
+
+
+def _from_walk_folder(path: Path, parts: tuple[str, ...]) -> list[Walker]:
+    """Walkers of a folder of `meshgait silhouettes`."""
+    folders: dict[str, list[Path]] = {}
+    for folder in sorted(path.glob(os.sep.join((*parts, "*", "*", "*")[:3]))):
+        if folder.is_dir():
+            folders.setdefault(folder.parts[-3], []).append(folder)
+    if not folders:
+        raise DataError(f"{path} holds no walk {os.sep.join(parts)}", "name it as in its report")
+    return [_walker_of_folders(some) for some in folders.values()]
+
+
+def _walker_of_folders(folders: Sequence[Path]) -> Walker:
+    numbers = [int(file.stem) for folder in folders for file in folder.glob("*.png") if file.stem.isdecimal()]
+    name = folders[0].parts[-3].removeprefix("walker-")
+    known = numbers and name.isdecimal()
+    label = _label(int(name), min(numbers), max(numbers)) if known else str(folders[0].parent.parent)
+    return Walker(label, tuple(Pass(folder, _sideways(folder.name)) for folder in folders))
 
 
 def _from_store(path: Path, parts: tuple[str, ...]) -> list[Walker]:

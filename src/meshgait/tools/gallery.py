@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from meshgait.gallery.decision import percent
 from meshgait.gallery.gallery import Gallery
 from meshgait.gallery.records import Erasure, Person
 from meshgait.gallery.sources import Pass, counted, sequences_of
@@ -196,11 +197,11 @@ def _calibrate(gallery: Gallery, arguments: argparse.Namespace) -> None:
         people_of(arguments.strangers, arguments.walks), arguments.fpir, own=not arguments.no_own
     )
     say(f"threshold {found.threshold:.4g} for FPIR {found.fpir:g} %, with {_people(found.people)} enrolled")
-    interval = f"95 %: {found.low:.2g} to {found.high:.2g} %"
-    measured = f"{found.measured:.2g} % of {_strangers(found.strangers)} are named ({interval})"
+    interval = f"95 %: {percent(found.low)} to {percent(found.high)} %"
+    measured = f"{percent(found.measured)} % of {_strangers(found.strangers)} are named ({interval})"
     say(f"{measured}, in {_searches(found.searches)}")
     for name, (strangers, searches, measured) in found.groups.items():
-        say(f"  {name}: {measured:.2g} % of {strangers:,}, in {_searches(searches)}")
+        say(f"  {name}: {percent(measured)} % of {strangers:,}, in {_searches(searches)}")
 
 
 def _evaluate(gallery: Gallery, arguments: argparse.Namespace) -> None:

@@ -10,14 +10,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from meshgait.errors import ConfigError
 from meshgait.gallery.gallery import Gallery
 from meshgait.gallery.records import Identification
-from meshgait.gallery.sources import Walker, counted, one_walker, sequences_of
+from meshgait.gallery.sources import Walker, counted, one_walker, sequences_of, walker_of_video
+from meshgait.messages import note
 from meshgait.terminal import say
 from meshgait.text import printable
 from meshgait.textfiles.json_text import finite
 from meshgait.textfiles.words import spreadsheet_cell
 from meshgait.tools.enrol import SOURCE, add_gallery, add_model
+from meshgait.video.extract import Extraction
+from meshgait.video.live import interrupt_ends, is_live
+from meshgait.video.reading import open_video
+from meshgait.video.segmenters import make_segmenter
 
 
 def add_parser(verbs: argparse._SubParsersAction) -> None:
@@ -26,13 +32,16 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         "identify",
         help="who is it, or nobody in the gallery",
         description="Name each walker of a source, or say unknown. Passes of one walker are averaged. A name is "
-        "given where the distance is within the gallery's threshold (`meshgait gallery calibrate`).",
+        "given where the distance is within the gallery's threshold (`meshgait gallery calibrate`). Of a webcam "
+        "(0, 1, ...) or stream (rtsp://...) each pass is named as soon as the walker has left the view, until "
+        "Ctrl-C, which still names who is in view.",
     )
     add = parser.add_argument
-    add("source", nargs="+", metavar="SOURCE", help=SOURCE)
+    add("source", nargs="+", metavar="SOURCE", help=f"{SOURCE}; or one webcam or stream alone")
     add_gallery(parser)
     add_model(parser)
     add("--walker", type=int, metavar="N", help="this one alone, if the source shows several")
+    add("--seconds", type=float, metavar="S", help="for which a webcam or stream is read (default: until Ctrl-C)")
     add_forms(parser)
 
 
@@ -44,7 +53,15 @@ def add_forms(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Identify and print."""
+    """Identify and print.
+
+    Raises:
+        ConfigError: a webcam or stream is not the only source.
+        DataError: a source cannot be read.
+    """
+    if any(map(is_live, arguments.source)):
+        _watch(arguments)
+        return
     walkers: list[Walker] = []
     for path in arguments.source:
         found = sequences_of(path)
@@ -52,10 +69,37 @@ def run(arguments: argparse.Namespace) -> None:
     with Gallery(arguments.gallery, arguments.model) as gallery:
         results = [(walker, gallery.identify(walker.passes)) for walker in walkers]
     if arguments.json or arguments.csv:
-        print_rows([{"walker": walker.label, **asdict(found)} for walker, found in results], arguments.json)
+        print_rows([_row(*result) for result in results], arguments.json)
         return
     for walker, found in results:
         say(f"{walker.label}: {in_words(found)}")
+
+
+def _watch(arguments: argparse.Namespace) -> None:
+    """Identify each pass of a webcam or stream when it is over, one line each."""
+    if len(arguments.source) > 1 or arguments.walker is not None:
+        raise ConfigError("a webcam or stream is the only source, and all its walkers are named", "give it alone")
+    first = True
+    with Gallery(arguments.gallery, arguments.model) as gallery:
+        gallery.prepare()  # before the first frame: it takes seconds
+        video = open_video(arguments.source[0], seconds=arguments.seconds)
+        note(f"{video.name}: each walker is named when they have left the view; Ctrl-C ends")
+        extraction = Extraction(video, make_segmenter("subtract"), snapshots=False, show=False)
+        with interrupt_ends(video):
+            for walk in extraction.walks():
+                walker = walker_of_video([walk])
+                found = gallery.identify(walker.passes)
+                if arguments.json:
+                    say(json.dumps(finite(_row(walker, found)), default=str))
+                elif arguments.csv:
+                    print_csv([_row(walker, found)], head=first)
+                else:
+                    say(f"{walker.label}: {in_words(found)}")
+                first = False
+
+
+def _row(walker: Walker, found: Identification) -> dict[str, Any]:
+    return {"walker": walker.label, **asdict(found)}
 
 
 def in_words(found: Identification) -> str:
@@ -75,7 +119,12 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     if as_json:
         say(json.dumps(finite([dict(row) for row in rows]), default=str))
         return
-    if rows:
+    print_csv(rows)
+
+
+def print_csv(rows: Sequence[Mapping[str, Any]], head: bool = True) -> None:
+    """Print rows as CSV, with a line of names unless there are no rows."""
+    if rows and head:
         say(csv_line(rows[0]))
     for row in rows:
         say(csv_line(row.values()))

@@ -9,7 +9,9 @@ from meshgait.errors import ConfigError
 from meshgait.messages import warn
 from meshgait.terminal import PlainTable, console, say
 from meshgait.video.extract import LEAST_HEIGHT, Extraction
-from meshgait.video.reading import Look, open_video
+from meshgait.video.frames import Look
+from meshgait.video.live import interrupt_ends
+from meshgait.video.reading import open_video
 from meshgait.video.results import VideoReport
 from meshgait.video.segmenters import make_segmenter
 from meshgait.video.writing import REPORT, SHEET, WalkFolder, resume
@@ -23,12 +25,16 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         "silhouettes",
         help=HELP,
         description="Finds, follows and cuts out each walker of a video; writes one folder of PNG silhouettes for "
-        "each pass, contact sheets to look at, and report.json. The same command goes on after an interruption.",
+        "each pass, contact sheets to look at, and report.json. The same command goes on after an interruption; "
+        "a webcam or stream is ended by Ctrl-C.",
         epilog="`meshgait embed OUT/walker-001/pass-01/right` and `meshgait pack OUT STORE` read the result. "
         "Silhouettes and contact sheets show people: ask them before you film, and delete both on request.",
     )
     add = parser.add_argument
-    add("video", help="video file (mp4, avi, webm, ...), folder of its frames, or number of a webcam")
+    add(
+        "video",
+        help="video file (mp4, avi, webm, ...), folder of its frames, number of a webcam, or address of a stream",
+    )
     add("--out", type=Path, help="folder to make (default: silhouettes/NAME)")
     add(
         "--segmenter",
@@ -46,7 +52,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         help="look at this part of the (turned) frame only, pixels",
     )
     add("--least-height", type=float, default=LEAST_HEIGHT, metavar="PX", help="of a walker (%(default)s)")
-    add("--seconds", type=float, default=60.0, help="for which a webcam is read (%(default)s)")
+    add("--seconds", type=float, default=60.0, help="for which a webcam or stream is read (%(default)s)")
     add("--overwrite", action="store_true", help="replace an earlier result")
 
 
@@ -76,8 +82,9 @@ def run(args: argparse.Namespace) -> int:
     if state:
         resume(extraction.report, state)
         say(f"{out}: goes on at frame {start}")
-    for walk in extraction.walks():
-        folder.write(walk)
+    with interrupt_ends(video):
+        for walk in extraction.walks():
+            folder.write(walk)
     folder.finish(extraction.report)
     show(extraction.report, out)
     return 0 if extraction.report.walks else 1

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from meshgait.errors import DataError
 from meshgait.progress import Progress
 from meshgait.video.figures import Segmenter
+from meshgait.video.frames import Look, Video
+from meshgait.video.live import interrupt_ends
 from meshgait.video.motion import camera_motion
-from meshgait.video.reading import Look, Video, open_video
+from meshgait.video.reading import open_video
 from meshgait.video.results import Refusal, Silhouettes, Snapshot, VideoReport, Walk, snapshot
 from meshgait.video.segmenters import make_segmenter
 from meshgait.video.stretches import Stretch, stretches
@@ -27,6 +30,8 @@ SPECK = 10
 """Frames of a track below which it is not reported by itself."""
 LEAST_HEIGHT = 40
 """Pixels of the video that a walker must be high."""
+LIVE_LISTED = 1000
+"""Walks, and things that are none, that the report of a webcam or stream names at most, the last ones."""
 
 
 class Extraction:
@@ -38,7 +43,7 @@ class Extraction:
         least_height: pixels of the video that a walker must be high.
         snapshots: keep a few cut-outs of each walk to look at.
         start: number of the frame to begin with.
-        walkers: walkers, and others that moved, before it.
+        walkers: who walked before it.
         show: show progress.
         quietly: called now and then while nobody is in view, with the report, the number of the next frame and the
             number of walkers: a later run may go on from there.
@@ -46,7 +51,7 @@ class Extraction:
     Attributes:
         report: what was seen so far.
         quiet: number of a frame before which all tracks have ended.
-        walkers: walkers, and others that moved, so far.
+        walkers: who walked so far.
     """
 
     def __init__(
@@ -75,10 +80,13 @@ class Extraction:
             DataError: the camera moves all the time and the segmenter needs a still one.
         """
         done, total = self._start, self.video.length or 1
-        with Progress(f"looking at {Path(self.video.name).name}", total, "frames", done, self._show) as progress:
+        show = self._show and self.video.length is not None
+        with Progress(f"looking at {Path(self.video.name).name}", total, "frames", done, show) as progress:
             for stretch in stretches(self.video, self._start):
                 self.report.camera.append(camera_motion(stretch.pairs))
                 if self.segmenter.needs_still_camera and not self.report.camera[-1].still:
+                    if self.video.live:
+                        self._check_camera()  # or it would be passed over without end
                     yield from self._skip(stretch, progress)
                     continue
                 self.segmenter.learn(stretch.samples)
@@ -148,7 +156,6 @@ class Extraction:
             yield from self._judged(track, shown)
 
     def _judged(self, track: Track, shown: list[Snapshot]) -> Iterator[Walk]:
-        self.walkers += 1
         dropped: dict[str, int] = defaultdict(int)
         for sighting in track.sightings:
             if sighting.fault:
@@ -165,6 +172,7 @@ class Extraction:
                     self._refuse(part, verdict.reason + _because(dropped, len(part)))
                 continue
             number += 1
+            self.walkers += number == 1
             numbers = np.array([sighting.number for sighting in part])
             walk = Walk(
                 walker=self.walkers,
@@ -178,7 +186,7 @@ class Extraction:
                 dropped=dict(dropped),
                 snapshots=[shot for shot in shown if numbers[0] <= shot.number <= numbers[-1]][:SHOWN],
             )
-            self.report.walks.append(walk.summary())
+            self._list(self.report.walks, walk.summary())
             yield walk
         if not any(len(part) >= SPECK for part in parts):
             reason = f"too few frames ({max(map(len, parts), default=0)})"
@@ -186,7 +194,13 @@ class Extraction:
 
     def _refuse(self, sightings: list[Sighting], reason: str) -> None:
         first, last = sightings[0].number, sightings[-1].number
-        self.report.refused.append(Refusal(self.walkers, first, last, len(sightings), reason).summary())
+        self._list(self.report.refused, Refusal(first, last, len(sightings), reason).summary())
+
+    def _list(self, rows: list[dict[str, Any]], row: dict[str, Any]) -> None:
+        """Add to the report, which must not grow without end."""
+        rows.append(row)
+        if self.video.live:
+            del rows[:-LIVE_LISTED]
 
 
 def _because(dropped: dict[str, int], frames: int) -> str:
@@ -202,21 +216,21 @@ def silhouettes(
     segmenter: str | Segmenter = "subtract",
     look: Look | None = None,
     least_height: float = LEAST_HEIGHT,
-    seconds: float = 60.0,
+    seconds: float | None = 60.0,
     progress: bool = False,
 ) -> Silhouettes:
     """Find, follow and cut out each walker of a video.
 
     Memory grows with the length of the walks, not with that of the video; the command writes each walk when it is
-    over and keeps none.
+    over and keeps none. Ctrl-C ends a webcam or stream, and what was seen until then is returned.
 
     Args:
-        video: a video file, a folder of its frames, or the number of a webcam.
+        video: a video file, a folder of its frames, the number of a webcam, or the address of a stream.
         segmenter: "subtract" (the camera stands still), "torchvision", the path of an ONNX file, or an object of
             your own with the methods of `meshgait.video.figures.Segmenter`.
         look: which frames and which part of them are looked at.
         least_height: pixels that a walker must be high.
-        seconds: for which a webcam is read.
+        seconds: for which a webcam or stream is read; None: until it ends.
         progress: show how far it is.
 
     Returns:
@@ -227,5 +241,7 @@ def silhouettes(
         ConfigError: a setting is wrong, or a package is missing.
     """
     chosen = make_segmenter(segmenter) if isinstance(segmenter, str) else segmenter
-    extraction = Extraction(open_video(video, look, seconds), chosen, least_height, show=progress)
-    return Silhouettes(list(extraction.walks()), extraction.report)
+    opened = open_video(video, look, seconds)
+    extraction = Extraction(opened, chosen, least_height, show=progress)
+    with interrupt_ends(opened):
+        return Silhouettes(list(extraction.walks()), extraction.report)

@@ -94,14 +94,12 @@ class Refusal:
     """Something that moved and is no walk that can be used.
 
     Attributes:
-        walker: number of the track.
         first: number of its first frame.
         last: number of its last frame.
         frames: in which it was seen.
         reason: why it is no walk.
     """
 
-    walker: int
     first: int
     last: int
     frames: int

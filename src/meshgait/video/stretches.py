@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from meshgait.video.reading import Frame, Video
+from meshgait.video.frames import Frame, Video
 
 STRETCH = 3000
 """Frames for which one background is learned."""

@@ -40,7 +40,7 @@ class State(Schema):
     Attributes:
         settings: of the run.
         quiet: number of the frame to go on with.
-        walkers: walkers and others that moved, so far.
+        walkers: who walked so far.
         frames: looked at.
         specks: tracks of a few frames.
         pixels: motion of the camera in each stretch.

@@ -1,0 +1,1 @@
+from tests.video.conftest import background, one_walker, videos  # noqa: F401
