@@ -13,7 +13,7 @@ from meshgait.cli import main
 
 pytestmark = pytest.mark.slow
 
-BEFORE = Path(__file__).parent / "kept" / "settings-without-groups.ckpt"
+BEFORE = Path(__file__).parent / "files" / "settings-without-groups.ckpt"
 """Of version 0.1.0 before settings were in groups: 3 steps as those of `finished`."""
 
 CONFIG = Path(__file__).parents[1] / "experiments" / "finetune" / "walkers.yaml"

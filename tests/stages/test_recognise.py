@@ -292,7 +292,7 @@ def test_a_checkpoint_is_tested_on_other_people(tmp_path, tiny_size, tiny_store,
 
 def test_a_checkpoint_from_before_the_groups_of_settings_is_read(tiny_size):
     """One of version 0.1.0, after three steps of the 2D network."""
-    path = Path(__file__).parents[1] / "kept" / "settings-without-groups.ckpt"
+    path = Path(__file__).parents[1] / "files" / "settings-without-groups.ckpt"
     stage, saved = RecogniseStage.load(path), torch.load(path, weights_only=True)
     assert stage.settings == {n: v for n, v in saved["meshgait"].items() if n not in ("stage", "version")}
     assert stage.network.size == tiny_size and stage.network.lifter is None
