@@ -85,12 +85,12 @@ def rank1(
     labels = torch.tensor(data.labels)
     for draws in track(SubjectBatchSampler(data.labels, 8, 3, steps), "training the reader", steps):
         chosen = [
-            points[d.index][torch.from_numpy(sample_frames(len(points[d.index]), frames, "subset", d.seed))]
+            points[d.sequence][torch.from_numpy(sample_frames(len(points[d.sequence]), frames, "subset", d.seed))]
             for d in draws
         ]
         mask = torch.ones(len(draws), frames, dtype=torch.bool)
         parts = reader(rearrange(chosen, "b t k c -> (b t) k c"), mask)
-        who = labels[[d.index for d in draws]]
+        who = labels[[d.sequence for d in draws]]
         loss = triplet_loss(parts, who) + classification_loss(head(parts), who)
         optimizer.zero_grad()
         loss.backward()

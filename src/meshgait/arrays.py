@@ -164,6 +164,13 @@ def read_npz(
         }
 
 
+def write_npz(file: IO[bytes], arrays: Mapping[str, np.ndarray], compressed: bool = False) -> None:
+    """Write arrays by name to an open file (to a path numpy would append .npz)."""
+    save = np.savez_compressed if compressed else np.savez
+    # the stubs of numpy take every keyword for allow_pickle
+    save(file, **arrays)  # type: ignore[arg-type]
+
+
 def _opened(path: Path, remedy: str, error: type[MeshGaitError]) -> Path:
     """The path, if a file is there: a pipe would be waited for."""
     if not path.is_file():

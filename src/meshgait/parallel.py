@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -40,7 +40,7 @@ def check_workers(workers: int) -> None:
 
 def map_in_order(
     make: Callable[..., Callable[[J], R]], arguments: tuple[Any, ...], jobs: Iterable[J], workers: int = 1
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Results of all jobs, in the order of the jobs whatever the number of processes.
 
     Args:
@@ -92,4 +92,5 @@ def _follow(parent: int) -> None:
 
 
 def _do(job: Any) -> Any:  # noqa: ANN401
+    assert _work is not None  # `_start` comes first
     return _work(job)

@@ -134,7 +134,7 @@ def test_file_round_trip_and_cross_checks(tmp_path, body, quick):
         assert np.array_equal(getattr(back, name), getattr(quick, name))
     assert (back.body, back.settings, back.errors) == (quick.body, quick.settings, quick.errors)
     assert [path.name for path in tmp_path.iterdir()] == ["m.npz"]
-    with pytest.raises(BodyModelError, match="learn them anew"):
+    with pytest.raises(BodyModelError, match="learn them again"):
         dataclasses.replace(back, body="0" * 16).require(body)
     with pytest.raises(OutputError):
         quick.save(tmp_path / "m.npz" / "m.npz")

@@ -22,7 +22,7 @@ def epoch(of, number=0):
 
 def test_each_batch_is_p_different_subjects_of_k_sequences():
     for batch in sampler():
-        counts = Counter(LABELS[draw.index] for draw in batch)
+        counts = Counter(LABELS[draw.sequence] for draw in batch)
         assert len(counts) == 3
         assert set(counts.values()) == {4}
         assert -1 not in counts
@@ -31,14 +31,14 @@ def test_each_batch_is_p_different_subjects_of_k_sequences():
 def test_a_subject_repeats_only_where_it_must():
     for batch in epoch(sampler(subjects=5)):
         for label, total in enumerate((6, 1, 2, 3, 4)):
-            counts = Counter(draw.index for draw in batch if LABELS[draw.index] == label)
+            counts = Counter(draw.sequence for draw in batch if LABELS[draw.sequence] == label)
             assert sum(counts.values()) == 4
             assert len(counts) == min(total, 4)
             assert max(counts.values()) == -(-4 // min(total, 4))
 
 
 def test_all_subjects_and_sequences_come_up():
-    seen = Counter(draw.index for batch in epoch(sampler(batches=200)) for draw in batch)
+    seen = Counter(draw.sequence for batch in epoch(sampler(batches=200)) for draw in batch)
     assert set(seen) == {index for index, label in enumerate(LABELS) if label >= 0}
 
 
@@ -70,7 +70,7 @@ def test_ranks_partition_the_global_batch_by_whole_subjects(world):
     for number, batch in enumerate(whole):
         assert [draw for share in shares for draw in share[number]] == batch
         for share in shares:
-            counts = Counter(LABELS[draw.index] for draw in share[number])
+            counts = Counter(LABELS[draw.sequence] for draw in share[number])
             assert set(counts.values()) == {4} and len(counts) == 4 // world
 
 
@@ -102,7 +102,7 @@ def test_batches_that_cannot_be_made_are_refused(options):
 
 def test_single_frames_come_evenly_from_the_named_sequences():
     of = SequenceBatchSampler([3, 5, 8], 4, batches=300, seed=1)
-    seen = Counter(draw.index for batch in epoch(of) for draw in batch)
+    seen = Counter(draw.sequence for batch in epoch(of) for draw in batch)
     assert set(seen) == {3, 5, 8}
     # 1200 draws of three: a standard deviation is 16
     assert all(abs(count - 400) < 80 for count in seen.values())

@@ -117,7 +117,7 @@ def test_what_cannot_be_exported(tmp_path):
     assert not list(tmp_path.glob("x*"))
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc", "..", ".", "", "a/b", "a\\b", "a\0b", "x" * 250, "人" * 90])
+@pytest.mark.parametrize("name", ["../x", "/etc", "..", ".", "", "a/b", "a\\b", "a\0b", "x" * 250, "人" * 84])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_nothing_is_written_outside(tmp_path, monkeypatch, name, place):
     """Nor where another program than ours wrote the store, which refuses some of these names."""

@@ -114,7 +114,7 @@ def test_a_sequence_without_a_file_has_no_truth_and_is_counted(layout, root, tmp
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda path: romp(path, 5), r"has 6 frames, but \S+2/nm-01/000\.npz has 5 fits; fit it anew"),
+        (lambda path: romp(path, 5), r"has 6 frames, but \S+2/nm-01/000\.npz has 5 fits; fit it again"),
         (lambda path: path.write_bytes(b"?"), "has fits that cannot be read: .*no .npz file"),
         (lambda path: np.savez(path, poses=np.zeros((6, 72))), "has fits .* arrays poses, not smpl_thetas"),
     ],

@@ -1,15 +1,15 @@
 """SMPL fits -> the silhouette frame: the crop rule applied to the fitted mesh, and which fits to trust.
 
 Data sets with SMPL fits (Gait3D) give a row of 85 numbers a frame: camera 3, pose 72, betas 10. The row's camera
-belongs to an image that is gone, for the silhouettes were cropped since. But the crop rule does not need it: the
+belongs to the image before the crop, which is not there. But the crop rule does not need it: the
 figure fills the crop from the first row to the last, and the column that halves its mass is in the middle. A mesh
 that is to lie where its silhouette lies must do the same, which gives pixels per metre and position
 (`meshgait.body.targets`). How well mesh and silhouette then agree says whether the fit can be trusted.
 
-Axes: fits of images (HMR, SPIN, ROMP and their kin) are in a camera frame with x right, y **down** and z away from
+Axes: fits of images (HMR, SPIN, ROMP and others) are in a camera frame with x right, y **down** and z away from
 the camera. Ours has y up and z towards the camera: half a turn about x, diag(1, -1, -1), leads from one to the
 other. People walk upright, so which of the two a sequence has shows in where their pelvises point; a fit with
-other axes, mirrored or of another moment then gives itself away by its low overlap.
+other axes, mirrored or of another moment then shows by its low overlap.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Aligner:
             raise ConfigError(f"the IoU threshold is {threshold:g}", "it must be between 0 (all fits) and 1")
         if axes not in ("auto", "down", "up"):
             raise ConfigError(f"the axes of the fits are {axes!r}", "choose auto, down or up")
-        self.body, self.size, self.threshold, self.axes = body, tuple(size), threshold, axes
+        self.body, self.size, self.threshold, self.axes = body, (size[0], size[1]), threshold, axes
 
     @cached_property
     def _topology(self) -> Topology:
@@ -135,7 +135,7 @@ class Aligner:
             parts = zip(poses.split(CHUNK), betas.split(CHUNK), _split(figures), strict=True)
             placed = [self._place(*part) for part in parts if len(part[0])]
         height, width = self.size
-        result = {
+        result: dict[str, np.ndarray] = {
             "poses": np.zeros((len(rows), 3 * NUM_JOINTS), np.float32),
             "betas": np.zeros((len(rows), 10), np.float32),
             "cameras": np.full((len(rows), 3), (height / TALL, width / 2, height / 2), np.float32),
@@ -146,7 +146,15 @@ class Aligner:
             result["poses"][sound], result["betas"][sound] = poses.numpy(), betas.numpy()
             for name, values in zip(("cameras", "iou", "mirrored"), zip(*placed, strict=True), strict=True):
                 result[name][sound] = np.concatenate(values)
-        return Aligned(**result, valid=sound & (result["iou"] >= self.threshold), axes=axes)
+        return Aligned(
+            result["poses"],
+            result["betas"],
+            result["cameras"],
+            valid=sound & (result["iou"] >= self.threshold),
+            iou=result["iou"],
+            mirrored=result["mirrored"],
+            axes=axes,
+        )
 
     def _check(self, rows: np.ndarray, silhouettes: np.ndarray) -> None:
         """Refuse what cannot be fits and silhouettes of the same frames."""
@@ -167,7 +175,9 @@ class Aligner:
                 "both must be of the same frames: drop the same ones of both",
             )
 
-    def _place(self, poses: Tensor, betas: Tensor, figures: np.ndarray) -> tuple[np.ndarray, ...]:
+    def _place(
+        self, poses: Tensor, betas: Tensor, figures: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Cameras (N, 3), overlap (N,) and that of the mirror image, of N frames in our camera frame."""
         height, width = self.size
         posed = self.body(betas, poses)

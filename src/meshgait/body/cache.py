@@ -42,7 +42,7 @@ def markers_for(
         k: number of markers.
         seed: see `learn`.
         progress: see `learn`.
-        force: learn anew even if they are known.
+        force: learn them even if they are known.
 
     Returns:
         The markers and where they come from: "shipped", "learnt" or the cache file's path.
@@ -60,7 +60,7 @@ def markers_for(
             if path is not None and path.is_file():
                 return Markers.load(path).require(body), str(path)
         except (BodyModelError, OSError):
-            pass  # a damaged cache file is written anew, one that cannot be read is learnt again
+            pass  # a cache file that is damaged or cannot be read is learnt and written again
     markers = learn(body, settings=settings, progress=progress)
     if path is None:
         return markers, "learnt"

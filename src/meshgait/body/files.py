@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from meshgait.arrays import ObjectArrayError, read_npz
+from meshgait.arrays import ObjectArrayError, read_npz, write_npz
 from meshgait.atomic import atomic_file
 from meshgait.body.skeleton import NUM_JOINTS, PARENTS
 from meshgait.body.sparse import dense_matrix
@@ -99,14 +99,14 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes a body model as `.npz`, under a temporary name until it is whole; equal arrays give equal bytes.
 
     Args:
-        path: where to.
+        path: the file to write.
         arrays: by SMPL's names; empty ones are left out.
 
     Raises:
         OutputError: the place cannot be written.
     """
     with atomic_file(path, many_writers=True) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **{key: array for key, array in arrays.items() if array.size})
+        write_npz(file, {key: array for key, array in arrays.items() if array.size}, compressed=True)
 
 
 def check_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
@@ -146,7 +146,7 @@ def check_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndar
             f"{where} has {joints} joints, SMPL has {NUM_JOINTS}: it is of {model}, which cannot take its place",
             f"{REMEDY}",
         )
-    shapes = {
+    shapes: dict[str, list[tuple[int, ...]]] = {
         "v_template": [(count, 3)],
         "shapedirs": [(count, 3, max(NUM_BETAS, arrays["shapedirs"].shape[-1]))],
         "posedirs": [(count, 3, 0), (count, 3, features)],

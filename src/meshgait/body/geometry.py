@@ -110,8 +110,8 @@ def mirror_vertices(vertices: np.ndarray, tolerance: float = 1e-4) -> tuple[np.n
 
     Returns:
         Partners (V,) int64, and whether the mesh is symmetric: all partners within the tolerance and each
-        the partner of its partner. Only then the partners are a permutation.
+        the partner of its partner. Only then are the partners a permutation.
     """
-    distance, partner = cKDTree(vertices).query(vertices * (-1, 1, 1))
+    distance, partner = map(np.asarray, cKDTree(vertices).query(vertices * (-1, 1, 1)))
     mutual = np.array_equal(partner[partner], np.arange(len(vertices)))
     return partner.astype(np.int64), bool(mutual and distance.max() < tolerance)

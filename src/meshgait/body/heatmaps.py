@@ -38,7 +38,7 @@ def read_volumes(probabilities: Tensor, frame: tuple[int, int]) -> tuple[Tensor,
         frame: (H, W) of the crop in pixels.
 
     Returns:
-        points (N, K, 3) = (u, v, d) in crop pixels, marginals (N, K, W' + H' + D) of the axes u, v, d, one behind
+        points (N, K, 3) = (u, v, d) in crop pixels, marginals (N, K, W' + H' + D) of the axes u, v, d, one after
         the other, and confidence (N, K), see `point_confidence`; all float32. No gradient goes through confidence.
     """
     depth, height, width = probabilities.shape[2:]
@@ -106,6 +106,7 @@ def point_confidence(volumes: Tensor, points: Tensor, frame: tuple[int, int]) ->
     Returns:
         (N, K) in [0, 1].
     """
-    index, _ = voxel_index(points, volumes.shape[2:], frame)
+    depth, height, width = volumes.shape[2:]
+    index, _ = voxel_index(points, (depth, height, width), frame)
     flat = rearrange(volumes, "n k d h w -> n k (d h w)")
     return flat.gather(-1, rearrange(index, "n k -> n k 1"))[..., 0]

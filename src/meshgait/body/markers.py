@@ -15,7 +15,7 @@ import torch
 from einops import einsum
 from torch import Tensor
 
-from meshgait.arrays import Expected, read_npz
+from meshgait.arrays import Expected, read_npz, write_npz
 from meshgait.atomic import atomic_file
 from meshgait.body import archetypes
 from meshgait.body.archetypes import MILLIMETRES, Symmetry, mesh_error
@@ -127,7 +127,7 @@ class Markers:
         if self.body != body.hash:
             raise BodyModelError(
                 f"markers were learnt for body {self.body}, not for {body.source} ({body.hash})",
-                "learn them anew by `meshgait markers --body FILE`",
+                "learn them again by `meshgait markers --body FILE`",
             )
         return self
 
@@ -183,7 +183,7 @@ class Markers:
             "settings": dataclasses.asdict(self.settings),
             "errors": self.errors,
         }
-        arrays = {
+        arrays: dict[str, np.ndarray] = {
             "indices": self.indices.astype(np.int32),
             "flip": self.flip.astype(np.int32),
             "simplex": np.rint(self.simplex / GRID).astype(np.int16),
@@ -191,7 +191,7 @@ class Markers:
             "meta": np.array(json.dumps(meta)),
         }
         with atomic_file(path, many_writers=True) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            write_npz(file, arrays, compressed=True)
 
 
 def learn(

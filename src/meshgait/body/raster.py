@@ -123,6 +123,6 @@ def fill(edges: np.ndarray, frames: int, size: tuple[int, int]) -> np.ndarray:
     place = place * (width + 1) + column
     # both faces of an outline edge count, so weights reach 2; sums stay far below the range of int16
     signed = (weight * np.sign(y1 - y0))[index]
-    counts = np.bincount(place, weights=signed, minlength=frames * height * (width + 1))
-    counts = counts.astype(np.int16).reshape(frames, height, width + 1)
+    sums = np.bincount(place, weights=signed, minlength=frames * height * (width + 1))
+    counts = sums.astype(np.int16).reshape(frames, height, width + 1)
     return np.where(np.cumsum(counts, axis=-1, dtype=np.int16)[..., :width] != 0, np.uint8(255), np.uint8(0))

@@ -22,7 +22,7 @@ from meshgait.errors import BodyModelError
 
 DEFAULT = "assets/default_body.npz"
 
-# smplx appends the face keypoints even when told to leave out hands and feet; we drop them again, so any
+# smplx appends the face keypoints even where hands and feet are switched off; we drop them again, so any
 # vertex will do. Its own table would point outside of a body that is not SMPL's.
 _NO_KEYPOINTS = dict.fromkeys(("nose", "reye", "leye", "rear", "lear"), 0)
 
@@ -136,7 +136,7 @@ class BodyModel(nn.Module):
             meta = json.loads(str(arrays.pop("meta", "{}")))
         except ValueError as error:
             raise BodyModelError(
-                f"{path}: meta is no JSON ({error})", "leave it out or import the body anew"
+                f"{path}: meta is no JSON ({error})", "leave it out or import the body again"
             ) from error
         return cls(arrays, source, meta)
 

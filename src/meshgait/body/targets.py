@@ -1,4 +1,4 @@
-"""SMPL truth -> what the 3D branch must say, in the silhouette frame.
+"""SMPL truth -> targets of the 3D branch, in the silhouette frame.
 
 A point (X, Y, Z) in metres, camera frame (x right in the image, y up, z towards the camera), relative to the
 pelvis, lies at u = s X + tx, v = ty - s Y, d = s Z crop pixels. Depth is scaled like height and width, so a
@@ -84,6 +84,8 @@ class TargetMaker(nn.Module):
     Raises:
         BodyModelError: the markers were learnt for another body.
     """
+
+    indices: Tensor
 
     def __init__(self, body: BodyModel, markers: Markers) -> None:
         super().__init__()

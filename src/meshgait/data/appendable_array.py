@@ -64,7 +64,7 @@ def lock_writer(folder: Path) -> FileLock:
 
 
 class AppendableArray:
-    """A .npy file whose rows are appended; what a killed run left behind can be cut off.
+    """A .npy file whose rows are appended; rows that a killed run left can be cut off.
 
     Args:
         path: the file.
@@ -86,24 +86,29 @@ class AppendableArray:
         return max(0, self.path.stat().st_size - HEADER_BYTES) // self.row_bytes
 
     def open(self, rows: int) -> None:
-        """Keep so many rows and append behind them."""
+        """Keep this number of rows and append after them."""
         os.truncate(self.path, HEADER_BYTES + rows * self.row_bytes)
         self._file = self.path.open("r+b", buffering=0)
         self._file.seek(0, os.SEEK_END)
 
     def append(self, block: np.ndarray) -> None:
         """Append rows (n, *row) of the file's dtype."""
-        write_all(self._file, block.data)
+        write_all(self._opened(), block.data)
 
     def finish(self, rows: int) -> None:
-        """Write into the head how many rows there are."""
-        self._file.seek(0)
-        write_all(self._file, self._header(rows))
+        """Write the number of rows into the header."""
+        file = self._opened()
+        file.seek(0)
+        write_all(file, self._header(rows))
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+    def _opened(self) -> FileIO:
+        assert self._file is not None, "open() comes first"
+        return self._file
 
     def _header(self, rows: int) -> bytes:
         """Header (format 1.0) of fixed length, so that it can be patched once the rows are counted."""

@@ -1,7 +1,7 @@
-"""Which sequences make a batch; which frames of them are read is told by `meshgait.data.frame_sampler`.
+"""Which sequences make a batch; `meshgait.data.frame_sampler` says which of their frames are read.
 
 Every draw carries a seed of its own, so a sample is the same whichever worker reads it; every batch depends
-only on (seed, epoch, number), so an epoch can be repeated exactly. Rank and world_size size are passed in.
+only on (seed, epoch, number), so an epoch can be repeated exactly. Rank and world_size are passed in.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from meshgait.errors import ConfigError
 
 
 class SeededIndex(NamedTuple):
-    """One sequence to read, and the seed of all that is random about it."""
+    """One sequence to read (its place in the store), and the seed of all that is random about it."""
 
-    index: int
+    sequence: int
     seed: int
 
 
@@ -45,7 +45,7 @@ class _EpochSampler(Sampler[list[SeededIndex]], ABC):
     def set_epoch(self, epoch: int, done: int | None = None) -> None:
         """Make the next iteration that of ``epoch``, without the first ``done`` batches.
 
-        Lightning names the epoch alone: it stays where it was taken up, any other begins with its first batch.
+        Lightning gives the epoch alone: the resumed epoch goes on at its batch, any other begins at its first.
         """
         if done is not None or epoch != self.epoch:
             self.epoch, self.done = epoch, done or 0
@@ -80,12 +80,12 @@ class SubjectBatchSampler(_EpochSampler):
         world_size: number of processes; P K is a multiple of it.
 
     Raises:
-        ConfigError: fewer subjects than P, or P K is no multiple of the world_size size.
+        ConfigError: fewer subjects than P, or P K is no multiple of world_size.
     """
 
     def __init__(
         self,
-        labels: Sequence[int],
+        labels: Sequence[int] | np.ndarray,
         subjects: int,
         sequences: int,
         batches: int,
@@ -94,11 +94,11 @@ class SubjectBatchSampler(_EpochSampler):
         world_size: int = 1,
     ) -> None:
         super().__init__(batches, seed, rank, world_size)
-        labels = np.asarray(labels, np.int64)
-        order = np.argsort(labels, kind="stable")
-        self.members = order[np.count_nonzero(labels < 0) :]  # sequences, subject by subject
+        numbers = np.asarray(labels, np.int64)
+        order = np.argsort(numbers, kind="stable")
+        self.members = order[np.count_nonzero(numbers < 0) :]  # sequences, subject by subject
         # where each subject's begin, and the end of the last
-        edges = np.flatnonzero(np.diff(labels[self.members], prepend=-1))
+        edges = np.flatnonzero(np.diff(numbers[self.members], prepend=-1))
         self.bounds = np.append(edges, len(self.members))
         if len(edges) < subjects:
             raise ConfigError(
@@ -127,18 +127,24 @@ class SequenceBatchSampler(_EpochSampler):
 
     Args:
         indices: sequences to draw from.
-        size: sequences a batch, over all devices; a multiple of the world_size size.
+        size: sequences a batch, over all devices; a multiple of world_size.
         batches: batches an epoch.
         seed: of all draws.
         rank: this process.
         world_size: number of processes.
 
     Raises:
-        ConfigError: there is no sequence, or the size is no multiple of the world_size size.
+        ConfigError: there is no sequence, or the size is no multiple of world_size.
     """
 
     def __init__(
-        self, indices: Sequence[int], size: int, batches: int, seed: int = 0, rank: int = 0, world_size: int = 1
+        self,
+        indices: Sequence[int] | np.ndarray,
+        size: int,
+        batches: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         super().__init__(batches, seed, rank, world_size)
         if not len(indices):

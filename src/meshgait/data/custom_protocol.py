@@ -1,6 +1,6 @@
 """A user's own protocol: a csv that says of each sequence whether it is gallery, probe or for training.
 
-Columns ``subject, condition, view, role``; a csv with ``role`` alone goes by the order of the sequences. A role is
+Columns ``subject, condition, view, role``; a csv with ``role`` alone follows the order of the sequences. A role is
 ``gallery``, ``probe``, ``probe:GROUP`` (groups are scored one by one), ``train``, or empty (not used). Sequences
 that the csv does not name are not used either.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from meshgait.data.protocols import EvaluationProtocol, Exclude, Scoring, Selection, SequenceNames, Split
+from meshgait.data.table import NamedSequence
 from meshgait.errors import DataError
 from meshgait.text import shown
 from meshgait.textfiles.reading import TextFile
@@ -28,7 +29,8 @@ class CustomProtocol:
     """Roles of sequences.
 
     Attributes:
-        rows: (subject, condition, view) of each line, None where the csv goes by order; and its role.
+        rows: (subject, condition, view) of each line, None where the csv follows the order of the
+            sequences; and its role.
         source: the file, for error messages.
     """
 
@@ -50,7 +52,8 @@ class CustomProtocol:
                 f"{path} has the columns {given}",
                 "give subject, condition, view, role or role alone with a line for each sequence in order",
             )
-        rows, seen = [], set()
+        rows: list[tuple[SequenceNames | None, str]] = []
+        seen: set[SequenceNames] = set()
         for number, line in lines:
             role = line["role"]
             if role not in ("", "gallery", "probe", "train") and not role.startswith("probe:"):
@@ -58,21 +61,22 @@ class CustomProtocol:
                     f"{path}, line {number}: role {role!r} is unknown", "use gallery, probe, probe:GROUP or train"
                 )
             walk = SequenceNames(*(line[key] for key in KEYS)) if named else None
-            if walk in seen:
-                raise DataError(
-                    f"{path}, line {number}: {shown('-'.join(walk))} was named before", "keep one line"
-                )
-            seen |= {walk} if walk else set()
+            if walk is not None:
+                if walk in seen:
+                    raise DataError(
+                        f"{path}, line {number}: {shown('-'.join(walk))} was named before", "keep one line"
+                    )
+                seen.add(walk)
             rows.append((walk, role))
         return cls(tuple(rows), str(path))
 
     @property
     def protocol(self) -> EvaluationProtocol:
-        """Name and groups as a `EvaluationProtocol`, for what asks a protocol no more than that."""
+        """Name and groups as an `EvaluationProtocol`, for callers that need no more of a protocol."""
         groups = sorted({_group(role) for _, role in self.rows if role.startswith("probe")})
         return EvaluationProtocol(Path(self.source).stem, (), {group: () for group in groups})
 
-    def roles(self, sequences: Sequence[SequenceNames]) -> np.ndarray:
+    def roles(self, sequences: Sequence[NamedSequence]) -> np.ndarray:
         """(N,) role of each sequence, empty where it is not used.
 
         Raises:
@@ -85,7 +89,7 @@ class CustomProtocol:
                     "give one for each in order, or the columns subject, condition, view",
                 )
             return np.array([role for _, role in self.rows])
-        given = dict(self.rows)
+        given = {walk: role for walk, role in self.rows if walk is not None}
         names = [SequenceNames(s.subject, s.condition, s.view) for s in sequences]
         unknown = given.keys() - set(names)
         if unknown:
@@ -97,13 +101,13 @@ class CustomProtocol:
             )
         return np.array([given.get(name, "") for name in names], str)
 
-    def split(self, sequences: Sequence[SequenceNames]) -> Split:
+    def split(self, sequences: Sequence[NamedSequence]) -> Split:
         """Training sequences by role, gallery and probes as test sequences."""
         roles = self.roles(sequences)
         return Split(roles == "train", (roles != "train") & (roles != ""))
 
     def select(
-        self, sequences: Sequence[SequenceNames], exclude: Exclude = "none", scoring: Scoring = "pooled"
+        self, sequences: Sequence[NamedSequence], exclude: Exclude = "none", scoring: Scoring = "pooled"
     ) -> Selection:
         """Gallery and probes.
 

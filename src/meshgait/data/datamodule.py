@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import torch
@@ -19,11 +16,18 @@ from meshgait.data.batch_samplers import SequenceBatchSampler, SubjectBatchSampl
 from meshgait.data.custom_protocol import CustomProtocol
 from meshgait.data.dataset import SequenceDataset, identity_collate
 from meshgait.data.frame_sampler import FrameSampler
+from meshgait.data.loader_signals import ignore_foreign_signals
 from meshgait.data.partitions import Partition
 from meshgait.data.protocols import EvaluationProtocol, Selection, Split, get_protocol, select, split
 from meshgait.data.store import Store
 from meshgait.data.table import coded
 from meshgait.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loops.progress import _ProcessedTracker
+
+
+Drawn = SubjectBatchSampler | SequenceBatchSampler
 
 
 class _StoreDataModule(LightningDataModule):
@@ -31,7 +35,7 @@ class _StoreDataModule(LightningDataModule):
 
     Args:
         store: folder of the packed store.
-        protocol: name of the protocol that tells training from test sequences, or a csv
+        protocol: name of the protocol that separates training from test sequences, or a csv
             (`meshgait.data.custom_protocol`).
         partition: JSON with TRAIN_SET and TEST_SET; by default the store's own, then the protocol's rule.
         batches: training batches an epoch.
@@ -76,19 +80,15 @@ class _StoreDataModule(LightningDataModule):
             self.train_dataloader()
 
     def _ranks(self) -> dict[str, int]:
-        trainer = self.trainer
-        return (
-            {"rank": trainer.global_rank, "world_size": trainer.world_size}
-            if trainer
-            else {"rank": 0, "world_size": 1}
-        )
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return {"rank": rank, "world_size": world}
 
     def state_dict(self) -> dict[str, int]:
         """Epoch and how many of its batches are done."""
         return dict(zip(("epoch", "done"), self._position(), strict=True))
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Let the next training batches be those that come behind a checkpoint.
+        """Let the next training batches be those that follow a checkpoint.
 
         Lightning restores its counters, and names the epoch to samplers, only after workers have begun to load.
         """
@@ -98,33 +98,39 @@ class _StoreDataModule(LightningDataModule):
         if not self.trainer or self.trainer.state.fn != "fit":
             return 0, 0
         loop = self.trainer.fit_loop
-        epochs, batches = loop.epoch_progress.current, loop.epoch_loop.batch_progress.current
+        # Lightning declares a base class of the trackers that are really there
+        epochs = cast("_ProcessedTracker", loop.epoch_progress.current)
+        batches = cast("_ProcessedTracker", loop.epoch_loop.batch_progress.current)
         done = batches.processed if epochs.ready > epochs.processed else 0
         return max((epochs.processed, done), self._resume_position)
 
-    def _loader(
-        self,
-        dataset: SequenceDataset,
-        sampler: SubjectBatchSampler | SequenceBatchSampler | None = None,
-        indices: np.ndarray | None = None,
-        size: int = 1,
-    ) -> DataLoader:
-        """Loader of random batches (``sampler``) or of ``indices`` in order, ``size`` at once."""
-        keep = {"persistent_workers": True, "prefetch_factor": 4} if self.workers else {}
-        if sampler is None:
-            rank, world = self._ranks().values()
-            if 0 < len(indices) < world:
-                raise ConfigError(
-                    f"{self.path} has {len(indices)} sequences to evaluate for {world} devices",
-                    "use fewer devices",
-                )
-            keep |= {"dataset": Subset(dataset, indices[rank::world].tolist()), "batch_size": size}
-        else:
-            sampler.set_epoch(*self._position())
-            keep |= {"dataset": dataset, "batch_sampler": sampler}
-        # a generator of its own: it would draw from the global one at each epoch, and when a fit is taken up
-        keep |= {"generator": torch.Generator(), "worker_init_fn": _ignore_foreign_signals}
-        return DataLoader(num_workers=self.workers, collate_fn=identity_collate, pin_memory=False, **keep)
+    def _random_loader(self, dataset: SequenceDataset, sampler: Drawn) -> DataLoader:
+        """Loader of the random batches of a sampler."""
+        sampler.set_epoch(*self._position())
+        return self._loader()(dataset, batch_sampler=sampler)
+
+    def _ordered_loader(self, dataset: SequenceDataset, indices: np.ndarray, size: int) -> DataLoader:
+        """Loader of this device's share of ``indices`` (N,) in order, ``size`` at once."""
+        rank, world = self._ranks().values()
+        if 0 < len(indices) < world:
+            raise ConfigError(
+                f"{self.path} has {len(indices)} sequences to evaluate for {world} devices", "use fewer devices"
+            )
+        return self._loader()(Subset(dataset, indices[rank::world].tolist()), batch_size=size)
+
+    def _loader(self) -> partial[DataLoader]:
+        """What all loaders have in common."""
+        return partial(
+            DataLoader,
+            num_workers=self.workers,
+            collate_fn=identity_collate,
+            pin_memory=False,
+            persistent_workers=self.workers > 0,
+            prefetch_factor=4 if self.workers else None,
+            # a generator of its own: it would draw from the global one at each epoch, and when a fit is resumed
+            generator=torch.Generator(),
+            worker_init_fn=ignore_foreign_signals,
+        )
 
 
 class SilhouetteDataModule(_StoreDataModule):
@@ -140,12 +146,12 @@ class SilhouetteDataModule(_StoreDataModule):
         frame_mode: "subset" (random frames, for set pooling) or "window" (consecutive).
         frames_max: the number of frames of each sequence is drawn from ``frames``..``frames_max``, and batches
             are padded; null: it is always ``frames``.
-        frame_skip: so many random frames are left out of a window that is longer by them.
+        frame_skip: number of random frames left out of a window that is longer by as many.
         batches: training batches an epoch.
-        truth: whether SMPL truth of the store is read along where it is there.
+        truth: whether SMPL truth is read too, if the store has it.
         body_store: another store whose training subjects give 3D supervision (silhouettes without truth need it).
         body_frames: single frames a batch from ``body_store``.
-        eval_frames: at most so many frames of a sequence are evaluated (0: all).
+        eval_frames: how many frames of a sequence are evaluated at most (0: all).
         eval_sequences: sequences at once in evaluation.
         workers: loading processes.
         seed: of all draws.
@@ -217,7 +223,7 @@ class SilhouetteDataModule(_StoreDataModule):
             self.labels, self.subjects, self.sequences, self.batches, self.seed, **self._ranks()
         )
         dataset = SequenceDataset(self.store, self.labels, self.choice, truth)
-        identity = self._loader(dataset, sampler)
+        identity = self._random_loader(dataset, sampler)
         if self.body_path is None:
             return identity
         frames = BodyDataModule(
@@ -231,14 +237,14 @@ class SilhouetteDataModule(_StoreDataModule):
         wanted = np.logical_or.reduce([self.selection.gallery, *self.selection.probes.values()])
         truth = self.truth and self.store.has_smpl
         dataset = SequenceDataset(self.store, self.labels, FrameSampler(self.eval_frames, "all"), truth)
-        return self._loader(dataset, indices=np.flatnonzero(wanted), size=self.eval_sequences)
+        return self._ordered_loader(dataset, np.flatnonzero(wanted), self.eval_sequences)
 
     test_dataloader = val_dataloader
 
     def predict_dataloader(self) -> DataLoader:
         """Every sequence of the store."""
         dataset = SequenceDataset(self.store, self.labels, FrameSampler(self.eval_frames, "all"), truth=False)
-        return self._loader(dataset, indices=np.arange(len(self.store.sequences)), size=self.eval_sequences)
+        return self._ordered_loader(dataset, np.arange(len(self.store.sequences)), self.eval_sequences)
 
 
 class BodyDataModule(_StoreDataModule):
@@ -246,7 +252,7 @@ class BodyDataModule(_StoreDataModule):
 
     Args:
         store: folder of a packed store with SMPL parameters.
-        protocol: name of the protocol that tells training from test sequences.
+        protocol: name of the protocol that separates training from test sequences.
         partition: JSON with TRAIN_SET and TEST_SET; by default the store's own, then the protocol's rule.
         batch_size: frames a batch over all devices.
         batches: training batches an epoch.
@@ -279,30 +285,15 @@ class BodyDataModule(_StoreDataModule):
         """Random frames of random training sequences."""
         indices = np.flatnonzero(self.split.train)
         sampler = SequenceBatchSampler(indices, self.batch_size, self.batches, self.seed, **self._ranks())
-        return self._loader(self._dataset(FrameSampler(1, "subset")), sampler)
+        return self._random_loader(self._dataset(FrameSampler(1, "subset")), sampler)
 
     def val_dataloader(self) -> DataLoader:
         """A few frames of every test sequence."""
         dataset = self._dataset(FrameSampler(self.eval_frames, "spread"))
         size = max(1, 256 // self.eval_frames)
-        return self._loader(dataset, indices=np.flatnonzero(self.split.test), size=size)
+        return self._ordered_loader(dataset, np.flatnonzero(self.split.test), size)
 
     test_dataloader = val_dataloader
-
-
-def _ignore_foreign_signals(_: int) -> None:
-    """SLURM signals every process; a loader that dies of it takes the trainer along before that can save."""
-    if hasattr(signal, "sigwaitinfo"):
-        numbers = {signal.SIGTERM, signal.SIGUSR1}
-        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-        threading.Thread(target=_exit_on_trainer_signal, args=(numbers,), daemon=True).start()
-
-
-def _exit_on_trainer_signal(numbers: set[signal.Signals]) -> None:
-    """Wait for a signal of the trainer's own, and end this process."""
-    while signal.sigwaitinfo(numbers).si_pid != os.getppid():
-        pass
-    os._exit(0)
 
 
 def _require(least: int, **settings: int) -> None:

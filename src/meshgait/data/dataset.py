@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from meshgait.data.batch_samplers import SeededIndex
 from meshgait.data.frame_sampler import FrameNumbers, FrameSampler
 from meshgait.data.store import GREY_BITS, Store
 
+T = TypeVar("T")
+
 
 class SequenceDataset(Dataset[GaitBatch]):
     """Read chosen frames of sequences; keyed by `SeededIndex` (or by a plain index, with seed 0).
@@ -23,12 +26,14 @@ class SequenceDataset(Dataset[GaitBatch]):
 
     Args:
         store: packed store.
-        labels: (N,) subject index of each sequence of the store (-1: none); None where nobody asks.
+        labels: (N,) subject index of each sequence of the store (-1: none); None if they are not needed.
         choice: which frames are read.
-        truth: whether SMPL parameters are read along.
+        truth: whether SMPL parameters are read too.
     """
 
-    def __init__(self, store: Store, labels: Sequence[int] | None, choice: FrameSampler, truth: bool) -> None:
+    def __init__(
+        self, store: Store, labels: Sequence[int] | np.ndarray | None, choice: FrameSampler, truth: bool
+    ) -> None:
         self.store, self.choice, self.truth = store, choice, truth
         self.labels = None if labels is None else np.asarray(labels, np.int64)
 
@@ -47,14 +52,14 @@ class SequenceDataset(Dataset[GaitBatch]):
         return read_batch(self.store, indices, frames, self.labels, self.truth)
 
 
-def identity_collate(batch: GaitBatch) -> GaitBatch:
+def identity_collate(batch: T) -> T:
     """Collate function of batches that are read whole."""
     return batch
 
 
 def read_batch(
     store: Store,
-    indices: Sequence[int],
+    indices: Sequence[int] | np.ndarray,
     frames: FrameNumbers,
     labels: np.ndarray | None = None,
     truth: bool = False,
@@ -66,7 +71,7 @@ def read_batch(
         indices: (B,) sequences.
         frames: of each of them.
         labels: (N,) labels of all sequences of the store; None: -1.
-        truth: whether SMPL parameters are read along.
+        truth: whether SMPL parameters are read too.
     """
     indices = np.asarray(indices, np.int64)
     numbers, mask = frames.numbers + store.sequences.start[indices][:, None], frames.mask

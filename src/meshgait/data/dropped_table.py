@@ -29,7 +29,7 @@ class DroppedTable(Journal):
             self.add(number, ((folder, *drop) for drop in drops))
 
     def counts(self) -> dict[str, Counter[str]]:
-        """Reasons and how often, of "sequences", "frames" and, if any, "fits"; the table goes if it is empty."""
+        """Reasons and how often, of "sequences", "frames" and, if any, "fits"; an empty table is removed."""
         counted: dict[str, Counter[str]] = {"sequences": Counter(), "frames": Counter()}
         for row in self.rows():
             what = "fits" if row["reason"] == NO_FITS else "frames" if row["file"] else "sequences"

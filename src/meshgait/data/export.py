@@ -27,8 +27,8 @@ def export_opengait(source: Path | str, dest: Path | str, progress: bool = True)
 
     Where the store has valid SMPL truth there are two files, ``sils-VIEW.pkl`` and ``smpls-VIEW.pkl``: rows
     (T, 85) = camera, pose, betas, the camera in the silhouette frame; a row of zeros is no truth. A store's
-    partition becomes DEST/partition.json. Everything goes to ``DEST.partial/tree``, renamed when it is whole; a
-    stopped run is taken up.
+    partition becomes DEST/partition.json. Everything goes to ``DEST.partial/tree``, renamed when it is whole; the
+    same call resumes a stopped run.
 
     Args:
         source: the packed store, which is only read.
@@ -72,7 +72,7 @@ def export_opengait(source: Path | str, dest: Path | str, progress: bool = True)
 
 
 def _check_begun(partial: Path, store: Store) -> None:
-    """Take up a stopped export of the same store only."""
+    """Resume a stopped export of the same store only."""
     begun = partial / BEGUN
     if not begun.exists():
         write_json(begun, {"store": store.hash})

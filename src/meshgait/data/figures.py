@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypedDict
 
 from meshgait.data.journal import Journal
 
 NAME = "figures.csv"
 FIELDS = ("number", "folder", "figure")
+
+
+class FigureCount(TypedDict):
+    """How many sequences have a kind of figure, and the folder of the first."""
+
+    sequences: int
+    first: str
 
 
 class FigureTable(Journal):
@@ -21,9 +29,9 @@ class FigureTable(Journal):
     def __init__(self, folder: Path, number: int) -> None:
         super().__init__(folder / NAME, FIELDS, number)
 
-    def counts(self) -> dict[str, dict[str, int | str]]:
-        """Kinds of figures, the commonest first: number of sequences, and the first one; the table goes."""
-        kinds: dict[str, dict[str, int | str]] = {}
+    def counts(self) -> dict[str, FigureCount]:
+        """Kinds of figures, the commonest first; removes the table."""
+        kinds: dict[str, FigureCount] = {}
         for row in self.rows():
             kind = kinds.setdefault(row["figure"], {"sequences": 0, "first": row["folder"]})
             kind["sequences"] += 1

@@ -18,7 +18,7 @@ from meshgait.errors import ConfigError, DataError, UnsafeFileError
 
 _PLACEHOLDERS = " ".join(f"{{{name}}}" for name in DEFAULTS)
 PROBED = 32
-"""Fits that may be unreadable one after the other before packing begins; as many speak for wrong keys."""
+"""Fits that are tried before packing begins; if none of them can be read, the keys are wrong."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FitFiles:
 
     @classmethod
     def of(cls, pattern: str, keys: str) -> FitFiles:
-        """From what a user writes.
+        """From the user's text.
 
         Raises:
             ConfigError: the pattern has no {subject} or unknown placeholders, or the keys are malformed.
@@ -45,7 +45,7 @@ class FitFiles:
             raise ConfigError(f"--fits {pattern!r}: {{{unknown[0]}}} is unknown", f"use {_PLACEHOLDERS}")
         if "subject" not in found:
             raise ConfigError(
-                f"--fits {pattern!r} is one file for everybody", f"tell them apart by {_PLACEHOLDERS}"
+                f"--fits {pattern!r} is one file for everybody", f"distinguish sequences by {_PLACEHOLDERS}"
             )
         return cls(pattern, parse_mapping(keys))
 
@@ -66,7 +66,7 @@ class FitFiles:
             DataError: no sequence has a file, two have the same, or none of the first files can be read.
             UnsafeFileError: the arrays are Python objects.
         """
-        if not all(f"{{{name}}}" in self.pattern for name in DEFAULTS):  # else the names tell all apart
+        if not all(f"{{{name}}}" in self.pattern for name in DEFAULTS):  # else all names differ
             self._check_apart(jobs)
         errors: list[DataError] = []
         first = None
@@ -110,7 +110,7 @@ class FitFiles:
             BrokenSequence: the file is damaged, or its rows are not as many as the source's frames.
             UnsafeFileError: the arrays are Python objects.
         """
-        if take.silhouettes is None:
+        if take.silhouettes is None or take.kept is None:
             return take
         path = self.path(job)
         if not exists(path):
@@ -118,7 +118,7 @@ class FitFiles:
         rows = self._read(path)
         if len(rows) != len(take.kept):
             raise BrokenSequence(
-                f"has {len(take.kept)} frames, but {path} has {len(rows)} fits", "fit it anew, or remove its fits"
+                f"has {len(take.kept)} frames, but {path} has {len(rows)} fits", "fit it again, or remove its fits"
             )
         return take._replace(fits=align(rows[take.kept], take.silhouettes))
 

@@ -6,8 +6,8 @@ Every estimator has its own names for the same arrays, so a **mapping** says whe
     pose=smpl_thetas,betas=smpl_betas,camera=cam
 
 - `pose` (needed): rotations of the joints, root first; several arrays are joined by `+`
-  (`pose=global_orient+body_pose`). Axis-angle, rotation matrices or six numbers a rotation are told apart by their
-  shape; 24 joints of SMPL, or the 22 of the body of SMPL-H and SMPL-X (its hands are then left straight).
+  (`pose=global_orient+body_pose`). Axis-angle, rotation matrices or six numbers a rotation: the shape says which;
+  24 joints of SMPL, or the 22 of the body of SMPL-H and SMPL-X (its hands are then left straight).
 - `betas` (needed): (T, 10 or more), or one set for all frames.
 - `shape`: whose shape space the betas are of, needed where the arrays look like SMPL-X's (55 joints, 21 of a body
   without its root, or arrays such as `expression`), or the file says that they are of another model or gender:
@@ -56,13 +56,13 @@ PARTS = (1, 21, 23)
 
 NUMBERS = {"axis-angle": 3, "six": 6, "matrix": 9}
 FLAT = {width * joints: kind for kind, width in NUMBERS.items() for joints in (*WHOLE, *PARTS)}
-"""Kind of rotations by the numbers a frame of a flat array; all differ."""
+"""Kind of rotations by the numbers per frame of a flat array; all differ."""
 
 SIX, SHAPES = ("columns", "interleaved", "rows"), ("smpl", "mean")
 SMPLX_JOINTS = (BODY_JOINTS, 55)
 """Joints of SMPL-X, or of its body or that of SMPL-H alone."""
 LONGEST_NAME = 500
-"""Letters of joined keys, up to which dicts in dicts are looked into."""
+"""Length of joined keys up to which nested dicts are read."""
 TOLERANCE = 0.05
 """By how much a product of a matrix and its transpose may differ from the identity: half precision and more."""
 
@@ -193,8 +193,10 @@ def _flat(content: dict[str, object], prefix: str = "") -> dict[str, object]:
     result: dict[str, object] = {}
     for key, value in content.items():
         name = f"{prefix}{key}"
-        nested = isinstance(value, dict) and len(name) < LONGEST_NAME
-        result |= _flat(value, f"{name}/") if nested else {name: value}
+        if isinstance(value, dict) and len(name) < LONGEST_NAME:
+            result |= _flat(value, f"{name}/")
+        else:
+            result[name] = value
     return result
 
 

@@ -41,7 +41,7 @@ class FrameSampler:
             "subset", a random subset in order of time. The last two repeat a sequence that is too short.
         most: with "window" and "subset", the number of frames is drawn evenly from ``count``..``most`` for each
             sequence; 0: always ``count``.
-        skip: with "window", so many random frames of a longer window are left out.
+        skip: with "window", this number of random frames is left out of a longer window.
     """
 
     count: int

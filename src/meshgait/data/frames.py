@@ -17,7 +17,7 @@ from meshgait.data.sources import ArrayFrames, FolderFrames, FrameSource
 
 NO_FIGURE, UNREADABLE, NO_FRAME = "no figure", "unreadable picture", "no frame is left"
 SAMPLED = 5
-"""Frames, spread evenly, by which it is decided what of a sequence is the figure."""
+"""Frames, spread evenly, that decide what is the figure in a sequence."""
 FAINT_ROWS = 2
 """Rows by which a figure in the silhouette frame may fall short of its height, where its edges are faint."""
 
@@ -50,7 +50,7 @@ def read_frames(folder: Path | str, options: FrameOptions | None = None) -> Load
 def read_sequence(source: FrameSource, options: FrameOptions | None = None) -> LoadedSequence:
     """Read all frames of a sequence.
 
-    What of the pictures is the figure is decided by their content, once for all of them (`meshgait.data.masks`).
+    The pictures' content decides, once for all of them, what is the figure (`meshgait.data.masks`).
     Frames are black and white when they are cropped, so that neither soft edges nor a codec's noise move the crop.
     Frames in the silhouette frame already, as OpenGait makes them, are kept as they are, with their grey edges.
 
@@ -69,7 +69,7 @@ def read_sequence(source: FrameSource, options: FrameOptions | None = None) -> L
     samples, known, lossy = _look(source, numbers)
     try:
         rule = choose_mask_rule(samples, lossy, options.person)
-        if rule is None:  # nobody is there in these frames
+        if rule is None:  # these frames show nobody
             samples, known, lossy = _look(source, np.arange(len(source)))
             rule = choose_mask_rule(samples, lossy, options.person)
     except MaskError as error:
@@ -151,7 +151,7 @@ def _keep_array(source: ArrayFrames, rule: MaskRule, size: tuple[int, int]) -> L
         whole = [whole_frame(frame, size) for frame in rule.grey_of(frames)]
         kept = np.array([frame is not None for frame in whole])
         silhouettes = np.stack([np.zeros(size, np.uint8) if frame is None else frame for frame in whole])
-    drops = [Dropped(source.name(number), NO_FIGURE) for number in np.flatnonzero(~kept)]
+    drops = [Dropped(source.name(number), NO_FIGURE) for number in np.flatnonzero(~kept).tolist()]
     return _take(silhouettes, kept, drops)
 
 
@@ -177,8 +177,7 @@ def whole_frame(image: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
 def _is_normalised(samples: list[Channels], rule: MaskRule, size: tuple[int, int]) -> bool:
     """Whether frames are in the silhouette frame: its height, its width or square, figures of full height."""
     height, width = size
-    bands = [channels.get(rule.channel) for channels in samples]
-    bands = [band for band in bands if band is not None]
+    bands = [channels[rule.channel] for channels in samples if rule.channel in channels]
     if any(band.shape[1] != height or band.shape[2] not in (height, width) for band in bands):
         return False
     rows = np.concatenate([rule.mask_of(band).any(axis=2) for band in bands])

@@ -1,7 +1,7 @@
 """Unpacking zlib data of a known size, by libdeflate where the system has it: eight times as fast on silhouettes.
 
-libdeflate comes with most desktops and servers as a part of others (libtiff); it is used as it lies there, through
-functions that it has kept since its first release. Where it is absent Python's zlib gives the same bytes.
+libdeflate comes with most desktops and servers as a part of others (libtiff); it is loaded from there, and only by
+functions that it has had since its first release. Where it is absent Python's zlib gives the same bytes.
 """
 
 from __future__ import annotations

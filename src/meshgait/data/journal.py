@@ -50,5 +50,5 @@ class Journal:
             yield from csv.DictReader(file)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()

@@ -1,4 +1,4 @@
-"""Where the sequences of a data set lie: known trees of folders as a table, and anybody's own by a pattern.
+"""Where the sequences of a data set lie: known folder trees in a table, any other by a pattern.
 
 Known trees: CASIA-B (Yu et al., ICPR 2006), OUMVLP (Takemura et al., IPSJ CVA 2018), GREW (Zhu et al., ICCV 2021;
 ``grew-raw`` is the tree that its archives make, ``grew`` the one that OpenGait rearranges it to), Gait3D (Zheng et
@@ -22,10 +22,10 @@ from meshgait.errors import ConfigError, DataError
 from meshgait.text import shown
 
 DEFAULTS = {"subject": "000", "condition": "00", "view": "000"}
-"""What a sequence is called where the tree does not tell."""
+"""Names of a sequence where the folders do not give them."""
 DEEPEST = 12
-"""Folders below each other; more is a link that leads back."""
-# a condition such as bg-01 may hold the dash that parts the names, a subject or a view is as short as can be
+"""Folders inside each other; a deeper tree has a link that leads back."""
+# a condition such as bg-01 may contain the dash between the names; subject and view match as little as possible
 _NAMES = {"subject": r"(?P<subject>.+?)", "condition": r"(?P<condition>.+)", "view": r"(?P<view>[^-]+|.+?)"}
 
 
@@ -40,7 +40,7 @@ class SequenceFolder(NamedTuple):
 
 @dataclass(frozen=True)
 class PathRule:
-    """How folders tell the names.
+    """How the names follow from the folders.
 
     Attributes:
         pattern: path below the data set's folder, made of text, {subject}, {condition}, {view} and * (anything).
@@ -111,7 +111,7 @@ def compile_pattern(pattern: str) -> list[re.Pattern[str]]:
             f"pattern {pattern!r}: {problem}",
             "write it like {subject}/{condition}/{view} or Silhouette_{view}-{condition}/{subject}",
         )
-    # a name with a line break fits as well, and is refused by name
+    # names with a line break match too; they are refused later, by an error that names them
     return [re.compile("".join(map(_expression, re.split(r"(\{.*?\}|\*)", part))), re.DOTALL) for part in parts]
 
 
@@ -122,20 +122,20 @@ def _expression(piece: str) -> str:
 
 
 def custom_rule(pattern: str) -> PathRule:
-    """Rule of a user's pattern; names that it does not tell get a default.
+    """Rule of a user's pattern; names that are not in it get a default.
 
     Raises:
         ConfigError: the pattern has no {subject} or is malformed.
     """
     compile_pattern(pattern)
     if "{subject}" not in pattern:
-        raise ConfigError(f"pattern {pattern!r} does not tell who walks", "put {subject} where the name is")
+        raise ConfigError(f"pattern {pattern!r} does not say who walks", "put {subject} where the name is")
     names = {name: f"{{{name}}}" if f"{{{name}}}" in pattern else default for name, default in DEFAULTS.items()}
     return PathRule(pattern, **names)
 
 
 class SequenceListing:
-    """All sequences of a tree in a fixed order; each iteration goes through the folders anew and keeps none.
+    """All sequences of a tree in a fixed order; each iteration reads the folders again and keeps none of them.
 
     Args:
         source: folder of the data set.
@@ -157,8 +157,8 @@ class SequenceListing:
             yield from self._any_depth()
         for rule in self.tree.rules:
             for folder, found, number in self._walk(compile_pattern(rule.pattern), "", {}):
-                found = {**found, "number": number}
-                names = (rule.subject.format(**found), rule.condition.format(**found), rule.view.format(**found))
+                parts: dict[str, str | int] = {**found, "number": number}
+                names = (rule.subject.format(**parts), rule.condition.format(**parts), rule.view.format(**parts))
                 yield SequenceFolder(*names, folder)
 
     def _walk(
@@ -170,7 +170,7 @@ class SequenceListing:
             match = parts[0].fullmatch(name)
             path = f"{folder}/{name}" if folder else name
             if match is None:
-                # siblings of a fixed name are other things; a name that was to tell something is noteworthy
+                # what lies beside a folder of a fixed name is something else; what fits no placeholder counts
                 if parts[0].groups:
                     self.strays, self.stray = self.strays + 1, self.stray or path
                 continue
@@ -182,7 +182,7 @@ class SequenceListing:
                 yield from self._walk(parts[1:], path, names)
 
     def _any_depth(self, folder: str = "") -> Iterator[SequenceFolder]:
-        """OpenGait's tree: folders with pickles, and ends without any, which are reported when they are read."""
+        """OpenGait's tree: folders with pickles, and leaves without any, which are reported when they are read."""
         parts = folder.split("/") if folder else []
         if len(parts) > DEEPEST:
             raise DataError(f"{self.source / folder} lies {len(parts)} folders deep", "does a link lead back?")

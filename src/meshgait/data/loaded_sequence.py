@@ -1,4 +1,4 @@
-"""What reading one sequence of a data set gives, and what of it was left out."""
+"""One sequence of a data set as it was read, and what was left out of it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class LoadedSequence(NamedTuple):
         rows: (T, 85) SMPL rows as published, or None.
         fits: SMPL parameters in the silhouette frame, or None.
         kept: (N,) bool, which of the N frames of the source the silhouettes are; None if nothing is left.
-        figure: what of the pictures was taken for the figure, in words.
+        figure: what was taken for the figure in the pictures, in words.
     """
 
     silhouettes: np.ndarray | None

@@ -1,4 +1,4 @@
-"""Statistics that tell silhouettes from photographs, class numbers, inverted masks and several people."""
+"""Statistics that distinguish silhouettes from photographs, class numbers, inverted masks and several people."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from meshgait.errors import DataError
 
 SEGMENT = "segment the walker first and give black and white silhouettes"
 INVERTED_BORDER, INVERTED_SHARE = 0.75, 0.5
-"""A mask is inverted where so much of the border, and so much of all, is figure."""
+"""A mask is inverted where the figure fills this share of the border and this share of all pixels."""
 LARGEST_LABEL = 31
 """Greatest value of class numbers and body parts; no grey silhouette is as dark."""
 MOST_LABELS = 64
-"""Different values of a picture of areas at most; more are shades."""
+"""Most different values that a picture of even areas has; more are shades."""
 BACKGROUND_NEAR, BACKGROUND_SHARE = 1 / 8, 0.8
 """Of a mask's darker pixels, this share lies within this part of its contrast from the background's level."""
 SPECKS = 1e-4
@@ -24,7 +24,8 @@ SPECKS = 1e-4
 FIGURE_NEAR, SHADES_SHARE = 1 / 4, 0.4
 """Figures lie within this part of the contrast from their level; fewer pixels beside them are shades."""
 NOISE_SHARE, NOISE_DISTANCE = 0.005, 2
-"""A codec left noise where so much of all pixels is faint and farther than this from the figure, in pixels."""
+"""A codec left noise where this share of all pixels is faint and farther than this distance [pixels] from the
+figure."""
 AREA_SHARE = 0.05
 """An even area of a level between background and figure that is this large beside the figure is another class."""
 SECOND_HEIGHT, SECOND_MASS = 0.6, 0.25
@@ -50,7 +51,8 @@ class Sample(NamedTuple):
 
     def border(self) -> np.ndarray:
         """How often each value occurs in the frames' outermost pixels."""
-        return sum(_histogram(border_of(band), len(self.counts)) for band in self.bands)
+        counts = (_histogram(border_of(band), len(self.counts)) for band in self.bands)
+        return sum(counts, start=np.zeros_like(self.counts))
 
 
 def above(band: np.ndarray, low: int, high: int) -> np.ndarray:
@@ -64,7 +66,7 @@ def above(band: np.ndarray, low: int, high: int) -> np.ndarray:
 def take_sample(bands: list[np.ndarray]) -> Sample:
     """Count the values of some frames, (n, h, w) uint8 or uint16 each."""
     length = 256 if all(band.dtype == np.uint8 for band in bands) else 65536
-    return Sample(bands, sum(_histogram(band, length) for band in bands))
+    return Sample(bands, sum((_histogram(band, length) for band in bands), start=np.zeros(length, np.int64)))
 
 
 def _histogram(band: np.ndarray, length: int) -> np.ndarray:
@@ -163,15 +165,15 @@ def _eroded(masks: np.ndarray) -> int:
 
 def check_figures(masks: Sequence[np.ndarray]) -> None:
     """Refuse sequences of several people, and of figures that lie on their sides; masks are (n, h, w) each."""
-    several, shapes = 0, []
+    several, ratios = 0, []
     for stack in masks:
         columns, rows = stack.max(axis=1) > 0, stack.max(axis=2) > 0
         seen = rows.any(axis=1)
-        shapes.append(_span(columns[seen]) / _span(rows[seen]))
+        ratios.append(_span(columns[seen]) / _span(rows[seen]))
         # figures side by side leave a gap; only then a closer look is worth its time
         gaps = (np.diff(columns.astype(np.int8), axis=1, prepend=0) > 0).sum(axis=1) > 1
         several += sum(has_second_figure(frame) for frame in stack[gaps])
-    shapes = np.concatenate(shapes)
+    shapes = np.concatenate(ratios)
     if 2 * several > len(shapes):
         raise MaskError(
             "shows several figures side by side",

@@ -1,9 +1,9 @@
-"""What of a sequence's pictures is the figure, decided by their content.
+"""What is the figure in a sequence's pictures, decided by their content.
 
 People keep masks as white on black, as palette indices, class numbers, transparency, soft edges, 16 bit, or with
 the noise of a codec around the figure. `choose_mask_rule` looks at some frames of a sequence and returns a
-`MaskRule` that brings every frame to the one form that all else reads: uint8, 0 background, 255 figure. It refuses
-photographs, inverted masks, several figures, and class numbers without a choice, each by name.
+`MaskRule` that brings every frame to the one form that other modules read: uint8, 0 background, 255 figure. It
+refuses photographs, inverted masks, several figures, and class numbers without a choice, each by name.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ transparency."""
 
 @dataclass(frozen=True)
 class MaskRule:
-    """What of a picture is the figure.
+    """What is the figure in a picture.
 
     Attributes:
         channel: what is looked at.
@@ -112,7 +112,8 @@ class MaskRule:
 
 def channels_of(picture: Picture) -> Channels:
     """What could hold the mask of one picture, (1, h, w) each."""
-    values, found = picture.values[None], {}
+    values = picture.values[None]
+    found: dict[Channel, np.ndarray] = {}
     if picture.palette is not None:
         found["index"] = values
     elif values.ndim == 3:
@@ -128,7 +129,7 @@ def channels_of(picture: Picture) -> Channels:
 def choose_mask_rule(
     samples: Sequence[Channels], lossy: bool = False, person: int | None = None
 ) -> MaskRule | None:
-    """Decide what of a sequence's pictures is the figure.
+    """Decide what is the figure in a sequence's pictures.
 
     Args:
         samples: some frames of the sequence.
@@ -205,7 +206,7 @@ def _index_rule(bands: list[np.ndarray]) -> MaskRule | None:
         raise MaskError(classes_text("palette indices", used))
     background = int(sample.border().argmax())
     figure = used[0] if used[1] == background else used[1]
-    if 0 in used:  # the background of every palette of masks; an inverted mask is told by its border
+    if 0 in used:  # the background of every palette of masks; its border shows an inverted mask
         background, figure = 0, max(used)
     check_polarity(sample, [figure])
     return MaskRule("index", figure, (background, figure), True, f"palette index {figure}")

@@ -45,10 +45,11 @@ class MappedArrays:
         return np.take(np.asarray(array), rows, axis=0)
 
     def _forget(self, step: int, rows: np.ndarray) -> None:
-        """Hand mapped pages back from time to time: they count as this process's memory as long as they are."""
+        """Hand mapped pages back from time to time: until then they count as this process's memory."""
         jumps = np.count_nonzero(np.abs(np.diff(rows)) * step > AROUND) + 1
         self._mapped += len(rows) * step + jumps * AROUND
         if self._mapped > KEEP_BYTES and hasattr(mmap, "MADV_DONTNEED"):
             for array in self._arrays.values():
-                array.base.madvise(mmap.MADV_DONTNEED)
+                if isinstance(array.base, mmap.mmap):
+                    array.base.madvise(mmap.MADV_DONTNEED)
             self._mapped = 0

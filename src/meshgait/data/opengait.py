@@ -1,8 +1,8 @@
-"""OpenGait's folders of pickles -> silhouettes and SMPL rows, each told by its shape and type, not by its name.
+"""OpenGait's folders of pickles -> silhouettes and SMPL rows, recognised by shape and type, not by name.
 
 A folder holds the modalities of one sequence, one pickle each, all of equal length: silhouettes uint8 (T, H, H) or
-(T, H, W), SMPL rows float (T, 85) = camera 3, pose 72, betas 10 (as ROMP fits them), and what is not needed here.
-Parsing maps have the shape of silhouettes; their numbers of body parts tell them.
+(T, H, W), SMPL rows float (T, 85) = camera 3, pose 72, betas 10 (as ROMP fits them), and others (not needed).
+Parsing maps have the shape of silhouettes, but hold the numbers of body parts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class AsWritten(NamedTuple):
 def as_written(rows: np.ndarray, silhouettes: np.ndarray) -> AsWritten:
     """Rows (T, 85) taken as they are; a row of zeros is no fit."""
     cameras, poses, betas = np.split(rows.astype(np.float32), (3, 75), axis=1)
-    return AsWritten(poses, betas, cameras, rows.any(axis=1))
+    return AsWritten(poses, betas, cameras, np.asarray(rows.any(axis=1)))
 
 
 def read_pickles(
@@ -63,7 +63,7 @@ def read_pickles(
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise BrokenSequence(
-            f"has modalities of unequal length ({found})", "make them anew, or leave some out by --files"
+            f"has modalities of unequal length ({found})", "make them again, or leave some out by --files"
         )
     name, silhouettes = _silhouettes(arrays, options.size)
     rows = _rows(arrays)

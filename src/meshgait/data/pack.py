@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from meshgait.data.layouts import LAYOUTS, Layout, custom_rule, guess_layout
 from meshgait.data.packing import PackOptions, pack_tree
 from meshgait.data.store import Store
-from meshgait.data.usf import pack_usf
+from meshgait.data.usf import Sample, pack_usf
 from meshgait.errors import ConfigError, StoreError
 from meshgait.progress import track
 
@@ -26,7 +25,7 @@ def pack(
     workers: int = 1,
     progress: bool = True,
 ) -> Store:
-    """Pack a data set into a store; a stopped run is taken up by the same call.
+    """Pack a data set into a store; the same call resumes a stopped run.
 
     Args:
         source: its folder, which is only read.
@@ -61,10 +60,10 @@ def pack(
     if options.aligner is not None or options.fit_files is not None:
         raise ConfigError("the USF files have no SMPL fits", "leave --body, --fits and --aligned-fits away")
 
-    def shown(items: Iterable[Any]) -> Iterable[Any]:
-        return track(items, "packing usf", len(items), "sequences")
+    def shown(samples: Sequence[Sample]) -> Iterable[Sample]:
+        return track(samples, "packing usf", len(samples), "sequences")
 
-    how: Callable[[Iterable[Any]], Iterable[Any]] = shown if progress else iter
+    how: Callable[[Sequence[Sample]], Iterable[Sample]] = shown if progress else iter
     crop = options.crop is None or options.crop
     pack_usf(source, dest, size=options.size, bits=options.bits, crop=crop, track=how)
     return Store(dest)

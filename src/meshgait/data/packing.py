@@ -16,7 +16,7 @@ SMPL rows among the pickles beside files of fits       error     error       err
 =====================================================  ========  ==========  =========
 
 What is left out is counted in ``meta.json`` and listed in ``dropped.csv`` with its reason. After an error the good
-part stays in ``DEST.partial``, and the same command, or one of another tolerance, goes on behind it.
+part stays in ``DEST.partial``, and the same command, or one of another tolerance, goes on after it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from meshgait.data.figures import FigureTable
 from meshgait.data.fitfiles import FitFiles
 from meshgait.data.frames import FrameOptions, read_frames
 from meshgait.data.layouts import Layout, ListingSummary, SequenceFolder, SequenceListing, summarise_listing
-from meshgait.data.loaded_sequence import Align, BrokenSequence, LoadedSequence, drop_sequence
+from meshgait.data.loaded_sequence import Align, BrokenSequence, LoadedSequence, SmplFits, drop_sequence
 from meshgait.data.opengait import read_pickles
 from meshgait.data.partitions import Partition, read_json
 from meshgait.data.protocols import get_protocol
@@ -138,7 +138,7 @@ def pack_tree(
         )
     settings = _settings(tree, options, found, partition)
     with StoreWriter(dest, options.size, options.bits, options.aligner is not None, settings) as writer:
-        begin = _behind(listing, writer.last)
+        begin = _next_job(listing, writer.last)
         drops, figures = DroppedTable(writer.partial, begin), FigureTable(writer.partial, begin)
         try:
             _write(writer, drops, figures, listing, read, begin, found, options, workers, progress)
@@ -158,7 +158,7 @@ def pack_tree(
 
 
 def _completed(options: PackOptions, tree: Layout) -> PackOptions:
-    """With what the tree says where nothing else is said."""
+    """Options with the layout's values where none were given."""
     crop = tree.crop if options.crop is None else options.crop
     return replace(options, crop=crop, protocol=options.protocol or tree.protocol)
 
@@ -182,7 +182,7 @@ def _check(source: Path, dest: Path, options: PackOptions, workers: int) -> None
 def _settings(
     tree: Layout, options: PackOptions, found: ListingSummary, partition: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """What defines the store's content; a stopped run is taken up by equal settings only."""
+    """What defines the store's content; only equal settings resume a stopped run."""
     return {
         "made_by": "meshgait pack",
         "version": VERSION,
@@ -200,9 +200,9 @@ def _settings(
 
 
 def _reader(source: Path, tree: Layout, options: PackOptions) -> Callable[[SequenceFolder], LoadedSequence]:
-    """What reads a job; made once in each process."""
+    """The function that reads a job; made once in each process."""
     align, files = options.aligner() if options.aligner else None, options.fit_files
-    # pickles in the silhouette frame are told by their content; a tree of frames may say how its frames lie
+    # the content of pickles shows whether they are in the silhouette frame; of frames, the layout may say so
     frames = FrameOptions(options.size, options.crop is not False, options.person)
 
     def read(job: SequenceFolder) -> LoadedSequence:
@@ -215,6 +215,7 @@ def _reader(source: Path, tree: Layout, options: PackOptions) -> Callable[[Seque
                 return take
             if take.rows is not None:
                 raise DataError(f"{source / job.folder} {TWICE}")
+            assert align is not None  # `_check` has seen to it
             return files.add(take, job, align)
         except BrokenSequence as error:
             return drop_sequence(BROKEN, str(error))
@@ -227,14 +228,14 @@ def _has_rows(listing: SequenceListing, read: Callable[[SequenceFolder], LoadedS
     return any(read(job).rows is not None for job in islice(listing, PROBED))
 
 
-def _behind(listing: SequenceListing, last: tuple[str, str, str] | None) -> int:
-    """Number of the job behind the last one written; those left out in between are looked at again."""
+def _next_job(listing: SequenceListing, last: tuple[str, str, str] | None) -> int:
+    """Number of the job after the last one written; sequences left out after that are read again."""
     if last is None:
         return 0
-    behind = next((number for number, job in enumerate(listing, 1) if job[:3] == last), None)
-    if behind is None:
+    following = next((number for number, job in enumerate(listing, 1) if job[:3] == last), None)
+    if following is None:
         raise StoreError(f"{'/'.join(last)} was packed before and is no longer there", "remove the partial store")
-    return behind
+    return following
 
 
 def _write(
@@ -262,12 +263,13 @@ def _write(
             drops.add_drops(number, job.folder, take.drops)
             if take.silhouettes is not None:
                 figures.add(number, [(job.folder, take.figure)])
-                writer.add(*job[:3], take.silhouettes, **(_fits(take) if writer.smpl else {}))
+                fits = _fits(take.fits, len(take.silhouettes)) if writer.smpl else {}
+                writer.add(job.subject, job.condition, job.view, take.silhouettes, **fits)
             report.advance()
 
 
 def _check_drops(where: Path, take: LoadedSequence, tolerance: Tolerance) -> None:
-    """Raise what is not tolerated."""
+    """Raise an error for what may not be left out."""
     for drop in take.drops:
         if drop.reason == BROKEN and tolerance != "sequences":
             raise DataError(f"{where} {drop.detail}, or pass --lenient to leave such sequences out")
@@ -277,11 +279,10 @@ def _check_drops(where: Path, take: LoadedSequence, tolerance: Tolerance) -> Non
             raise DataError(f"{what}: {drop.reason}{detail}", "mend or remove it, or pack without --strict")
 
 
-def _fits(take: LoadedSequence) -> dict[str, np.ndarray]:
-    """Columns of the store; a sequence without fits has zeros that are not valid."""
-    if take.fits is not None:
-        return {name: getattr(take.fits, name) for name in (*SMPL_WIDTHS, "valid")}
-    count = len(take.silhouettes)
+def _fits(fits: SmplFits | None, count: int) -> dict[str, np.ndarray]:
+    """Columns of the store for ``count`` frames; a sequence without fits has zeros that are not valid."""
+    if fits is not None:
+        return {name: getattr(fits, name) for name in (*SMPL_WIDTHS, "valid")}
     zeros = {name: np.zeros((count, width), np.float32) for name, width in SMPL_WIDTHS.items()}
     return zeros | {"valid": np.zeros(count, bool)}
 

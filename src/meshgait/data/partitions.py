@@ -14,7 +14,7 @@ from meshgait.textfiles.reading import TextFile
 
 @dataclass(frozen=True)
 class Partition:
-    """Subjects of training and test as a data set's file tells them (OpenGait's JSON form).
+    """Training and test subjects, as a data set's file lists them (OpenGait's JSON form).
 
     Attributes:
         train: subjects of TRAIN_SET.

@@ -1,7 +1,7 @@
 """Files of single pictures -> pixels as they are stored: grey values, palette indices, colours, transparency.
 
-What of a picture is the figure is decided elsewhere (`meshgait.data.masks`), by the pixels and not by the file's
-name: a JPEG under the name .png is read as what it is.
+`meshgait.data.masks` decides what is the figure in them. The content decides the format, not the file's name: a
+JPEG under the name .png is read as a JPEG.
 """
 
 from __future__ import annotations

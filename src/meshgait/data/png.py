@@ -54,7 +54,7 @@ def decode_plain(chunks: list[tuple[bytes, bytes]]) -> np.ndarray | None:
 
 
 def _undo(stored: bytes, height: int, width: int) -> np.ndarray | None:
-    """Image of the compressed rows, each behind a byte that tells how it is stored."""
+    """Image of the compressed rows, each after a byte that says how it is stored."""
     raw = inflate(stored, height * (width + 1))
     if raw is None:
         return None
@@ -74,7 +74,7 @@ def _undo(stored: bytes, height: int, width: int) -> np.ndarray | None:
     if not ways.all():
         block[ways == 0] = differences[ways == 0]
     image[y0:y1, x0:x1] = block
-    # a figure that reaches the right border goes on behind the last difference
+    # a figure that reaches the right border continues after the last difference
     if x1 < width and (last := block[:, -1] * ways).any():
         image[y0:y1, x1:] = last[:, None]
     return image

@@ -1,6 +1,6 @@
 """Protocols as data: who is trained on, what is the gallery, what are the probes, which pairs do not count.
 
-Sequences are told by subject, condition and view (as in the packed store's table); conditions are matched by shell
+Sequences have a subject, condition and view (as in the packed store's table); conditions are matched by shell
 patterns (``nm-*``). CASIA-B: Yu et al., ICPR 2006; OUMVLP: Takemura et al., IPSJ CVA 2018; GREW: Zhu et al., ICCV
 2021; Gait3D: Zheng et al., CVPR 2022; USF HumanID: Sarkar et al., TPAMI 2005.
 """
@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from meshgait.data.partitions import Partition
-from meshgait.data.table import Coded, coded
+from meshgait.data.table import Coded, NamedSequence, coded
 from meshgait.errors import ConfigError, DataError
 from meshgait.text import shown
 
@@ -42,11 +42,11 @@ class EvaluationProtocol:
         probes: named groups of probe conditions (patterns); what is gallery is never a probe.
         exclude: pairs that do not count.
         scoring: how ranks become a figure; see `meshgait.evaluation.scoring`. "hidden": labels are not public.
-        train_subjects: numbers of the training subjects where the benchmark fixes them; None: a partition tells.
+        train_subjects: numbers of the training subjects where the benchmark fixes them; None: see the partition.
         train_conditions: patterns of the training conditions, where training and test are of the same people and
-            told apart by condition; empty: told apart by subject.
+            differ in condition; empty: they differ in subject.
         listed_probes: the partition's PROBE_SET names the probes, all other test sequences are the gallery.
-        strangers: subjects outside the gallery, left out of closed-set scores.
+        impostors: subjects outside the gallery, left out of closed-set scores.
         complete: each probe's subject must be in the gallery; otherwise a lone probe is counted by the scoring.
     """
 
@@ -164,16 +164,16 @@ def _within(column: Coded, names: Iterable[str]) -> np.ndarray:
     return np.array([name in names for name in column.names.tolist()], bool)[column.codes]
 
 
-def _columns(sequences: Sequence[SequenceNames]) -> tuple[Coded, Coded, Coded]:
+def _columns(sequences: Sequence[NamedSequence]) -> tuple[Coded, Coded, Coded]:
     if not len(sequences):
         raise DataError("there are no sequences", "is the store or folder the right one?")
-    return tuple(coded(sequences, key) for key in ("subject", "condition", "view"))
+    return coded(sequences, "subject"), coded(sequences, "condition"), coded(sequences, "view")
 
 
 def split(
-    sequences: Sequence[SequenceNames], protocol: EvaluationProtocol, partition: Partition | None = None
+    sequences: Sequence[NamedSequence], protocol: EvaluationProtocol, partition: Partition | None = None
 ) -> Split:
-    """Tell training from test sequences.
+    """Separate training from test sequences.
 
     Args:
         sequences: N sequences (subject, condition, view).
@@ -181,7 +181,7 @@ def split(
         partition: the data set's own lists; they come before the protocol's rule.
 
     Raises:
-        DataError: nothing tells the two apart, or no sequence is a test sequence.
+        DataError: nothing says which sequences are for training, or no sequence is a test sequence.
     """
     subjects, conditions, _ = _columns(sequences)
     known = ~_within(subjects, protocol.impostors)
@@ -209,7 +209,7 @@ def split(
 
 
 def select(
-    sequences: Sequence[SequenceNames],
+    sequences: Sequence[NamedSequence],
     protocol: EvaluationProtocol,
     partition: Partition | None = None,
     mates: bool = True,

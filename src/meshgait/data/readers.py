@@ -25,7 +25,7 @@ class ReadReport:
     Attributes:
         source: the path.
         total: frames found.
-        figure: what of the pictures was taken for the figure.
+        figure: what was taken for the figure in the pictures.
         dropped: name of each frame left out -> reason.
         warnings: what the user should know, one line each.
     """
@@ -52,7 +52,7 @@ class Silhouettes:
         Raises:
             DataError: no frame is left.
         """
-        if take.silhouettes is None:
+        if take.silhouettes is None or take.kept is None:
             raise DataError(
                 f"{source}: none of its {total} frames can be used ({take.drops[-1].detail})",
                 "check the segmentation, and that the walker is brighter than the background",

@@ -1,7 +1,7 @@
-"""Whose betas a file of fits holds: those of SMPL-X, or of the male or female SMPL, are not the neutral SMPL's.
+"""Which model the betas of a file of fits are of: SMPL-X and male and female SMPL differ from neutral SMPL.
 
-The same ten numbers make another body there, which nothing in the numbers shows. What shows it are the names of
-other arrays in the file, and texts that name the model or the gender.
+The same ten numbers make another body there, and the numbers do not show it. The names of other arrays in the file
+do, and texts that name the model or the gender.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 The figure is cut to its rows, resized to the full height with its aspect kept, and centred at the column
 where the cumulative mass passes one half; what lies outside the window is cut, what is missing is black.
-This is the common convention of gait data sets (OpenGait's preprocessing), written anew. The result is the same to
-the byte but in one case: a figure whose column of half mass is the image's first is dropped there and kept here.
+This is the common convention of gait data sets (OpenGait's preprocessing), implemented independently. The result
+is the same to the byte except in one case: a figure whose column of half mass is the image's first is dropped
+there and kept here.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Crop(NamedTuple):
 
     Attributes:
         row0: first row of the figure in the image.
-        row1: row behind its last one.
+        row1: row after its last one.
         scale: silhouette pixels per image pixel, vertically.
         column: left border of the window, in pixels of the resized image.
         stretch: silhouette pixels per image pixel, horizontally; the resized width is a whole number of

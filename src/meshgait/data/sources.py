@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from meshgait.data.folders import list_folder, natural_key
 from meshgait.data.loaded_sequence import BrokenSequence
@@ -28,7 +29,7 @@ GIF_PIXELS = LARGEST_PIXELS // 4
 NARROWEST, ALWAYS, THINNED = 8, 0.85, 12
 """Columns of a frame at least; share of the times at which a row of the figure is there; rows looked at."""
 MIXED_LEAST = 5
-"""Frames of each of several series of names in a folder, from which on they count as several sequences."""
+"""Fewest frames of two series of names in a folder for which these count as two sequences."""
 
 
 class FrameSource(Protocol):
@@ -104,6 +105,7 @@ class GifFrames:
         self._path = path
         try:
             self._image = Image.open(path, formats=("GIF",))
+            assert isinstance(self._image, GifImageFile)
             pixels, count = self._image.width * self._image.height, self._image.n_frames
         except Exception as error:  # Pillow raises nearly anything at damaged files
             raise self._damaged(error) from None
@@ -220,7 +222,7 @@ def _is_time_last(array: np.ndarray) -> bool:
         masses = masses[masses > 0]
         spreads.append(masses.std() / masses.mean())
     # a row of the figure is there at all times, while a frame seldom has a figure in all of its columns
-    filled = mask.any(axis=1)
+    filled = np.asarray(mask.any(axis=1))
     return spreads[0] > 2 * spreads[1] and filled[filled.any(axis=1)].mean() > ALWAYS
 
 

@@ -3,7 +3,7 @@
 A store is a folder:
 
 - ``silhouettes.npy``: (N, H, ceil(W / 8)) uint8, bits packed along the width (``bits`` = 1), or
-  (N, H, W) uint8 grey (``bits`` = 8); frames of all sequences one behind the other;
+  (N, H, W) uint8 grey (``bits`` = 8); the frames of all sequences one after the other;
 - ``sequences.csv``: subject, condition, view, start, frames; one row a sequence;
 - optional SMPL truth per frame, float32: ``poses.npy`` (N, 72) axis-angle, global orientation in the
   camera frame; ``betas.npy`` (N, 10); ``cameras.npy`` (N, 3) = s [px / m], tx, ty [px]; ``valid.npy`` (N,) bool;
@@ -42,18 +42,21 @@ GREY_BITS = 8
 
 def _rows(size: tuple[int, int], bits: int, smpl: bool) -> dict[str, tuple[tuple[int, ...], str]]:
     """Shape of a row and dtype of each array of a store."""
-    rows = {"silhouettes": ((size[0], -(-size[1] // 8) if bits == 1 else size[1]), "|u1")}
+    width = -(-size[1] // 8) if bits == 1 else size[1]
+    rows: dict[str, tuple[tuple[int, ...], str]] = {"silhouettes": ((size[0], width), "|u1")}
     if smpl:
-        rows |= {name: ((columns,), "<f4") for name, columns in SMPL_WIDTHS.items()} | {"valid": ((), "|b1")}
+        for name, columns in SMPL_WIDTHS.items():
+            rows[name] = (columns,), "<f4"
+        rows["valid"] = (), "|b1"
     return rows
 
 
 class StoreWriter:
     """Write a store whole: everything goes to ``DEST.partial``, renamed to DEST by `finish`.
 
-    A killed run is taken up again: with the same ``source`` (the settings that define the content)
-    `done` says how many sequences are already safely written; the caller goes on behind them. As a context it
-    lets go of the folder at its end, whole or not; until then no other process can write there.
+    A killed run can be resumed: with the same ``source`` (the settings that define the content) `done` says how
+    many sequences are already safely written, and the caller goes on after them. As a context manager it
+    releases the folder at the end, whole or not; until then no other process can write there.
 
     Args:
         dest: folder to make; must not exist.
@@ -83,7 +86,7 @@ class StoreWriter:
     ) -> None:
         self.dest = Path(dest)
         self.partial = self.dest.with_name(self.dest.name + ".partial")
-        self.size, self.bits, self.smpl = tuple(size), bits, smpl
+        self.size, self.bits, self.smpl = (size[0], size[1]), bits, smpl
         # through JSON and back, so that a resumed source compares equal (tuples become lists)
         self.source = json.loads(json.dumps(source or {}))
         self.done, self.frames = 0, 0
@@ -172,6 +175,7 @@ class StoreWriter:
             for name, array in self._arrays.items():
                 array.append(blocks[name])
             # the index row comes last: a sequence counts only once its frames are there
+            assert self._index is not None  # opened with the arrays
             write_all(self._index, index_row(subject, condition, view, self.frames, count))
         self.frames += count
         self.done += 1
@@ -205,7 +209,7 @@ class StoreWriter:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files and of the folder, whose content stays for a later run."""
+        """Close the files and release the folder; its content stays for a later run."""
         for array in self._arrays.values():
             array.close()
         if self._index is not None:
@@ -255,7 +259,7 @@ class Store:
     def _read(self) -> None:
         meta = read_meta(self.path / "meta.json")
         self.meta: dict[str, Any] = meta.model_dump(exclude_unset=True)
-        self.size: tuple[int, int] = tuple(meta.size)
+        self.size: tuple[int, int] = (meta.size[0], meta.size[1])
         self.bits: int = meta.bits
         self.sequences = SequenceTable.read(self.path / "sequences.csv")
         frames, ends = self.sequences.frames, self.sequences.start + self.sequences.frames
@@ -275,7 +279,7 @@ class Store:
         return {"path": self.path, "check_rows": self._check_rows}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)
+        Store.__init__(self, **state)
 
     @property
     def hash(self) -> str:

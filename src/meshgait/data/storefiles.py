@@ -44,7 +44,7 @@ class Meta(Version):
 
 
 def read_meta(path: Path) -> Meta:
-    """What meta.json says.
+    """Read meta.json.
 
     Raises:
         StoreError: it is of a newer version, or damaged.
@@ -86,20 +86,21 @@ def written_rows(path: Path, whole: int) -> tuple[int, int, tuple[str, str, str]
         Their number, their frames, names of the last of them, and the byte of the file at which they end.
 
     Raises:
-        ValueError: a row is none.
+        ValueError: a row is malformed.
     """
     # lines end at \n alone: a name may hold what else counts as an end of line
     stream = io.BytesIO(path.read_bytes())
     stream.readline()
     lines = (line.decode() for line in iter(stream.readline, b"") if line.endswith(b"\n"))
-    done, frames, last, end = 0, 0, None, stream.tell()
+    last: tuple[str, str, str] | None = None
+    done, frames, end = 0, 0, stream.tell()
     try:
         for row in csv.reader(lines):
             if len(row) != len(CSV_FIELDS) or len(row[3]) + len(row[4]) > 36:
                 raise ValueError(f"row {done + 1} is no sequence")
             if (stop := int(row[3]) + int(row[4])) > whole:
                 break
-            done, frames, last, end = done + 1, stop, tuple(row[:3]), stream.tell()
+            done, frames, last, end = done + 1, stop, (row[0], row[1], row[2]), stream.tell()
     except csv.Error as error:
         raise ValueError(f"row {done + 1}: {error}") from None
     return done, frames, last, end

@@ -1,7 +1,7 @@
-"""The table of a store's sequences, by columns: a million rows are there in a fraction of a second.
+"""The table of a store's sequences, by columns: a million rows open in a fraction of a second.
 
-Of ``sequences.csv`` only the places of the fields and the numbers in them are found out. Names become text where
-somebody asks for a row, or for a column, which then comes as numbers into its sorted names.
+Reading ``sequences.csv`` finds only the places of the fields and their numbers. Names become text when a row is
+read; a column of names comes as its sorted names and, for each row, a number into them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Rows
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, overload
 
 import numpy as np
 
@@ -33,6 +33,22 @@ class Sequence(NamedTuple):
     view: str
     start: int
     frames: int
+
+
+class NamedSequence(Protocol):
+    """Anything that knows who walks, how, and seen from where."""
+
+    @property
+    def subject(self) -> str:
+        """Who walks."""
+
+    @property
+    def condition(self) -> str:
+        """How, such as with a bag."""
+
+    @property
+    def view(self) -> str:
+        """Seen from where."""
 
 
 class Coded(NamedTuple):
@@ -81,8 +97,8 @@ class SequenceTable(Rows[Sequence]):
         """The table in a csv file with its header line.
 
         Raises:
-            ValueError: it is no UTF-8, its first line is another, a row has not five fields, or its numbers are
-                none.
+            ValueError: it is no UTF-8, its first line is another, a row has not five fields, or start and
+                frames are no numbers.
         """
         head, _, data = path.read_bytes().partition(b"\n")
         if head.decode("utf-8-sig").rstrip("\r") != ",".join(CSV_FIELDS):
@@ -117,34 +133,41 @@ class SequenceTable(Rows[Sequence]):
     def __len__(self) -> int:
         return len(self.start)
 
+    @overload
+    def __getitem__(self, index: int) -> Sequence: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Sequence]: ...
+
     def __getitem__(self, index: int | slice) -> Sequence | list[Sequence]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        names = (self._text[self._begins[index, k] : self._ends[index, k]].tobytes().decode() for k in range(3))
-        return Sequence(*names, int(self.start[index]), int(self.frames[index]))
+        subject, condition, view = (
+            self._text[self._begins[index, k] : self._ends[index, k]].tobytes().decode() for k in range(3)
+        )
+        return Sequence(subject, condition, view, int(self.start[index]), int(self.frames[index]))
 
     def __iter__(self) -> Iterator[Sequence]:
         for first in range(0, len(self), BLOCK):
             part = slice(first, first + BLOCK)
-            lowest, data = self._begins[first, 0], self._text[self._begins[first, 0] : self._ends[part][-1, -1]]
-            data = data.tobytes()
+            lowest = self._begins[first, 0]
+            data = self._text[lowest : self._ends[part][-1, -1]].tobytes()
             places = (x[part, :3] - lowest for x in (self._begins, self._ends))
             rows = zip(
                 *(x.tolist() for x in places), self.start[part].tolist(), self.frames[part].tolist(), strict=True
             )
             for begins, ends, start, frames in rows:
-                yield Sequence(*(data[a:b].decode() for a, b in zip(begins, ends, strict=True)), start, frames)
+                subject, condition, view = (data[a:b].decode() for a, b in zip(begins, ends, strict=True))
+                yield Sequence(subject, condition, view, start, frames)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Rows) and list(self) == list(other)
-
-    __hash__ = None
 
     def __reduce__(self) -> tuple:
         return SequenceTable, (self._text, self._begins, self._ends)
 
     def _coded(self, field: str) -> Coded:
-        """A column of names: "subject", "condition" or "view"; kept once it was asked for."""
+        """A column of names: "subject", "condition" or "view"; cached."""
         place = CSV_FIELDS.index(field)
         begins, ends = self._begins[:, place], self._ends[:, place]
         longest = int((ends - begins).max(initial=0))
@@ -161,7 +184,7 @@ class SequenceTable(Rows[Sequence]):
         return Coded(np.array(names, str), ranks)
 
 
-def coded(sequences: Rows, field: str) -> Coded:
+def coded(sequences: Rows[NamedSequence], field: str) -> Coded:
     """A column of names of any list of sequences: "subject", "condition" or "view"."""
     if isinstance(sequences, SequenceTable):
         return sequences.coded(field)
@@ -183,7 +206,7 @@ def _numbers(text: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarr
 
 
 def _words(text: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """The next eight bytes of each name as a number that sorts as they do; zeros behind its end."""
+    """The next eight bytes of each name as a number that sorts as they do; zeros after its end."""
     words = np.zeros(len(begins), np.uint64)
     for place in range(WORD):
         at = begins + place
@@ -195,7 +218,7 @@ def _words(text: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray
 
 
 def _ranks(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted distinct values, and the rank of each; that equal rows mostly follow each other is made use of."""
+    """Sorted distinct values, and the rank of each; fast because equal rows mostly follow each other."""
     heads = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     distinct, ranks = np.unique(values[heads], return_inverse=True)
     return distinct, np.repeat(ranks, np.diff(np.append(heads, len(values))))

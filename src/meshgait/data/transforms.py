@@ -142,7 +142,7 @@ class Augmentation:
             Silhouettes and geometry.
         """
         count, own = len(silhouettes) * world, slice(len(silhouettes) * rank, len(silhouettes) * (rank + 1))
-        geometry = self.draw(count, generator, tuple(silhouettes.shape[-2:])).part(own)
+        geometry = self.draw(count, generator, _frame(silhouettes)).part(own)
         with _one_thread():
             return self._apply(_copied(silhouettes), geometry, generator, count, own), geometry
 
@@ -150,7 +150,7 @@ class Augmentation:
         self, silhouettes: Tensor, geometry: Geometry, generator: Generator, count: int, own: slice
     ) -> Tensor:
         """Augment in place those that are the ``own`` of ``count`` sequences."""
-        frame, warped = tuple(silhouettes.shape[-2:]), geometry.warped
+        frame, warped = _frame(silhouettes), geometry.warped
         _change(silhouettes, geometry.flip & ~warped, lambda x, _: x.flip(-1))
         _change(silhouettes, warped, lambda x, places: resample(x, geometry.sources(frame)[places]))
         if self.coarse:
@@ -159,7 +159,11 @@ class Augmentation:
         if self.thickness:
             pixels = self._draw_thickness(count, generator)[own]
             for change in pixels.unique().tolist():
-                _change(silhouettes, (pixels == change) & (pixels != 0), lambda x, _, n=change: _grow(x, n))
+
+                def grow(x: Tensor, _: Tensor, pixels: int = change) -> Tensor:
+                    return _grow(x, pixels)
+
+                _change(silhouettes, (pixels == change) & (pixels != 0), grow)
         if self.erase:
             for which, hole in enumerate(self._draw_holes(count, frame, generator)[own]):
                 if hole is not None:
@@ -181,12 +185,12 @@ class Augmentation:
         sides = (0.15 + 0.25 * torch.rand(2, count, generator=generator)) * limits
         starts = torch.rand(2, count, generator=generator) * (limits - sides)
         # pixels whose number lies within
-        first, behind = (
+        first, end = (
             rearrange(edge.ceil().int(), "side b -> b side").tolist() for edge in (starts, starts + sides)
         )
         return [
-            tuple(map(slice, low, high)) if use else None
-            for use, low, high in zip(chosen.tolist(), first, behind, strict=True)
+            (slice(low[0], high[0]), slice(low[1], high[1])) if use else None
+            for use, low, high in zip(chosen.tolist(), first, end, strict=True)
         ]
 
 
@@ -199,6 +203,12 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _frame(silhouettes: Tensor) -> tuple[int, int]:
+    """(H, W)."""
+    height, width = silhouettes.shape[-2:]
+    return height, width
 
 
 def _copied(silhouettes: Tensor) -> Tensor:
@@ -229,6 +239,6 @@ def _blur(silhouettes: Tensor) -> Tensor:
 
 
 def _grow(frames: Tensor, pixels: int) -> Tensor:
-    """Dilate frames (..., H, W) by so many pixels a side; a negative number erodes."""
+    """Dilate frames (..., H, W) by ``pixels`` a side; a negative number erodes."""
     sign = 1 if pixels > 0 else -1
     return sign * max_pool2d(sign * frames, 2 * abs(pixels) + 1, 1, abs(pixels))

@@ -1,6 +1,6 @@
 """USF HumanID gait challenge (real people) into the packed store.
 
-Read are the files published with H. Lu, K. N. Plataniotis and A. N. Venetsanopoulos, *MPCA: Multilinear Principal
+It reads the files published with H. Lu, K. N. Plataniotis and A. N. Venetsanopoulos, *MPCA: Multilinear Principal
 Component Analysis of Tensor Objects*, IEEE TNN 2008: ``Gal.npz`` and ``PrbA.npz`` .. ``PrbG.npz`` with ``sil``
 (N, 10, 32, 22), 1 = person, and ``label`` (N,); the challenge is Sarkar et al., TPAMI 2005. Each sample is half a
 gait cycle of 10 frames and becomes one sequence: subject "001".., condition "Gal-001", "PrbA-001".. (numbered per
@@ -8,7 +8,7 @@ person, as a person has several samples), view "000". Label 0 is a person of a p
 subject "000", which closed-set scores leave out.
 
 Figures fill the rows, but their column of half mass wanders by some pixels. Therefore the crop rule is applied
-anew, after which they lie in the frame as walkers do. That alone lifts the baseline of mean silhouettes (rank-1 %,
+again; after it they lie in the frame as walkers do. That alone lifts the baseline of mean silhouettes (rank-1 %,
 probes A to G) from 83 68 61 26 24 9 12 to 100 83 78 20 21 14 17 with grey edges, 97 83 76 23 19 14 17 without.
 Doubling with a threshold gives back the coarse pixels as they were, so grey edges are kept (8 bit) by default.
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,8 +82,8 @@ def _read(file: Path) -> tuple[np.ndarray, np.ndarray]:
 def _in_frame(sample: Sample, size: tuple[int, int], crop: bool) -> np.ndarray:
     """(T, H, W) uint8 in the silhouette frame."""
     if crop:
-        frames = [normalise(frame, size)[0] for frame in sample.frames]
-        frames = [frame for frame in frames if frame is not None]
+        found = [normalise(frame, size)[0] for frame in sample.frames]
+        frames = [frame for frame in found if frame is not None]
     else:
         frames = [cv2.resize(frame, size[::-1], interpolation=cv2.INTER_CUBIC) for frame in sample.frames]
     if not frames:
@@ -97,7 +97,7 @@ def pack_usf(
     size: tuple[int, int] = (64, 44),
     bits: int = 8,
     crop: bool = True,
-    track: Callable[[Iterable[Sample]], Iterable[Sample]] = iter,
+    track: Callable[[Sequence[Sample]], Iterable[Sample]] = iter,
 ) -> None:
     """Pack the USF files into a store (protocol "usf").
 

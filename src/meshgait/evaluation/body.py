@@ -86,6 +86,11 @@ class BodyErrors(Metric):
     is_differentiable = False
     higher_is_better = False
     full_state_update = False
+    joints_sum: Tensor
+    aligned_sum: Tensor
+    vertices_sum: Tensor
+    frames: Tensor
+    vertex_frames: Tensor
 
     def __init__(self, root: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)

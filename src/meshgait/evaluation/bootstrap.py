@@ -1,6 +1,6 @@
 """Uncertainty of rates: subjects are resampled, not sequences or comparisons.
 
-What belongs to one person depends on each other, so that many sequences of few persons say little (Bolle et al.,
+Sequences of one person depend on each other, so many sequences of few persons say little (Bolle et al.,
 *Error analysis of pattern recognition systems: the subsets bootstrap*, CVIU 2004).
 """
 

@@ -43,12 +43,13 @@ def worst_confusions(record: EvaluationRecord, count: int = 8) -> list[Confusion
 
     Args:
         record: the evaluation.
-        count: at most so many.
+        count: how many at most.
     """
     wrong = [error for condition in record.probes for error in _errors(record, condition)]
     wrong.sort(key=lambda error: error.distance - error.own_distance)
     pairs = [(record.labels[error.probe], record.labels[error.found]) for error in wrong]
-    times, worst = Counter(pairs), {}
+    times = Counter(pairs)
+    worst: dict[tuple[int, int], Confusion] = {}
     for pair, error in zip(pairs, wrong, strict=True):
         worst.setdefault(pair, error._replace(times=times[pair]))
     return list(worst.values())[:count]
@@ -56,9 +57,9 @@ def worst_confusions(record: EvaluationRecord, count: int = 8) -> list[Confusion
 
 def _errors(record: EvaluationRecord, condition: str) -> list[Confusion]:
     probes, gallery = np.flatnonzero(record.probes[condition]), np.flatnonzero(record.gallery)
-    sides = (torch.from_numpy(np.asarray(record.embeddings)[rows]).float() for rows in (probes, gallery))
+    sides = [torch.from_numpy(np.asarray(record.embeddings)[rows]).float() for rows in (probes, gallery)]
     errors = []
-    for rows, block in blocks(*sides, record.distance):
+    for rows, block in blocks(sides[0], sides[1], record.distance):
         chosen = probes[rows]
         distances = block.numpy()
         match = rearrange(record.labels[chosen], "p -> p 1") == record.labels[gallery]

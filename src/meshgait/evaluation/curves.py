@@ -32,15 +32,15 @@ LAST_DIGIT = 3e-7
 
 
 class Record(Protocol):
-    """What was embedded; `meshgait.evaluation.record.EvaluationRecord` has this form.
+    """What was embedded; `meshgait.evaluation.record.EvaluationRecord` has this form."""
 
-    Attributes:
-        embeddings: (N, S, D) of the task's sequences.
-        distance: how they are compared.
-    """
+    @property
+    def embeddings(self) -> np.ndarray:
+        """(N, S, D) of the task's sequences."""
 
-    embeddings: np.ndarray
-    distance: Distance
+    @property
+    def distance(self) -> Distance:
+        """How they are compared."""
 
     def task(self) -> Task:
         """Who is looked for among whom."""
@@ -215,7 +215,7 @@ def pair_distances(
     Args:
         record: of the evaluation.
         condition: name of its probes.
-        every: take every so many-th probe alone.
+        every: step; 3 takes every third probe.
         block_elements: distances held at a time.
     """
     task = record.task()
@@ -224,8 +224,8 @@ def pair_distances(
     chosen = np.flatnonzero(task.probes[condition])
     probe = _side(embeddings, task, chosen[np.argsort(task.labels[chosen], kind="stable")][::every])
     if task.scoring == "subjects":
-        between, rows, columns = (x.numpy() for x in subject_distances(probe, gallery, record.distance))
-        yield Pairs(between, rows, columns, np.ones_like(between, dtype=bool))
+        between, persons, columns = (x.numpy() for x in subject_distances(probe, gallery, record.distance))
+        yield Pairs(between, persons, columns, np.ones_like(between, dtype=bool))
         return
     columns = gallery.labels.numpy()
     for rows, block in blocks(probe.embeddings, gallery.embeddings, record.distance, block_elements):
@@ -301,10 +301,10 @@ def _weighed_counts(
     column_of = np.searchsorted(subjects, block.gallery)
     places = rearrange(row_of, "p -> p 1") * len(subjects) + column_of
     places = places * steps + np.searchsorted(thresholds, block.distances, side="left")
-    counts = np.bincount(places[block.counted], minlength=len(rows) * len(subjects) * steps)
-    counts = torch.from_numpy(rearrange(counts.astype(float), "(r s t) -> r s t", s=len(subjects), t=steps))
-    own, weights = torch.arange(len(rows)), torch.from_numpy(weights)
-    mated = weights[:, rows] @ counts[own, rows]
+    flat = np.bincount(places[block.counted], minlength=len(rows) * len(subjects) * steps)
+    counts = torch.from_numpy(rearrange(flat.astype(float), "(r s t) -> r s t", s=len(subjects), t=steps))
+    own, draws = torch.arange(len(rows)), torch.from_numpy(weights)
+    mated = draws[:, rows] @ counts[own, rows]
     counts[own, rows] = 0
-    nonmated = einsum(weights[:, rows], einsum(weights, counts, "d s, r s t -> d r t"), "d r, d r t -> d t")
+    nonmated = einsum(draws[:, rows], einsum(draws, counts, "d s, r s t -> d r t"), "d r, d r t -> d t")
     return {"mated": mated.numpy(), "nonmated": nonmated.numpy()}

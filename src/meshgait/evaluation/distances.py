@@ -27,7 +27,7 @@ TILE = 512
 class Comparison:
     """A gallery made ready to be compared with any number of probes.
 
-    It holds one float32 copy of the gallery, strips first, already scaled as the products want it.
+    It holds one float32 copy of the gallery, strips first, already scaled as the products need it.
 
     Args:
         gallery: (N, S, D), of any float type.

@@ -21,7 +21,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from meshgait.arrays import map_npy, npz_names, read_npz
+from meshgait.arrays import map_npy, npz_names, read_npz, write_npz
 from meshgait.atomic import atomic_file
 from meshgait.errors import DataError
 from meshgait.text import shown
@@ -42,7 +42,7 @@ class Embeddings:
         labels, types, views: (N,) strings.
         probe_set: strings "label-type-view", may be empty.
         training: (N,) bool, sequences that are not to be scored.
-        numbered: whether the labels were given as numbers, so that leading zeros tell nothing.
+        numbered: whether the labels were given as numbers, so that leading zeros mean nothing.
         source: where it was read, for error messages.
     """
 
@@ -90,7 +90,9 @@ class Embeddings:
         split = columns.get("split")
         return cls(
             rearrange(vectors, pattern),
-            *(columns[name] for name in COLUMNS),
+            columns["labels"],
+            columns["types"],
+            columns["views"],
             probe_set=frozenset(columns["probe_set"].ravel().tolist()) if "probe_set" in columns else frozenset(),
             training=None if split is None else split == "train",
             numbered=arrays["labels"].dtype.kind in "iu",
@@ -109,8 +111,8 @@ class Embeddings:
             arrays["probe_set"] = np.array(sorted(self.probe_set))
         if self.training is not None:
             arrays["split"] = np.where(self.training, "train", "test")
-        with atomic_file(path) as temporary, temporary.open("wb") as file:  # np.savez would append to a name
-            np.savez(file, **arrays)
+        with atomic_file(path) as temporary, temporary.open("wb") as file:
+            write_npz(file, arrays)
 
     def spelled(self, names: frozenset[str]) -> frozenset[str]:
         """Those of ``names`` (labels, or "label-type-view") that occur here, as they are spelled here."""

@@ -4,7 +4,7 @@ Terms of ISO/IEC 19795-1:2021. A probe whose person is in the gallery is a *mate
 A search returns the nearest gallery sequence if its distance is at most the threshold. FPIR (false-positive
 identification rate): share of the non-mated searches that return anybody; FNIR (false-negative identification
 rate): share of the mated ones that do not return their own person. Rates are in percent; intervals resample the
-probes' subjects (`meshgait.evaluation.bootstrap`) while the gallery stays, the threshold being set anew each time.
+probes' subjects (`meshgait.evaluation.bootstrap`) while the gallery stays; each draw sets its own threshold.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Searches(NamedTuple):
 
 
 def hold_out(record: Record, fraction: float = HELD_OUT, seed: int = 0) -> np.ndarray:
-    """Labels of the gallery's subjects that are drawn to be strangers."""
+    """Labels of the gallery's subjects that are drawn to be left out of it."""
     task = record.task()
     subjects = np.unique(np.asarray(task.labels)[task.gallery])
     count = min(round(fraction * len(subjects)), len(subjects) - 1)

@@ -1,4 +1,4 @@
-"""What retrieval is built of: ranks of the matches, distances between persons, kinds of errors."""
+"""Parts of retrieval: ranks of the matches, distances between persons, kinds of errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from meshgait.evaluation.distances import Distance, blocks
 
 COUNTED = 200
-"""Where the gallery is so many times longer than the matches are many, they are counted past one by one."""
+"""Gallery sequences per match of a probe from which on nearer ones are counted match by match, not sorted."""
 
 
 class Ranking(NamedTuple):
@@ -39,8 +39,8 @@ def rank(
 ) -> Ranking:
     """Rank the gallery for each probe; equal distances: the earlier gallery sequence comes first.
 
-    Nothing is put in order but the matches: the rank of a match is the number of sequences that are nearer, plus
-    the earlier ones that are as near, plus one.
+    Only the matches are sorted: the rank of a match is the number of nearer sequences, plus the earlier ones at
+    the same distance, plus one.
 
     Args:
         distances: (P, G).
@@ -51,15 +51,15 @@ def rank(
     """
     values, counted = distances.cpu().numpy(), match.cpu().numpy()
     if removed is not None:
-        # removed pairs go behind all others, where they change no rank
+        # removed pairs come after all others, where they change no rank
         values = np.where(removed.cpu().numpy(), np.float32(np.inf), values)
         counted = counted & ~removed.cpu().numpy()
     rows, columns = np.nonzero(counted)
     matches = np.bincount(rows, minlength=len(values))
     valid = np.arange(matches.max(initial=1)) < rearrange(matches, "p -> p 1")
-    own = np.full(valid.shape, np.inf, np.float32)
+    own: np.ndarray = np.full(valid.shape, np.inf, np.float32)
     own[valid] = values[rows, columns]
-    place = np.zeros(valid.shape, np.int64)
+    place: np.ndarray = np.zeros(valid.shape, np.int64)
     place[valid] = columns
     nearest_first = own.argsort(axis=1, kind="stable")  # what is not valid is infinite and last, hence stays so
     own, place = (np.take_along_axis(x, nearest_first, axis=1) for x in (own, place))
@@ -69,21 +69,25 @@ def rank(
         equal = values[row] == own[row, column]
         earlier = slice(gallery) if order is None else order < order[gallery]
         before[row, column] += np.count_nonzero(equal[earlier])
-    # equal distances of matches come in any order here; what is not valid stays behind
+    # equal distances of matches come in any order here; what is not valid stays last
     ranks = np.sort(np.where(valid, before + 1, values.shape[1] + 1), axis=1)
     last = ranks[np.arange(len(ranks)), np.maximum(matches - 1, 0)]
-    result = Ranking(
-        first=ranks[:, 0],
-        ap=np.where(valid, np.arange(1, valid.shape[1] + 1) / ranks, 0.0).sum(1) / np.maximum(matches, 1),
-        inp=np.where(matches > 0, matches / last, 0.0),
-        matches=matches,
-        nearest=values.argmin(1),
+
+    def tensor(column: np.ndarray) -> Tensor:
+        return torch.from_numpy(column).to(distances.device)
+
+    precision = np.where(valid, np.arange(1, valid.shape[1] + 1) / ranks, 0.0)
+    return Ranking(
+        first=tensor(ranks[:, 0]),
+        ap=tensor(precision.sum(1) / np.maximum(matches, 1)),
+        inp=tensor(np.where(matches > 0, matches / last, 0.0)),
+        matches=tensor(matches),
+        nearest=tensor(values.argmin(1)),
     )
-    return Ranking(*(torch.from_numpy(column).to(distances.device) for column in result))
 
 
 def _nearer(values: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many of a row's values (P, G) are below, and at or below, each of its own (P, M), which rise."""
+    """How many values of each row (P, G) are below, and at or below, the rising values ``own`` (P, M)."""
     if COUNTED * own.shape[1] >= values.shape[1]:
         ordered, wanted = torch.from_numpy(np.sort(values, axis=1)), torch.from_numpy(own)
         below, through = (torch.searchsorted(ordered, wanted, side=side).numpy() for side in ("left", "right"))

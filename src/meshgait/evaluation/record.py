@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
-from meshgait.arrays import Expected, npz_names, read_npz
+from meshgait.arrays import Expected, npz_names, read_npz, write_npz
 from meshgait.atomic import atomic_file
 from meshgait.errors import DataError
+from meshgait.evaluation.distances import Distance
 from meshgait.evaluation.scoring import Task
 
 COLUMNS = ("labels", "views", "conditions", "sequences", "gallery")
@@ -61,7 +63,7 @@ class EvaluationRecord:
     exclude: str
     scoring: str
     protocol: str
-    distance: str = "euclidean"
+    distance: Distance = "euclidean"
 
     def task(self) -> Task:
         """This record as what `meshgait.evaluation.scoring.evaluate` asks for."""
@@ -77,8 +79,8 @@ class EvaluationRecord:
         arrays |= {name: np.asarray(getattr(self, name), str) for name in (*NAMES, *WORDS)}
         arrays |= {PROBES + name: np.asarray(mask) for name, mask in self.probes.items()}
         arrays["embeddings"] = arrays["embeddings"].astype(np.float16)
-        with atomic_file(path) as temporary, temporary.open("wb") as file:  # np.savez would append to a name
-            np.savez(file, **arrays)
+        with atomic_file(path) as temporary, temporary.open("wb") as file:
+            write_npz(file, arrays)
 
     @classmethod
     def read(cls, path: Path | str) -> EvaluationRecord:
@@ -94,10 +96,19 @@ class EvaluationRecord:
         arrays = read_npz(path, ARRAYS | dict.fromkeys(probes, Expected("b", (1,))), REMEDY)
         try:
             record = cls(
-                **{name: arrays[name] for name in ("embeddings", *COLUMNS)},
+                embeddings=arrays["embeddings"],
+                labels=arrays["labels"],
+                views=arrays["views"],
+                conditions=arrays["conditions"],
+                sequences=arrays["sequences"],
+                gallery=arrays["gallery"],
                 probes={name[len(PROBES) :]: arrays[name] for name in arrays if name.startswith(PROBES)},
-                **{name: tuple(map(str, arrays[name].tolist())) for name in NAMES},
-                **{name: str(arrays[name]) for name in WORDS},
+                subjects=tuple(map(str, arrays["subjects"].tolist())),
+                view_names=tuple(map(str, arrays["view_names"].tolist())),
+                exclude=str(arrays["exclude"]),
+                scoring=str(arrays["scoring"]),
+                protocol=str(arrays["protocol"]),
+                distance=cast(Distance, str(arrays["distance"])),  # checked where embeddings are compared
             )
         except (KeyError, TypeError) as error:
             raise DataError(f"{path} cannot be read as an evaluation ({error})", REMEDY) from error

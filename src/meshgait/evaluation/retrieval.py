@@ -34,6 +34,8 @@ class RetrievalMetrics(Metric):
     is_differentiable = False
     higher_is_better = True
     full_state_update = False
+    embeddings: list[Tensor]
+    indices: list[Tensor]
 
     def __init__(self, task: Task, distance: Distance = "euclidean", **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)

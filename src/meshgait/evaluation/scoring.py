@@ -40,25 +40,35 @@ FINITE_ROWS = 4096
 
 
 class Task(Protocol):
-    """Who is looked for among whom; `meshgait.data.protocols.Selection` has this form.
+    """Who is looked for among whom; `meshgait.data.protocols.Selection` has this form."""
 
-    Attributes:
-        labels: (N,) integer, the person of each sequence.
-        views: (N,) integer index into view_names.
-        gallery: (N,) bool.
-        probes: for each named condition (N,) bool.
-        exclude: pairs that do not count: "none", "same_view" or "same_subject_and_view".
-        scoring: "cells", "pooled", "views", "subjects" (or "hidden": labels are not public).
-        view_names: names of the views.
-    """
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) integer, the person of each sequence."""
 
-    labels: np.ndarray
-    views: np.ndarray
-    gallery: np.ndarray
-    probes: Mapping[str, np.ndarray]
-    exclude: str
-    scoring: str
-    view_names: Sequence[str]
+    @property
+    def views(self) -> np.ndarray:
+        """(N,) integer index into view_names."""
+
+    @property
+    def gallery(self) -> np.ndarray:
+        """(N,) bool."""
+
+    @property
+    def probes(self) -> Mapping[str, np.ndarray]:
+        """For each named condition (N,) bool."""
+
+    @property
+    def exclude(self) -> str:
+        """Pairs that do not count: "none", "same_view" or "same_subject_and_view"."""
+
+    @property
+    def scoring(self) -> str:
+        """One of "cells", "pooled", "views", "subjects" (or "hidden": labels are not public)."""
+
+    @property
+    def view_names(self) -> Sequence[str]:
+        """Names of the views."""
 
 
 class Scores(NamedTuple):
@@ -111,7 +121,7 @@ def evaluate(
         task: who is looked for among whom.
         distance: how embeddings are compared.
         indices: (n,) which sequence of the task each row is; by default all N in order. Conditions (or a gallery)
-            of which no sequence is there are left out of the result.
+            without any sequence are left out of the result.
         progress: whether to show how far it is.
 
     Raises:
@@ -138,7 +148,7 @@ def evaluate(
         return _Side(chosen, *(column[chosen] for column in columns))
 
     gallery = side(task.gallery)
-    probes = {name: found for name, mask in task.probes.items() if len((found := side(mask)).rows)}
+    probes = {name: one for name, mask in task.probes.items() if len((one := side(mask)).rows)}
     if not len(gallery.rows) or not probes:
         return {}
     if task.scoring == "subjects":
@@ -146,7 +156,7 @@ def evaluate(
             name: LabelledEmbeddings(embeddings[x.rows], *x[1:]) for name, x in {**probes, "": gallery}.items()
         }
         return {name: _by_subject(given[name], given[""], distance) for name in probes}
-    # all conditions in one go, so that the threads have the more blocks to share
+    # all conditions at once, so that the threads have more blocks to share
     every = _Side(*(torch.cat(column) for column in zip(*probes.values(), strict=True)))
     ranking, found = _search(embeddings, every, gallery, task, distance, progress)
     scores, start = {}, 0
@@ -167,9 +177,9 @@ class _Side(NamedTuple):
     views: Tensor
 
 
-def require_finite(embeddings: Tensor, names: Sequence[object]) -> None:
-    """Refuse embeddings (n, S, D) that are not numbers; ``names`` (n,) tell the sequences."""
-    # a sum is finite only if all its terms are; it is quick, and where it overflows the terms themselves are asked
+def require_finite(embeddings: Tensor, names: Sequence[object] | Tensor) -> None:
+    """Refuse embeddings (n, S, D) that are not numbers; ``names`` (n,) name the sequences."""
+    # a sum is finite only if all its terms are, and quick; it may overflow, then the terms are checked one by one
     parts = embeddings.split(FINITE_ROWS)
     if all(part.sum(dtype=torch.float32).isfinite() for part in parts):
         return

@@ -1,4 +1,4 @@
-"""Findings in the files of a store, told without opening it as a store."""
+"""Findings in the files of a store, made without opening it as a store."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_files(path: Path, found: Findings, checksums: bool, show: bool = True)
 
 
 def _listed(path: Path) -> dict[str, str]:
-    """SHA-256 by file name; nothing where meta.json cannot be read, which opening the store tells."""
+    """SHA-256 by file name; empty if meta.json cannot be read, which opening the store reports."""
     try:
         return read_meta(path / "meta.json").sha256
     except StoreError:

@@ -64,7 +64,7 @@ class Findings:
             place: where.
             count: how often, there.
             detail: follows in brackets.
-            remedy: told in place of the usual one.
+            remedy: given in place of the usual one.
         """
         tally = self._tally(code, detail, remedy)
         tally.count += count

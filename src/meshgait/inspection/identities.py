@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from meshgait.data.partitions import Partition
-from meshgait.data.protocols import EvaluationProtocol, Selection, SequenceNames, Split, select, split
+from meshgait.data.protocols import EvaluationProtocol, Selection, Split, select, split
+from meshgait.data.table import NamedSequence
 from meshgait.errors import DataError
 from meshgait.inspection.findings import Findings
 
@@ -35,7 +36,7 @@ class Group:
 
 
 def check_people(
-    sequences: Sequence[SequenceNames],
+    sequences: Sequence[NamedSequence],
     lengths: np.ndarray,
     protocol: EvaluationProtocol | None,
     partition: Partition | None,
@@ -105,7 +106,7 @@ def _check_split(
     found.named("lone-training", names[trained == 1].tolist())
 
 
-def _check_mates(sequences: Sequence[SequenceNames], task: Selection, found: Findings) -> None:
+def _check_mates(sequences: Sequence[NamedSequence], task: Selection, found: Findings) -> None:
     """Probes for which no gallery sequence of the same subject counts."""
     count = len(task.view_names)
     pair = task.labels * count + task.views

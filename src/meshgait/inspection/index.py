@@ -19,7 +19,7 @@ class Block(NamedTuple):
 
     Attributes:
         start: first frame.
-        stop: frame behind the last.
+        stop: frame after the last.
         numbers: (n,) sequences that lie there, in order.
         lengths: (n,) frames of each within the block.
         done: (n,) bool, whether the sequence ends in the block.
@@ -92,13 +92,13 @@ class Index:
 def stored(store: Store, name: str, start: int, stop: int) -> np.ndarray:
     """Rows start .. stop of an array of the store, as they lie there, whatever sequences they belong to.
 
-    The file is mapped anew each time, so that what was read does not count as memory of the process.
+    The file is mapped again each time, so that what was read does not count as memory of the process.
 
     Args:
         store: the packed store.
         name: silhouettes, poses, betas, cameras or valid.
         start: first row.
-        stop: row behind the last.
+        stop: row after the last.
     """
     return np.array(map_npy(store.path / f"{name}.npy")[start:stop])
 

@@ -9,7 +9,7 @@ from meshgait.inspection.index import Index
 
 
 def check_listing(index: Index, found: Findings, short: int) -> None:
-    """Sequences outside of the arrays or one upon another, of equal names, or short.
+    """Sequences outside of the arrays, overlapping, of equal names, or short.
 
     Args:
         index: of the store.
@@ -29,7 +29,7 @@ def _misplaced(index: Index) -> np.ndarray:
 
 
 def _same_names(index: Index) -> np.ndarray:
-    """Sequences whose name an earlier one has; hashes take 8 bytes a sequence, the names many times that."""
+    """Sequences with the name of an earlier one; hashes take 8 bytes a sequence, the names many times that."""
     hashes = np.fromiter((hash(tuple(row[:3])) for row in index.store.sequences), np.int64, len(index))
     order = np.argsort(hashes, kind="stable")
     follows = hashes[order][1:] == hashes[order][:-1]

@@ -71,7 +71,7 @@ class CheckOptions:
 
 @dataclass(frozen=True)
 class StoreReport:
-    """What a check says.
+    """Result of a check.
 
     Attributes:
         path: of the store.
@@ -145,7 +145,7 @@ def check(path: Path | str, options: CheckOptions | None = None) -> StoreReport:
     path, options = Path(path), options or CheckOptions()
     found = Findings(options.ignore)
     if not (path / "meta.json").is_file():
-        Store(path)  # says what is there instead
+        Store(path)  # its error says what the folder is instead
     check_files(path, found, options.checksums, options.show)
     try:
         store = Store(path, check_rows=False)
@@ -195,7 +195,7 @@ def _rules(
         name = "gait3d" if partition.probes else "walkers"
     if name is not None and name not in PROTOCOLS:
         found.add("protocol", f"meta.json names {name}, which is unknown")
-    return partition, PROTOCOLS.get(name)
+    return partition, PROTOCOLS.get(name) if name else None
 
 
 def _alignment(store: Store, index: Index, found: Findings, options: CheckOptions) -> Alignment | None:

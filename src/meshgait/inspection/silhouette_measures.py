@@ -1,4 +1,4 @@
-"""What is wrong with a single silhouette, told for a block of frames at once."""
+"""What is wrong with single silhouettes, measured for a block of frames at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from meshgait.data.mask_checks import has_second_figure
 
 TINY = 0.05
-"""Share of the crop below which a figure is a speck, or what is no figure is; real ones fill a fifth to a half."""
+"""Smallest share of the crop for the figure, and for the background; real figures fill a fifth to a half."""
 
 FILL = 0.9
 """Share of the height that a figure must span; the crop makes it all of it, but for a faint first row."""
@@ -24,7 +24,7 @@ SHADES, FAINT = 0.5, 0.5
 """Share of shades among a figure's pixels; faint pixels per pixel of the figure, a third with soft edges."""
 
 CODES = ("empty", "full", "dim", "polarity", "tiny", "height", "centre", "grey", "noise", "several")
-"""What a frame can be; of the first five one at most, the others only of a figure that is none of those."""
+"""Faults of a frame: at most one of the first five; the others only of figures without those five."""
 
 
 class SilhouetteMeasures(NamedTuple):
@@ -58,7 +58,7 @@ def measure_silhouettes(rows: np.ndarray, bits: int, size: tuple[int, int]) -> S
         pixels = np.unpackbits(rows, axis=-1, count=width)
         dark = grey = noise = np.zeros(len(rows), bool)
     else:
-        pixels, dark = (rows > 127).astype(np.uint8), rows.any(axis=(1, 2))
+        pixels, dark = (rows > 127).astype(np.uint8), np.asarray(rows.any(axis=(1, 2)))
         grey, noise = _shades(rows)
     # sums of bytes are ten times as fast by einsum, as long as a byte holds them
     kind = np.uint8 if max(size) < 256 else np.uint16
@@ -90,14 +90,14 @@ def measure_silhouettes(rows: np.ndarray, bits: int, size: tuple[int, int]) -> S
 
 
 def _shades(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(T,) bool of grey frames (T, H, W): whose figure is of shades; around whose figure a codec left noise."""
+    """Two (T,) bool of grey frames (T, H, W): the figure has shades; a codec left noise around the figure."""
     counts = [np.count_nonzero(rows >= level, axis=(1, 2)) for level in (1, 64, 128, 192)]
     faint, shades, figure = counts[0] - counts[1], counts[1] - counts[3], counts[2]
     return shades > SHADES * counts[1], faint > FAINT * figure
 
 
 def _several(pixels: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """(T,) bool, whether figures stand side by side on (T, H, W) 0 or 1; ``columns`` (T, W) tells filled ones."""
+    """(T,) bool, whether figures stand side by side on (T, H, W) 0 or 1; ``columns`` (T, W) marks filled ones."""
     several = np.zeros(len(pixels), bool)
     # figures side by side leave a gap; only then a closer look is worth its time
     gaps = (np.diff(columns.astype(np.int8), axis=1, prepend=0) > 0).sum(axis=1) > 1

@@ -22,7 +22,7 @@ DIGEST_BYTES = 8
 
 
 class Example(NamedTuple):
-    """A frame that something is wrong with: where it lies, and its silhouette (H, W) uint8."""
+    """A frame with a fault: where it lies, and its silhouette (H, W) uint8."""
 
     name: str
     frame: int
@@ -31,10 +31,10 @@ class Example(NamedTuple):
 
 @dataclass
 class SilhouetteCounts:
-    """What was seen on the way.
+    """Sizes of all figures, and examples of faults.
 
     Attributes:
-        heights: (H + 1,) frames with a figure that spans so many rows.
+        heights: (H + 1,) number of frames by the rows that their figure spans.
         widths: (W + 1,) the same of columns.
         masses: (101,) the same of hundredths of the crop.
         examples: per code a few frames.

@@ -6,7 +6,9 @@ After Ma et al., *3D Human Mesh Estimation from Virtual Markers*, CVPR 2023.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from operator import add
 
 import torch
 from einops import rearrange, reduce
@@ -42,7 +44,7 @@ def marginal_cross_entropy(marginals: Sequence[Tensor], cells: Tensor, inside: T
         mask: (N,) bool.
     """
     at_truth = [m.gather(-1, cells[..., axis : axis + 1])[..., 0] for axis, m in enumerate(marginals)]
-    terms = sum(-torch.log(p.float() + 1e-6) for p in at_truth)
+    terms = functools.reduce(add, (-torch.log(p.float() + 1e-6) for p in at_truth))
     keep = rearrange(inside & mask[:, None], "n k -> (n k)")
     return masked_mean(rearrange(terms, "n k -> (n k)"), keep)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import add
 
 from torch import Tensor
 
@@ -17,4 +19,4 @@ def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> T
     """
     if terms.keys() != weights.keys():
         raise ConfigError(f"loss terms {sorted(terms)} and weights {sorted(weights)} differ")
-    return sum(weights[name] * term for name, term in terms.items())
+    return reduce(add, (weights[name] * term for name, term in terms.items()))

@@ -2,7 +2,7 @@
 
 Frames are folded into the batch: (B T, C, H, W). GaitBase (Fan et al., CVPR 2023) is a ResNet-9 at full
 resolution, one basic block a stage; DeepGaitV2 (Fan et al., arXiv 2303.03301) has more blocks, in its
-pseudo-3D form with convolutions over time behind the stem. Which one it is, is all in `NetworkSize`.
+pseudo-3D form with convolutions over time after the stem. `NetworkSize` says which one it is.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ class Stem(nn.Module):
         return self.stage(maybe_checkpoint(self.entry, frames))
 
 
-class Trunk(nn.Sequential):
+class Trunk(nn.ModuleList):
     """Residual stages 2..4: (B T, channels[0], ., .) -> (B T, channels[3], H / 4, W / 4)."""
 
     def __init__(self, size: NetworkSize) -> None:
         stages = zip(size.channels, size.channels[1:], size.blocks[1:], size.strides[2:], strict=False)
-        super().__init__(*(ResidualStage(*stage, pseudo_3d=size.pseudo_3d) for stage in stages))
+        super().__init__(ResidualStage(*stage, pseudo_3d=size.pseudo_3d) for stage in stages)
 
     def checkpointed_parts(self) -> Iterator[nn.Module]:
         """Parts that hold many maps between their input and their output."""
-        yield from (block for stage in self for block in stage)
+        yield from (block for stage in self for block in stage.children())
 
     def forward(self, early: Tensor, mask: Tensor) -> Tensor:
         """Maps of early features (B T, channels[0], ., .) of the frames of mask (B, T)."""

@@ -71,7 +71,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualStage(nn.Sequential):
-    """Residual blocks one behind the other, the first of which strides.
+    """Residual blocks one after the other, the first with a stride.
 
     Args:
         inputs: channels in.
@@ -94,7 +94,7 @@ class ResidualStage(nn.Sequential):
 
 
 class GlobalContext(nn.Module):
-    """What a whole coarse map says, added back to every place of it: x + FC(x), both as vectors.
+    """Global context of a coarse map, added back at every place: x + FC(x), the map as one vector.
 
     A convolution sees a patch, while the depth of a limb depends on the whole figure.
 

@@ -1,6 +1,6 @@
 """Heads per strip: linear map, BNNeck, cosine classifier (as in GaitBase, Fan et al., CVPR 2023).
 
-They cost little and stay in single precision under autocast: distances and cosines come of them.
+They cost little and stay in single precision under autocast: distances and cosines are computed from them.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Lifter(nn.Module):
         return self.volumes(self.features(early))
 
     def features(self, early: Tensor) -> Tensor:
-        """What the volumes are made of: (N, channels, H / s, W / s) -> (N, C, H', W')."""
+        """Features that the volumes are computed from: (N, channels, H / s, W / s) -> (N, C, H', W')."""
         fine = self.entry(early)
         middle = self.down(fine)
         coarse = self.context(self.deep(middle))
@@ -110,18 +110,18 @@ class HeatmapEncoder(nn.Module):
         return rearrange(folded, "n c (h w) -> n c h w", h=height)
 
     def refined(self, folded: Tensor) -> Tensor:
-        """What follows that product: (N, C', H', W') -> (N, C', H / 4, W / 4)."""
+        """The layers after that product: (N, C', H', W') -> (N, C', H / 4, W / 4)."""
         return self.stage(self.norm(folded))
 
 
 BLOCK_BYTES = {"cpu": 2**22}
-"""Volumes held at a time when they are not kept, by kind of device: on a CPU those that stay in its cache."""
+"""Bytes of volumes held at once where they are not kept, by kind of device; on a CPU they stay in its cache."""
 
 
 def read_by_blocks(
     lifter: Lifter, early: Tensor, read: Callable[[Tensor], tuple[Tensor, ...]]
 ) -> tuple[Tensor, ...]:
-    """What is read of the volumes, which are made, read and forgotten a few frames at a time.
+    """Make the volumes of a few frames at a time, read them and drop them.
 
     For inference, and for training with checkpointing, where the gradient makes each block again.
 
@@ -154,7 +154,7 @@ class Reconstructor(nn.Module):
             enable_checkpointing([*stem.checkpointed_parts(), lifter])
 
     def forward(self, frames: Tensor) -> BodyEstimate:
-        """What the volumes of silhouettes in [0, 1] say; they are in it unless checkpointing forgets them."""
+        """Estimate from silhouettes in [0, 1]; it holds the volumes unless checkpointing drops them."""
         early, read = self.stem(as_images(frames)), partial(read_volumes, frame=self.frame)
         if is_checkpointed(self.lifter):
             return BodyEstimate(*read_by_blocks(self.lifter, early, read))

@@ -1,4 +1,4 @@
-"""Mesh from markers, adapted by how sure the network is of each of them (Ma et al., CVPR 2023)."""
+"""Mesh from markers, weighted by the network's confidence in each of them (Ma et al., CVPR 2023)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class MeshDecoder(nn.Module):
         weights: (K, V) of a decoder, summing to one over K for each vertex.
         adaptive: whether confidence re-weights; only for weights that are not negative.
     """
+
+    weights: Tensor
 
     def __init__(self, weights: Tensor, adaptive: bool) -> None:
         super().__init__()

@@ -68,7 +68,7 @@ class MeshGait(nn.Module):
     ) -> None:
         super().__init__()
         if use_3d and reads_smpl:
-            raise ConfigError("reads_smpl reads 3D in place of reconstructing it", "set use_3d to false beside it")
+            raise ConfigError("reads_smpl reads 3D in place of reconstructing it", "set use_3d to false as well")
         self.size = size
         self.detach_heatmaps = detach_heatmaps
         self.stem = Stem(size)
@@ -88,7 +88,7 @@ class MeshGait(nn.Module):
         if checkpointing:
             enable_checkpointing(self.stem.checkpointed_parts())
             enable_checkpointing([] if self.trunk is None else self.trunk.checkpointed_parts())
-            enable_checkpointing([self.lifter, self.reader] if use_3d else [])
+            enable_checkpointing([] if self.lifter is None else [self.lifter, self.reader])
 
     def forward(
         self, silhouettes: Tensor, mask: Tensor, with_body: bool = False, smpl: SmplTruth | None = None
@@ -98,7 +98,7 @@ class MeshGait(nn.Module):
         Args:
             silhouettes: (B, T, H, W) float in [0, 1].
             mask: (B, T) bool, True on real frames.
-            with_body: also return what the 3D branch says of every ``lift_every``-th frame (padding included).
+            with_body: also return the 3D branch's estimate of every ``lift_every``-th frame (padding included).
             smpl: parameters (B, T, .) of the frames, for a network that reads them; others do without.
 
         Returns:
@@ -109,18 +109,19 @@ class MeshGait(nn.Module):
             ConfigError: the network reads SMPL parameters and there are none.
         """
         early = self.stem(as_images(rearrange(silhouettes, "b t h w -> (b t) h w")))
-        flat = None if self.trunk is None else self._forward_2d(early, mask, smpl)
-        body, extra = None, []
+        maps = None if self.trunk is None else self._forward_2d(self.trunk, early, mask, smpl)
+        extra: list[Tensor] = []
+        body = None
         if self.lifter is not None:
-            flat, extra, body = self._forward_3d(flat, early, mask, with_body)
-        parts = torch.cat([strips(flat, self.size.strips), *extra], dim=1)
-        embeddings = self.embed(parts)
-        classify = self.training and self.classify is not None
-        return GaitOutput(embeddings, self.classify(embeddings) if classify else None, body)
+            maps, extra, body = self._forward_3d(self.lifter, maps, early, mask, with_body)
+        assert maps is not None  # without a 2D branch there is a 3D one
+        embeddings = self.embed(torch.cat([strips(maps, self.size.strips), *extra], dim=1))
+        logits = self.classify(embeddings) if self.training and self.classify is not None else None
+        return GaitOutput(embeddings, logits, body)
 
-    def _forward_2d(self, early: Tensor, mask: Tensor, smpl: SmplTruth | None) -> Tensor:
+    def _forward_2d(self, trunk: Trunk, early: Tensor, mask: Tensor, smpl: SmplTruth | None) -> Tensor:
         """2D branch: maps (B, C, h, w), transformed by SMPL parameters where the network reads them."""
-        maps = self.trunk(early, mask)
+        maps = trunk(early, mask)
         if self.transform is not None:
             if smpl is None:
                 raise ConfigError(
@@ -133,31 +134,32 @@ class MeshGait(nn.Module):
         return temporal_max(maps, mask)
 
     def _forward_3d(
-        self, flat: Tensor | None, early: Tensor, mask: Tensor, with_body: bool
+        self, lifter: Lifter, flat: Tensor | None, early: Tensor, mask: Tensor, with_body: bool
     ) -> tuple[Tensor, list[Tensor], BodyEstimate | None]:
         """3D branch: fused maps (B, C, h, w), further parts of the embedding, estimate of the lifted frames."""
         lifted = mask[:, :: self.size.lift_every]
         early = rearrange(early, "(b t) c h w -> b t c h w", b=mask.shape[0])[:, :: self.size.lift_every]
         early = rearrange(early, "b t c h w -> (b t) c h w")
         whole = torch.is_grad_enabled() or torch.compiler.is_exporting()
-        if whole and not is_checkpointed(self.lifter):
-            volumes = self.lifter(early)
+        if whole and not is_checkpointed(lifter):
+            volumes = lifter(early)
             deep = self.reader(volumes.detach() if self.detach_heatmaps else volumes)
             read = self._read(volumes, with_body)
         else:
-            folded, *read = read_by_blocks(self.lifter, early, lambda x: self._fold_and_read(x, with_body))
+            folded, *rest = read_by_blocks(lifter, early, lambda x: self._fold_and_read(x, with_body))
+            read = tuple(rest)
             deep = maybe_checkpoint(self.reader, folded, step=self.reader.refined)
         extra = [] if self.posture is None else [self.posture(read[0], lifted)]
         return self.fusion(flat, temporal_max(deep, lifted)), extra, BodyEstimate(*read) if with_body else None
 
     def _read(self, volumes: Tensor, with_body: bool) -> tuple[Tensor, ...]:
-        """What a `BodyEstimate` says besides the volumes; without a body the points alone."""
+        """Contents of a `BodyEstimate` besides the volumes; the points alone if no body is wanted."""
         if with_body:
             return read_volumes(volumes, self.size.frame)
         return (expected_points(volumes.detach(), self.size.frame),)
 
     def _fold_and_read(self, volumes: Tensor, with_body: bool) -> tuple[Tensor, ...]:
-        """What is to be known of volumes that are forgotten then."""
+        """What is kept of volumes: their product with the reader's weights, and what `_read` gives."""
         folded = self.reader.folded(volumes.detach() if self.detach_heatmaps else volumes)
         return folded, *self._read(volumes, with_body)
 

@@ -25,8 +25,8 @@ def turn_to_front(points: Tensor, mask: Tensor) -> Tensor:
         mask: (B, T) bool.
 
     Returns:
-        (B, T, K, 3) = (left, down, forward), the mean of the points at the origin. (Not the pelvis: were one point
-        subtracted from all, its error would be in all.)
+        (B, T, K, 3) = (left, down, forward), the mean of the points at the origin. (Not the pelvis: subtracting
+        one point from all would put its error into all.)
     """
     centred = points - points.mean(2, keepdim=True)
     across = (centred[:, :, LEFT] - centred[:, :, RIGHT]).mean(2)[..., [0, 2]]

@@ -11,7 +11,7 @@ MOST = {
     "volume_depth": 256, "volume_stride": 4, "lift_every": 1000, "lifter_channels": 4096, "lifter_hidden": 16384,
     "reader_channels": 4096, "strips": 64, "posture_parts": 64, "embedding": 8192,
 }  # fmt: skip
-"""Largest values; beyond them is a slip, or a model that is made to fill the memory."""
+"""Largest values; a larger one is a mistake, or a model made to fill the memory."""
 
 FEATURE_STRIDE = 4  # of the maps that are fused, in pixels
 
@@ -30,8 +30,8 @@ class NetworkSize:
         markers: number of virtual-marker volumes.
         volume_depth: voxels of a volume towards the camera; they span as many pixels as the frame is high.
         volume_stride: pixels per voxel in height and width, 2 or 4.
-        lift_every: the 3D branch of the recogniser looks at every so many-th frame (maps are pooled over time
-            before they are fused, and neighbouring frames say much the same).
+        lift_every: step between the frames that the recogniser's 3D branch looks at (maps are pooled over time
+            before they are fused, and neighbouring frames are much alike).
         lifter_channels: width of the encoder-decoder that makes the volumes.
         lifter_hidden: width of its global context vector.
         reader_channels: width of the branch that reads the volumes.

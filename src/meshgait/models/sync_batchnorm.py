@@ -1,6 +1,6 @@
 """Batch norms over the batches of all processes on CPUs, where `torch.nn.SyncBatchNorm` (kernels of GPUs) refuses.
 
-So a training on several processes can be compared with that of one anywhere.
+With them, training on several processes can be compared with training on one, on any machine.
 """
 
 from __future__ import annotations
@@ -16,10 +16,20 @@ PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class CpuSyncBatchNorm(_BatchNorm):
-    """Batch norm with the mean and variance of all ranks' batches, in float32."""
+    """Batch norm with the mean and variance of all ranks' batches, in float32.
+
+    Attributes:
+        plain: the class that the norm had before.
+    """
+
+    plain: type[nn.Module]
+    momentum: float
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Any, as the norm this was takes care of its own."""
+        """Accept any shape: one class takes the place of norms of all dimensions."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, ...) -> the same shape; N may differ among ranks."""
@@ -47,13 +57,20 @@ def convert_sync_batchnorm(network: nn.Module) -> None:
     for norm in network.modules():
         if type(norm) in PLAIN:
             # torch's lazy modules change their class in the same way; parts and optimisers keep what they hold
-            norm.plain = type(norm)
-            norm.__class__ = CpuSyncBatchNorm
+            plain = type(norm)
+            _change_class(norm, CpuSyncBatchNorm)
+            assert isinstance(norm, CpuSyncBatchNorm)
+            norm.plain = plain
 
 
 def revert_sync_batchnorm(network: nn.Module) -> None:
     """Undo `convert_sync_batchnorm`."""
     for norm in network.modules():
         if isinstance(norm, CpuSyncBatchNorm):
-            norm.__class__ = norm.plain
+            plain = norm.plain
             del norm.plain
+            _change_class(norm, plain)
+
+
+def _change_class(norm: nn.Module, target: type[nn.Module]) -> None:
+    norm.__class__ = target

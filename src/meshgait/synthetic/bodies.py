@@ -66,7 +66,7 @@ class Build:
         )
 
     def walks(self, style: Style) -> Style:
-        """How a person of this age and size walks who as a grown-up walks in a style."""
+        """Style of a person of this age and size whose style as an adult is given."""
         style = replace(
             style,
             lean=style.lean + self.lean + 3.0 * self.age,

@@ -1,7 +1,7 @@
 """How the arms are carried: in pockets, crossed, pushing, holding; in place of their swing.
 
 Each way is a place for the wrists and a direction for the elbows in the axes of the trunk or the pelvis; two-bone
-inverse kinematics turns them into rotations of shoulder and elbow. A rest of the swing stays.
+inverse kinematics turns them into rotations of shoulder and elbow. Some of the swing remains.
 """
 
 from __future__ import annotations
@@ -77,9 +77,8 @@ def hold_arms(motion: Motion, figure: Figure, holds: dict[int, str], offset: np.
         target = motion.joints[:, hold.joint] + turn(axes, place * outwards) + hold.swing * swing
         pole = turn(axes, np.array(hold.elbow) * outwards)
         upper, lower = figure.bones[elbow], figure.bones[wrist]
-        directions = _reach(
-            target - motion.joints[:, shoulder], pole, np.linalg.norm(upper), np.linalg.norm(lower)
-        )
+        lengths = float(np.linalg.norm(upper)), float(np.linalg.norm(lower))
+        directions = _reach(target - motion.joints[:, shoulder], pole, *lengths)
         first = _least_turn(motion.rotations[:, collar], upper, directions[0])
         second = _least_turn(first, lower, directions[1])
         local[:, shoulder] = inverse(motion.rotations[:, collar]) @ first

@@ -7,6 +7,7 @@ support points: percent of the cycle from the leg's own heel strike, and degrees
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -47,7 +48,7 @@ def _harmonics(points: tuple[tuple[int, float], ...], order: int) -> np.ndarray:
     return np.fft.rfft(_periodic(points)(grid))[: order + 1] / SAMPLES
 
 
-def smooth(points: dict[int, float], phase: np.ndarray, order: int) -> np.ndarray:
+def smooth(points: Mapping[int, float], phase: np.ndarray, order: int) -> np.ndarray:
     """Curve as a truncated Fourier series.
 
     Args:
@@ -63,7 +64,7 @@ def smooth(points: dict[int, float], phase: np.ndarray, order: int) -> np.ndarra
     return series[0].real + 2 * np.sum((terms * series[1:]).real, axis=-1)
 
 
-def exact(points: dict[int, float], phase: np.ndarray) -> np.ndarray:
+def exact(points: Mapping[int, float], phase: np.ndarray) -> np.ndarray:
     """Curve through its support points (C1), which keeps flat stretches flat; degrees."""
     return _periodic(tuple(points.items()))(np.mod(phase, 1.0))
 

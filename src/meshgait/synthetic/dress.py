@@ -36,8 +36,8 @@ class Top:
         hood: size of the hood lying on the back, metres, 0 = none.
     """
 
-    trunk: tuple[float, float, float, float]
-    sleeve: tuple[float, float, float]
+    trunk: tuple[float, ...]
+    sleeve: tuple[float, ...]
     collar: float = 0.004
     hem: float = 0.05
     flare: float = 0.02
@@ -123,7 +123,7 @@ class Outfit:
     """
 
     top: Top
-    trousers: tuple[float, float, float, float]
+    trousers: tuple[float, ...]
     shoe: float
     hair: float
     style: str

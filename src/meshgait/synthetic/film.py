@@ -35,7 +35,7 @@ class Actor:
 
     Attributes:
         masks: (T, h, w) bool.
-        colours: (T, h, w, 3) uint8 BGR; only where the mask is true is it used.
+        colours: (T, h, w, 3) uint8 BGR; used only where the mask is true.
         corners: (T, 2) x and y of the upper left corner in the film's frame, whole pixels.
         first: frame of the film in which the actor appears.
     """
@@ -73,7 +73,7 @@ def walking_actor(
 
     Args:
         number: which body and style, 0 to 7.
-        frames: for which the walker is there.
+        frames: how long the walker is in the film.
         feet: x and y, pixels of the frame, on the ground below the walker in the first frame.
         height: of a figure of 1.75 m, pixels.
         view: azimuth; 90 walks to the left of the image, 270 to the right, 0 towards the camera.
@@ -92,7 +92,8 @@ def walking_actor(
     places = np.stack([feet[0] + pixels[:, 0], feet[1] - hip - pixels[:, 1]], axis=1)
     scene = scene_of(dressed, motion, camera, images, pelvis)
     palette = _palette(rng)
-    cloth = 14 * texture(*images.shape[1:], max(height / 14, 2.0), rng)[..., None]
+    rows, columns = images.shape[1:]
+    cloth = 14 * texture(rows, columns, max(height / 14, 2.0), rng)[..., None]
     colours = np.stack([(palette[scene.parts(frame)] + cloth).clip(0, 255) for frame in range(frames)])
     return Actor(images > 0, colours.astype(np.uint8), np.round(places - pelvis).astype(int), first)
 
@@ -171,7 +172,8 @@ def shoot(
             seen, part = _overlap(actor.masks[at].shape, actor.corners[at] - move, (height, width))
             mask = actor.masks[at][part]
             picture[seen][mask] = actor.colours[at][part][mask]
-            truth[:number, time][(slice(None), *seen)] &= ~mask
+            covered = (slice(None), *seen)
+            truth[:number, time][covered] &= ~mask
             truth[number, time][seen] |= mask
         picture += noise * rng.standard_normal(picture.shape, np.float32)
         film[time] = cv2.GaussianBlur(picture, (0, 0), 0.6).clip(0, 255)

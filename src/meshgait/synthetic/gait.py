@@ -99,8 +99,8 @@ class Gait:
             wave = 2 * np.pi * (leg_phase(style, sign, phase) - style.arm_phase)
             amplitude = style.arm_amplitude * (1 + sign * style.arm_asymmetry) * damping
             swing = -amplitude * np.cos(wave) + style.arm_offset + 0.25 * amplitude
-            flexion = style.elbow_offset * (0.35 + 0.65 * damping)
-            flexion = flexion - style.elbow_amplitude * damping * np.cos(wave - 0.4)
+            straight = style.elbow_offset * (0.35 + 0.65 * damping)
+            flexion = straight - style.elbow_amplitude * damping * np.cos(wave - 0.4)
             drop = ARM_DROP - style.arm_abduction - COLLAR_DROP
             local[:, collar] = about("z", sign * (style.shrug - COLLAR_DROP))
             local[:, shoulder] = about("x", -swing) @ about("z", np.full_like(phase, -sign * drop))

@@ -41,7 +41,7 @@ def generate(
     """Write synthetic walkers with SMPL truth as a packed store.
 
     The bytes depend on the settings, the body and the recorded walks alone, not on the number of workers. A killed
-    run is taken up where it stopped by the same call.
+    run is resumed by the same call where it stopped.
 
     Args:
         dest: folder to make.
@@ -144,7 +144,7 @@ def _already_there(dest: Path, source: dict[str, object]) -> bool:
 def _renderer(
     settings: WalkerSettings, arrays: Mapping[str, np.ndarray], motions: Motions | None
 ) -> Callable[[SequenceJob], RenderedSequence]:
-    """What does a job; made once in each process."""
+    """The function that makes a sequence; made once in each process."""
     return SequenceRenderer(settings, Rig(arrays), motions).render
 
 

@@ -41,6 +41,8 @@ def crop(images: np.ndarray, pelvis: np.ndarray, scale: np.ndarray) -> tuple[np.
     """
     silhouettes, cameras = np.empty((len(images), *SIZE), np.uint8), np.empty((len(images), 3), np.float32)
     for frame, image in enumerate(images):
-        silhouettes[frame], cut = normalise(image, SIZE)
+        silhouette, cut = normalise(image, SIZE)
+        assert silhouette is not None and cut is not None  # the whole walker is in the image
+        silhouettes[frame] = silhouette
         cameras[frame] = (scale[frame] * cut.scale, *cut.to_silhouette(pelvis[frame]))
     return silhouettes, cameras

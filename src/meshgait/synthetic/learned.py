@@ -61,7 +61,7 @@ class LearnedSegmenter:
         cells = (max(round(width / self.grid), 8), max(round(height / self.grid), 8))
         places = rng.integers(0, height, (len(scene.images), 2))
         fields = self.wander * texture(2 * height, width + height, max(height / 22, 2), rng)
-        unsure = np.zeros((height, width), np.float32)
+        unsure: np.ndarray = np.zeros((height, width), np.float32)
         result = np.empty_like(scene.images)
         for frame, image in enumerate(scene.images):
             row, column = places[frame]

@@ -58,16 +58,19 @@ class Luggage:
         kind = names[rng.choice(len(names), p=share / share.sum())]
         half = rng.uniform(*KINDS[kind][1:])
         side, roundness, strap = int(rng.choice(BOTH_SIDES)), rng.uniform(0.3, 0.8), rng.uniform(0.0, 0.14)
-        return cls(kind, side, tuple(map(float, half)), float(roundness), float(strap))
+        across, up, along = half.tolist()
+        return cls(kind, side, (across, up, along), float(roundness), float(strap))
 
     def varied(self, rng: np.random.Generator, amount: float) -> Luggage:
         """The same thing, packed differently."""
         scale = np.exp(amount * rng.standard_normal(3))
-        return replace(self, half=tuple(float(h * s) for h, s in zip(self.half, scale, strict=True)))
+        across, up, along = (np.array(self.half) * scale).tolist()
+        return replace(self, half=(across, up, along))
 
     def scaled(self, factor: float) -> Luggage:
         """The same thing `factor` times as large."""
-        return replace(self, half=tuple(factor * h for h in self.half), strap=factor * self.strap)
+        across, up, along = (factor * h for h in self.half)
+        return replace(self, half=(across, up, along), strap=factor * self.strap)
 
     def holds(self) -> dict[int, str]:
         """How the arms are held for it, see `carriage.HOLDS`."""

@@ -76,7 +76,8 @@ class Motions:
             DataError: not enough people walk straight on for that long, or a file named is no recording.
         """
         found: dict[str, tuple[Stretch, ...]] = {}
-        digest, skipped, count = hashlib.sha256(), Counter(), 0
+        digest, count = hashlib.sha256(), 0
+        reasons: Counter[str] = Counter()
         with Progress("looking for walks", people, "people", show=progress) as bar:
             for name, files, strict in _persons(sources):
                 stretches: list[Stretch] = []
@@ -84,7 +85,7 @@ class Motions:
                     if len(stretches) >= MOST:
                         break
                     walks, reason = _look(file, seconds, strict)
-                    count, skipped[reason] = count + 1, skipped[reason] + (not walks)
+                    count, reasons[reason] = count + 1, reasons[reason] + (not walks)
                     stretches += [Stretch(file, *walk) for walk in walks[: MOST - len(stretches)]]
                 if stretches:
                     # equal names of several sources are different people
@@ -95,7 +96,7 @@ class Motions:
                     bar.advance()
                 if len(found) == people:
                     break
-        skipped = {reason: number for reason, number in sorted(skipped.items()) if number}
+        skipped = {reason: number for reason, number in sorted(reasons.items()) if number}
         if len(found) < people:
             why = f" (skipped: {_listed(skipped)})" if skipped else ""
             raise DataError(
@@ -193,8 +194,8 @@ def retarget(
     for joint in range(BODY):
         local[:, joint] = Slerp(known, Rotation.from_rotvec(recording.turns[chosen, joint]))(when).as_matrix()
     local[:, 0] = to_front @ local[:, 0]
-    for damping, joints in zip(carried, ARMS, strict=True):
-        for joint in joints if damping < 1 else ():
+    for damping, arm in zip(carried, ARMS, strict=True):
+        for joint in arm if damping < 1 else ():
             local[:, joint] = _damped(local[:, joint], damping)
     rotations, joints = figure.pose(local)
     path = np.stack([np.interp(when, known, column) for column in recording.path[chosen].T], axis=-1)

@@ -13,7 +13,7 @@ from meshgait.synthetic.segmentation import NOISES
 
 KINDS = ("nm", "bg", "cl")
 PURPOSES = ("body", "style", "clothes", "walk", "camera", "wardrobe", "looks", "build")
-"""What has random numbers of its own."""
+"""Things that have random numbers of their own."""
 
 LATER = ("noise_strength", "camera_variety", "wardrobe_variety", "body_variety")
 """Settings that stores of earlier versions do not name."""

@@ -2,7 +2,7 @@
 
 AMASS (Mahmood et al., ICCV 2019) keeps a recording as one .npz file: `poses` (T, 156) axis-angle of SMPL-H's 52
 joints or (T, 165) of SMPL-X's 55, also as `root_orient` (T, 3) and `pose_body` (T, 63); `trans` (T, 3) metres; the
-frame rate as `mocap_framerate` or `mocap_frame_rate`; `betas` and `gender`, of no use where another body walks.
+frame rate as `mocap_framerate` or `mocap_frame_rate`; `betas` and `gender`, not used, as another body walks.
 Its worlds have z up; ours has y up.
 """
 
@@ -23,7 +23,7 @@ BODY = 22
 """Joints of the body: the same in SMPL-H, SMPL-X and SMPL, whose last two are hands."""
 
 WIDTHS = (66, 72, 156, 165)
-"""Numbers a pose: of 22 joints, and all of SMPL, SMPL-H and SMPL-X; matrices, say, have others."""
+"""Numbers a pose: of 22 joints, and all of SMPL, SMPL-H and SMPL-X; matrices have other widths."""
 
 RATES = ("mocap_framerate", "mocap_frame_rate")
 STRIDE = 1.0
@@ -145,17 +145,17 @@ def find_walks(recording: Recording, least: float) -> tuple[list[tuple[float, fl
 
 
 def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """(first, behind the last) of each run of True."""
+    """(first, one after the last) of each run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
 
 
-def _straight(heading: np.ndarray, first: int, behind: int, frames: int) -> list[tuple[int, int]]:
+def _straight(heading: np.ndarray, first: int, end: int, frames: int) -> list[tuple[int, int]]:
     """(first, last) of stretches of a run, each longer than `frames`, whose headings [rad] differ little."""
     found = []
-    while first + frames < behind:
-        low = np.minimum.accumulate(heading[first:behind])
-        high = np.maximum.accumulate(heading[first:behind])
+    while first + frames < end:
+        low = np.minimum.accumulate(heading[first:end])
+        high = np.maximum.accumulate(heading[first:end])
         length = int(np.count_nonzero(high - low <= np.deg2rad(STRAIGHT)))
         if length > frames:
             found.append((first, first + length - 1))

@@ -93,12 +93,12 @@ class Figure:
         shift = positions - turn(rotations, self.joints[None])
         transforms = self.rig.blend(np.concatenate([rotations, shift[..., None]], axis=-1))
         if self.rig.posedirs is not None:
-            rest = rest + self._pose_offsets(rotations)
+            rest = rest + self._pose_offsets(self.rig.posedirs, rotations)
         return np.sum(transforms[..., :3] * rest[..., None, :], axis=-1) + transforms[..., 3]
 
-    def _pose_offsets(self, rotations: np.ndarray) -> np.ndarray:
+    def _pose_offsets(self, posedirs: np.ndarray, rotations: np.ndarray) -> np.ndarray:
         """SMPL's pose-dependent offsets (T, V, 3): posedirs times (local rotation - identity) of joints 1..23."""
         parents = np.array(self.rig.parents[1:])
         local = np.swapaxes(rotations[:, parents], -1, -2) @ rotations[:, 1:]
         feature = rearrange(local - np.eye(3), "t j a b -> t (j a b)").astype(np.float32)
-        return np.einsum("vcp,tp->tvc", self.rig.posedirs, feature)
+        return np.einsum("vcp,tp->tvc", posedirs, feature)

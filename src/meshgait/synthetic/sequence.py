@@ -49,7 +49,7 @@ class SequenceJob:
 
     @property
     def key(self) -> tuple[int, ...]:
-        """Whole numbers that tell this sequence from all others of the data set."""
+        """Whole numbers that only this sequence of the data set has."""
         kind, number = self.condition.split("-")
         return int(self.subject.name), KINDS.index(kind), int(number), self.view
 
@@ -133,14 +133,12 @@ class SequenceRenderer:
         skin, look = self.skin(subject.body), self._look(job)
         outfit = look.outfit.varied(rng, settings.clothes_jitter).scaled(1 / build.stature)
         bag = vary_bag(look.bag, rng, settings.clothes_jitter) if look.bag else None
-        luggage, stilled = (
-            look.luggage,
-            (bool(bag and bag["kind"] == "hand" and bag["side"] == s) for s in (1, -1)),
-        )
+        luggage = look.luggage
+        left, right = (bool(bag and bag["kind"] == "hand" and bag["side"] == s) for s in (1, -1))
         if luggage is not None:
             luggage = luggage.varied(rng, settings.clothes_jitter).scaled(1 / build.stature)
-            stilled = luggage.stilled()
-        carried = tuple(HELD if still else 1.0 for still in stilled)
+            left, right = luggage.stilled()
+        carried = (HELD if left else 1.0, HELD if right else 1.0)
         times = np.arange(settings.frames) / (rate * settings.fps)
         if self.motions:
             motion = self.motions.retarget(subject.style, skin.figure, times, rng, carried)

@@ -140,8 +140,8 @@ def plan(style: Style, figure: Figure) -> Stride:
             break
         length *= 0.97
     pelvis = np.stack([sway, height, surge], axis=-1)
-    sides = tuple(draft.finish(pelvis) for draft in drafts)
-    return Stride(length, pelvis, sides)
+    left, right = (draft.finish(pelvis) for draft in drafts)
+    return Stride(length, pelvis, (left, right))
 
 
 def _pelvis_height(drafts: list[_Draft]) -> tuple[np.ndarray, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ class Style:
 
     def perturbed(self, rng: np.random.Generator, spread: float) -> Style:
         """This style moved by `spread` standard deviations (Gaussian), kept within the range of each trait."""
-        values = {}
+        values: dict[str, Any] = {}  # of the types of the traits
         for trait in fields(self):
             value, sd = np.asarray(getattr(self, trait.name)), trait.metadata["sd"]
             limit = np.max(sd) if value.ndim else 1.0  # waves: their range is in standard deviations

@@ -30,7 +30,7 @@ class Subtraction:
         luma: (PARTS,) brightness of each part.
         colour: (PARTS,) its difference from the background in colour.
         threshold: of the difference.
-        kept: share of the figure that is above the threshold, at least: who segments footage lowers it until then.
+        kept: least share of the figure above the threshold: people who segment footage lower it until then.
         noise: deviation of a pixel's noise, at most a part of the threshold.
         grain: pixels over which the noise hangs together.
         folds: deviation of the brightness within a garment.
@@ -109,7 +109,7 @@ class Subtraction:
         folds = self.folds * texture(2 * height, 2 * width, max(height / 16, 2), rng)
         # fresh noise in every frame, cut at random out of a larger piece of it
         grains = rng.standard_normal((height + 64, width + 64), np.float32)
-        grains = cv2.GaussianBlur(grains, (0, 0), self.grain)
+        grains = np.asarray(cv2.GaussianBlur(grains, (0, 0), self.grain), np.float32)
         grains *= self.noise / max(float(grains.std()), 1e-6)
         places = rng.integers(0, 64, (frames, 2))
         slant = rng.uniform(-1.2, 1.2)
@@ -129,7 +129,7 @@ class Subtraction:
         for frame, image in enumerate(scene.images):
             difference = differences(frame)
             # nobody keeps specks far from the walker
-            around = cv2.dilate(image, near)
+            around: np.ndarray = cv2.dilate(image, near)
             difference *= image > 0
             if self.shadow > 0.02:
                 shade = self._shade(scene, frame, slant)
@@ -191,7 +191,7 @@ def without_pieces(figure: np.ndarray, share: float, area: float = 0.0) -> np.nd
 def without_holes(figure: np.ndarray, area: float) -> np.ndarray:
     """The figure (0 or 255) without enclosed holes of fewer than `area` pixels."""
     # a border of background joins what lies around the figure, so that none of it passes for a hole
-    around = cv2.copyMakeBorder(figure, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    around: np.ndarray = cv2.copyMakeBorder(figure, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(~around, connectivity=4)
     if count <= 2:
         return figure

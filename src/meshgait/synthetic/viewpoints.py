@@ -1,8 +1,7 @@
 """Another camera for each sequence: where it stands, where it looks, its resolution and its frame rate.
 
-The camera stands still and does not turn, so perspective is as in footage of a fixed camera: who comes near grows,
-who is seen from above and near has wide shoulders and legs that taper, who passes at the border of the image
-leans.
+The camera stands still and does not turn, so perspective is as in footage of a fixed camera: people grow as they
+come near, have wide shoulders and tapering legs if seen from above and near, and lean at the border of the image.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def _with_headwear(outfit: Outfit, chance: dict[str, float], variety: float, rng
     return outfit
 
 
-def _trousers(rng: np.random.Generator) -> tuple[float, float, float, float]:
+def _trousers(rng: np.random.Generator) -> tuple[float, ...]:
     """Seat, knee, calf, hem of leggings, wide trousers, flared ones, shorts."""
     kind, bulk = rng.choice(4, p=(0.35, 0.25, 0.2, 0.2)), rng.uniform(0.6, 1.4)
     seat, knee, calf, hem = ((3, 2, 2, 3), (14, 27, 37, 46), (8, 10, 22, 48), (18, 34, 0, 0))[kind]

@@ -36,7 +36,7 @@ def parse_json(text: str) -> Any:  # noqa: ANN401
 
 
 def finite(content: Any) -> Any:  # noqa: ANN401
-    """The same content with null for what is not finite: JSON has no word for it."""
+    """The same content with null for numbers that are not finite: JSON has none."""
     if isinstance(content, dict):
         return {name: finite(value) for name, value in content.items()}
     if isinstance(content, list | tuple):

@@ -100,7 +100,7 @@ class TextFile:
     def json_lines(self, schema: Any) -> list[Any]:  # noqa: ANN401
         """Values of a file with one JSON value a line.
 
-        A last line without an end that cannot be read is what a killed program leaves, and is left out.
+        A last line that is cut off, as a killed program leaves it, is left out.
 
         Raises:
             MeshGaitError: a line is no JSON, or not of the schema.

@@ -1,4 +1,4 @@
-"""Text that others wrote, in messages, names and tables: what of it is safe to print or to write."""
+"""Text that others wrote, in messages, names and tables: what is safe to print or to write."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def name_fault(name: str) -> str:
 
 
 def spreadsheet_cell(cell: object) -> object:
-    """A cell of a CSV file that people open in a spreadsheet, where text that begins as a formula would be run.
+    """A cell of a CSV file that people open in a spreadsheet, where text that looks like a formula would be run.
 
     Such text gets an apostrophe before it; numbers stay as they are.
     """

@@ -18,15 +18,18 @@ MOST_NODES = 200_000
 
 
 class UnfitYaml(yaml.MarkedYAMLError):
-    """YAML that is well formed, but not what it seems or too much: a key that comes twice, aliases without end."""
+    """YAML that is well formed but misleading or too large: a key that comes twice, aliases without end."""
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, which refuses what only seems to be read."""
+    """The safe loader, which also refuses keys that come twice and very long numbers."""
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
-        """A section, whose keys must differ; here they are still as they were written, merges not yet put in."""
-        node, first = super().compose_mapping_node(anchor), {}
+    # the stubs of PyYAML take the name of an anchor for a dict
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:  # type: ignore[override]
+        """A section, whose keys must differ; they are compared as written, before merges are resolved."""
+        node = super().compose_mapping_node(anchor)  # type: ignore[arg-type]
+        first: dict[tuple[str, str], yaml.ScalarNode] = {}
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 before = first.setdefault((key.tag, key.value), key)
@@ -38,9 +41,9 @@ class _Loader(yaml.SafeLoader):
                     )
         return node
 
-    def compose_scalar_node(self, anchor: str | None) -> yaml.ScalarNode:
-        """A value; numbers of any length would take any time."""
-        node = super().compose_scalar_node(anchor)
+    def compose_scalar_node(self, anchor: str | None) -> yaml.ScalarNode:  # type: ignore[override]
+        """A value; refuses numbers whose digits would take too long to convert."""
+        node = super().compose_scalar_node(anchor)  # type: ignore[arg-type]
         if node.tag.endswith(":int") and len(node.value) > MOST_DIGITS:
             raise UnfitYaml(
                 problem=f"the number has {len(node.value)} digits, which is too large",
@@ -50,7 +53,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def check_yaml(text: str) -> yaml.Node | None:
-    """Refuse YAML that is not what it seems; the document as a tree of nodes.
+    """Refuse misleading YAML; return the document as a tree of nodes.
 
     Raises:
         UnfitYaml: a key comes twice in a section, or lists and sections are too deep or too many.
@@ -60,7 +63,7 @@ def check_yaml(text: str) -> yaml.Node | None:
 
 
 def _composed(text: str) -> tuple[_Loader, yaml.Node | None]:
-    """A loader, and the tree of nodes that it composes of the text."""
+    """A loader, and the tree of nodes that it composes from the text."""
     # PyYAML takes seconds for hundreds of open brackets; those in words count as well, hence many are allowed
     depth = 0
     for bracket in re.findall(r"[\[\]{}]", text):

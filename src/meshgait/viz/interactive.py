@@ -198,7 +198,7 @@ def _scale(intensity: np.ndarray, label: str, limit: float, ink: str) -> dict:
 
 
 def _words(name: str) -> str:
-    """A name as plotly shows it: otherwise it takes some HTML, links among it, for what it says."""
+    """A name escaped for plotly, which would interpret some HTML in it, such as links."""
     return escape(printable(shortened(name)), quote=False)
 
 

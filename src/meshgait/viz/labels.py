@@ -1,4 +1,4 @@
-"""Names in plots: whatever they are called, they are drawn as they are, and do not push the plot away."""
+"""Names in plots: drawn as they are, but shortened where they would push the plot away."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def label(name: str, longest: int = LONGEST) -> str:
 
 @contextmanager
 def drawing(figure: Figure) -> Iterator[None]:
-    """What holds while a figure is drawn: dollar signs are no formulas, and figures made alike give the same SVG.
+    """Settings while a figure is drawn: dollar signs start no formulas, and equal figures give the same SVG.
 
     Formulas would change names of people, or end in an error where they are none.
     """
     for text in figure.findobj(Text):
         text.set_parse_math(False)
     # labels of ticks are made while drawing
-    settings = {"svg.hashsalt": "meshgait", "text.parse_math": False}
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
+    settings = matplotlib.rc_context({"svg.hashsalt": "meshgait", "text.parse_math": False})
+    with settings, warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .*missing")  # a letter without a shape is drawn as a box
         yield

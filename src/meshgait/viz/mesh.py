@@ -219,8 +219,8 @@ def render(
     picture = np.empty((*fine, 3), np.float32)
     picture[:] = np.asarray(background, np.float32)
     picture[hit] = shade(normals, colours)
-    picture = cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-    return np.clip(np.round(picture), 0, 255).astype(np.uint8)
+    resized = cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+    return np.clip(np.round(resized), 0, 255).astype(np.uint8)
 
 
 def shade(normals: np.ndarray, colours: np.ndarray) -> np.ndarray:
@@ -237,29 +237,26 @@ def shade(normals: np.ndarray, colours: np.ndarray) -> np.ndarray:
     return colours * light[:, None] + gloss[:, None]
 
 
-def views(
-    mesh: Mesh, azimuths: Sequence[float] = (0, 35, 90, 180), height: int = 480, **options: object
-) -> np.ndarray:
+def views(mesh: Mesh, azimuths: Sequence[float] = (0, 35, 90, 180), height: int = 480) -> np.ndarray:
     """One picture with a mesh seen from several sides, at one scale.
 
     Args:
         mesh: what to draw.
         azimuths: degrees, see `camera`.
         height: of the picture in pixels.
-        options: passed on to `render` (background, smooth, scale, ...).
 
     Returns:
         RGB picture (height, W, 3) uint8.
     """
     low, high = mesh.vertices.min(0), mesh.vertices.max(0)
     centre = (low + high) / 2
-    options = {"scale": 0.92 * height / (high[1] - low[1]), **options}
+    scale = 0.92 * height / (high[1] - low[1])
     panels = []
     for azimuth in azimuths:
         rotation = camera(azimuth)
-        width = 2.0 * np.abs((mesh.vertices - centre) @ rotation[0]).max() * options["scale"]
+        width = 2.0 * np.abs((mesh.vertices - centre) @ rotation[0]).max() * scale
         size = (height, int(width + 0.1 * height))
-        panels.append(render(mesh, size, rotation, centre=centre, **options))
+        panels.append(render(mesh, size, rotation, scale, centre))
     return np.concatenate(panels, axis=1)
 
 

@@ -14,7 +14,7 @@ TRUNK, LEFT, RIGHT = (120, 126, 138), (214, 84, 48), (0, 114, 178)
 MARGIN = 0.12
 """Metres around the figure."""
 
-_BITS = 4  # OpenCV takes places as integers; so many bits of them are behind the binary point
+_BITS = 4  # OpenCV takes places as integers with this number of fractional bits
 
 
 def motion_trail(walks: Sequence[np.ndarray], height: int = 240, azimuth: float = -90.0) -> np.ndarray:

@@ -16,7 +16,7 @@ from meshgait.viz.mesh import BACKGROUND, Mesh, shade, vertex_normals
 
 SUPERSAMPLE = 2
 FRACTION_BITS = 4
-"""OpenCV takes corners as integers; so many bits of them are behind the binary point."""
+"""OpenCV takes corners as integers with this number of fractional bits."""
 
 
 def paint(

@@ -1,4 +1,4 @@
-"""Pictures of what the 3D branch believes: silhouette, volumes from two sides, skeleton and mesh beside truth."""
+"""Pictures of the 3D branch's output: silhouette, volumes from two sides, skeleton and mesh, beside the truth."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ def row_pictures(row: PanelRow, faces: np.ndarray, size: tuple[int, int], sides:
     figure = cv2.resize(row.silhouette.astype(np.float32), size[::-1], interpolation=cv2.INTER_NEAREST)
     figure = rearrange((figure * 205 + 15).astype(np.uint8), "h w -> h w 1").repeat(3, axis=2)
     scale = size[0] / row.silhouette.shape[0]
-    meshes = [("predicted", row.vertices)] + [("true", row.true_vertices)] * (row.true_vertices is not None)
+    meshes = [("predicted", row.vertices)]
+    if row.true_vertices is not None:
+        meshes.append(("true", row.true_vertices))
     return [
         figure,
         _projection(row.volumes, "k d h w -> h w", size, figure),
@@ -125,8 +127,8 @@ def _skeletons(row: PanelRow, canvas: np.ndarray, axes: tuple[int, int], scale: 
         if axes[0] == 2:  # depth zero lies in the middle
             flat = flat + np.array([canvas.shape[1] / 2, 0])
         for joint in range(1, NUM_JOINTS):
-            ends = [tuple(np.round(flat[j]).astype(int).tolist()) for j in (joint, PARENTS[joint])]
-            cv2.line(canvas, *ends, colour, 2, cv2.LINE_AA)
+            child, parent = np.round(flat[[joint, PARENTS[joint]]]).astype(int).tolist()
+            cv2.line(canvas, child, parent, colour, 2, cv2.LINE_AA)
         for point in flat[NUM_JOINTS:]:
             cv2.circle(canvas, tuple(np.round(point).astype(int).tolist()), 1, colour, -1, cv2.LINE_AA)
     return canvas
@@ -140,10 +142,10 @@ def _mesh(
     height, width = size
     # the camera frame has y up; the picture's centre is the crop's, or depth zero
     if side:
-        upright, centre = np.stack([d, -v, -u], axis=1), (0.0, -height / scale / 2)
+        upright, middle = np.stack([d, -v, -u], axis=1), 0.0
     else:
-        upright, centre = np.stack([u, -v, d], axis=1), (width / scale / 2, -height / scale / 2)
-    centre = np.array([*centre, 0.0])
+        upright, middle = np.stack([u, -v, d], axis=1), width / scale / 2
+    centre = np.array([middle, -height / scale / 2, 0.0])
     return paint(Mesh.of(upright, faces, colour), size, scale, centre, PAPER, split=height > 200)
 
 

@@ -1,4 +1,4 @@
-"""Plots of figures: CMC, DET, views against views, maps of embeddings, courses of training.
+"""Plots of figures: CMC, DET, views against views, maps of embeddings, training curves.
 
 Each function makes a matplotlib `Figure` of its own (no global state, no display), drawn to be read at 390 pixels'
 width, in a light and in a dark theme.
@@ -21,6 +21,7 @@ from scipy.stats import norm
 from meshgait.viz.labels import drawing, label
 
 Theme = Literal["light", "dark"]
+Place = Literal["best", "lower right", "upper left", "upper right"]
 SIZE = (4.3, 3.2)
 DPI = 160
 FONT = 9
@@ -28,7 +29,7 @@ PAPER = {"light": "#ffffff", "dark": "#16181e"}
 INK = {"light": "#22262e", "dark": "#e1e4eb"}
 GRID = {"light": "#dfe3e8", "dark": "#343944"}
 CYCLE = {
-    # told apart by eyes that see fewer colours too (Okabe and Ito)
+    # distinct for the colour-blind too (Okabe and Ito)
     "light": ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#444444"),
     "dark": ("#ff963c", "#56b4e9", "#46c878", "#e59ac4", "#f0e442", "#9bb0ff", "#c8c8c8"),
 }
@@ -104,8 +105,8 @@ def det_figure(
         x, y = (_deviate(np.clip(values, low, high)) for values in (rate.fmr, rate.fnmr))
         axes.plot(x, y, color=colour, linewidth=1.8, label=f"{label(name)} (EER {rate.eer:.1f})")
         if bands and name in bands:
-            ends = (_deviate(np.clip(end, low, high)) for end in bands[name])
-            axes.fill_between(x, *ends, color=colour, alpha=0.18, linewidth=0)
+            lower, upper = (_deviate(np.clip(end, low, high)) for end in bands[name])
+            axes.fill_between(x, lower, upper, color=colour, alpha=0.18, linewidth=0)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(FixedLocator(_deviate(np.array(DET_TICKS)).tolist()))
         axis.set_major_formatter(FuncFormatter(lambda place, _: f"{100 * norm.cdf(place):.4g}"))
@@ -166,8 +167,9 @@ def embedding_figure(
     colours = _many_colours(len(persons), theme)
     for kind, name in enumerate(kinds):
         chosen = kind_of == kind
+        x, y = points[chosen].T
         axes.scatter(
-            *points[chosen].T, c=colours[person_of[chosen]], marker=MARKERS[kind % len(MARKERS)], s=13,
+            x, y, c=colours[person_of[chosen]], marker=MARKERS[kind % len(MARKERS)], s=13,
             linewidths=0, alpha=0.85,
         )  # fmt: skip
         if len(kinds) > 1:
@@ -187,11 +189,11 @@ def embedding_figure(
 def history_figure(
     series: Mapping[str, tuple[np.ndarray, np.ndarray]], name: str, theme: Theme = "light"
 ) -> Figure:
-    """Course of one figure in training.
+    """One metric over the steps of training.
 
     Args:
         series: per run its steps and values.
-        name: of the figure.
+        name: of the metric.
         theme: light or dark.
     """
     figure, axes = _figure(theme)
@@ -213,7 +215,7 @@ def histogram_figure(
         counts: (bins,) over 0 to 1, all of one width.
         name: of the value.
         things: what is counted.
-        limit: a value marked by a line, and what is said of it; bins that reach below stand out.
+        limit: a value marked by a line, and its label; bins that reach below stand out.
         theme: light or dark.
     """
     figure, axes = _figure(theme)
@@ -267,7 +269,7 @@ def _figure(theme: Theme) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _legend(axes: Axes, theme: Theme, place: str) -> None:
+def _legend(axes: Axes, theme: Theme, place: Place) -> None:
     if axes.get_legend_handles_labels()[0]:
         legend = axes.legend(loc=place, fontsize=FONT - 1, facecolor=PAPER[theme], edgecolor=GRID[theme])
         _ink(legend.get_texts(), theme)

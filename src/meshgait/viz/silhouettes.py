@@ -28,7 +28,7 @@ def montage(
         rows: each (n, H, W) uint8 0..255; rows may differ in length.
         labels: one per row, drawn at its left.
         scale: pixels of the picture per pixel of a silhouette.
-        gap_every: leave a wider gap after every so many silhouettes of a row (0: never).
+        gap_every: number of silhouettes of a row between wider gaps (0: no wider gaps).
 
     Returns:
         Grey picture.

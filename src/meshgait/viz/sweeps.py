@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -35,7 +36,7 @@ def importance_figure(importances: Mapping[str, float], metric: str, trials: int
     axes.bar_label(bars, [f"{share:.0f}" for share in shares], padding=3, fontsize=FONT, color=INKED)
     axes.set_xlim(0, max(10.0, 1.12 * float(shares.max(initial=0))))
     axes.set_xlabel(
-        f"explains so many % of the differences in {label(metric)} (fANOVA)", fontsize=FONT, color=INKED
+        f"share of the differences in {label(metric)} that it explains, % (fANOVA)", fontsize=FONT, color=INKED
     )
     axes.set_title(f"What matters, from {trials} trials", loc="left", fontsize=FONT + 1, color=INKED)
     axes.tick_params(labelsize=FONT, colors=INKED, length=0)
@@ -99,7 +100,14 @@ def _column(axes: Axes, place: int, values: Sequence[object], logarithmic: bool)
         found = np.array([names.index(str(value)) for value in values]) / max(1, len(names) - 1)
         pairs = sorted(zip(found.tolist(), map(str, values), strict=True))
     box = {"facecolor": PAPER["light"], "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
-    style = {"ha": "right", "va": "center", "fontsize": FONT - 1, "color": INKED, "bbox": box, "zorder": 9}
+    style: dict[str, Any] = {
+        "ha": "right",
+        "va": "center",
+        "fontsize": FONT - 1,
+        "color": INKED,
+        "bbox": box,
+        "zorder": 9,
+    }
     below = -1.0
     for height, value in pairs:
         if height - below > CLEAR:
