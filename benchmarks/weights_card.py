@@ -58,11 +58,12 @@ reconstructs joints, markers and a mesh. It was trained on synthetic walkers alo
 
 ## Training
 
-`make weights` has the recipe (`experiments/weights`): stage 1, then stage 2 on clean walkers (`start.yaml`), then
-stage 2 on {subjects} other synthetic people with mild noise of segmentation, varied cameras, clothes and bodies
-(`recognise.yaml`). The last part took {steps} steps, {minutes:.0f} minutes on {machine}; seed {seed}, one run;
-data SHA-256 {data}. {values:.2f} M values, half precision, {megabytes:.1f} MB. Measured on {today}.
-Its stage 1 (600 steps) learnt on 131 walkers of a store with stronger noise: the one difference to `make weights`.
+`make weights` has the recipe (`experiments/weights`): stage 1, then stage 2 on clean walkers (`start.yaml`), on
+240 others with mild noise of segmentation (`mild.yaml`), and on {subjects} with strong noise, varied cameras,
+clothes and bodies (`recognise.yaml`). The last part took {steps} steps, {minutes:.0f} minutes on {machine}; seed
+{seed}, one run; data SHA-256 {data}. {values:.2f} M values, half precision, {megabytes:.1f} MB. Measured on
+{today}. Its stage 1 (600 steps) learnt on 131 walkers of a store with stronger noise: the one difference to
+`make weights`.
 
 ## Figures
 

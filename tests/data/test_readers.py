@@ -1,6 +1,7 @@
 """Every form that silhouettes come in gives the same frames; every wrong one says what to do."""
 
 import pickle
+import struct
 
 import cv2
 import numpy as np
@@ -195,6 +196,20 @@ def test_a_gif_of_huge_frames_is_refused_before_they_are_read(tmp_path, monkeypa
     monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("a frame was read"))
     with pytest.raises(DataError, match="4000 x 4000 pixels"):
         read_silhouettes(tmp_path / "huge.gif")
+
+
+def test_a_gif_whose_later_frame_is_huge_is_refused_before_it_is_read(tmp_path):
+    """The place and size of a frame, which its descriptor says, may go beyond the picture."""
+    path = _saved(tmp_path, "gif", WALK)
+    with Image.open(path) as image:
+        image.seek(1)
+        left, top, right, bottom = image.tile[0].extents
+    content, place = path.read_bytes(), struct.pack("<HH", left, top)
+    descriptor = b"," + place + struct.pack("<HH", right - left, bottom - top)
+    assert descriptor in content
+    path.write_bytes(content.replace(descriptor, b"," + place + struct.pack("<HH", 12000, 3200), 1))
+    with pytest.raises(DataError, match=f"{12000 + left} x {3200 + top} pixels"):
+        read_silhouettes(path)
 
 
 def test_folders_that_are_no_sequence(tmp_path):

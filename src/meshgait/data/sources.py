@@ -128,6 +128,8 @@ class GifFrames:
         """
         try:
             self._image.seek(number)
+            if self._image.width * self._image.height > GIF_PIXELS:  # a frame may be larger than the first
+                raise ValueError(f"frame {number} of {self._image.width} x {self._image.height} pixels")
             return from_pillow(self._image.convert("RGBA"))
         except Exception as error:  # as above
             raise self._damaged(error) from None
