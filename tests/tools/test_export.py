@@ -236,8 +236,8 @@ def test_the_version_is_that_of_the_package(quick, tmp_path):
 
 def test_paths_deep_in_settings_stay_here(tmp_path):
     """Names of folders tell who somebody is; settings of parts lie below those of the whole."""
-    deep = {"lr": 0.1, "part": {"init_args": {"file": "/home/me/x"}}, "files": ["a", "~/x"], "by": {"/home/me": 1}}
+    deep = {"seed": 3, "part": {"init_args": {"file": "/home/me/x"}}, "files": ["a", "~/x"], "by": {"/home/me": 1}}
     content = {part: {"init_args": {**deep, "kept": {"rate": 1, "kind": "plain"}}} for part in ("model", "data")}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
-    kept = {"lr": 0.1, "kept": {"rate": 1, "kind": "plain"}}
+    kept = {"seed": 3, "kept": {"rate": 1, "kind": "plain"}}
     assert recipe(tmp_path / "config.yaml") == {"model": kept, "data": kept}
