@@ -220,3 +220,15 @@ def test_damaged_bytes(path, seed):
 def test_deflate_cannot_do_better_than_the_limit():
     packed = zlib.compress(bytes(10_000_000), 9)
     assert 10_000_000 / len(packed) < 1032
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_text_that_is_none_is_refused(tmp_path, order):
+    text = np.array(["ab", "c"], f"{order}U2")
+    np.savez(tmp_path / "x.npz", t=text)
+    assert read_npz(tmp_path / "x.npz", ["t"])["t"].tolist() == ["ab", "c"]
+    codes = text.view(f"{order}u4").copy()
+    codes[1] = 0x110000
+    np.savez(tmp_path / "x.npz", t=codes.view(text.dtype))
+    with pytest.raises(DataError, match=r"t cannot be read.*no character"):
+        read_npz(tmp_path / "x.npz", ["t"])

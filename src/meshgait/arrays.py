@@ -10,6 +10,8 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import sys
+import warnings
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +25,9 @@ from meshgait.errors import DataError, MeshGaitError, UnsafeFileError
 
 DEFLATE_RATIO = 1032
 """Bytes that a byte of a deflate stream can unpack to at most (RFC 1951: 258 bytes for two bits)."""
+# files of Python 2 are read as well as others
+warnings.filterwarnings("ignore", "Reading `.npy` or `.npz` file required additional header parsing", UserWarning)
+
 KINDS = "biufUS"
 """Kinds of dtype that are read: booleans, integers, floats and strings."""
 LONGEST_HEADER = 1 << 16
@@ -297,4 +302,9 @@ def _read(stream: IO[bytes], size: int, path: Path, name: str, remedy: str) -> n
     """Array of a stream of ``size`` bytes."""
     _claims(stream, size, path, name, remedy)
     stream.seek(0)
-    return np.lib.format.read_array(stream, allow_pickle=False)
+    array = np.lib.format.read_array(stream, allow_pickle=False)
+    if array.dtype.kind == "U":  # numpy does not look whether they are characters; Python ends in a SystemError
+        codes = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+        if codes.max(initial=0) > sys.maxunicode:
+            raise ValueError("a text holds what is no character")
+    return array
