@@ -203,7 +203,7 @@ def test_a_batch_is_shared_out(results, paths, case):
     else:
         samplers = {"identity": loaders.batch_sampler}
     for name, sampler in samplers.items():
-        whole = [[draw.index for draw in batch] for batch in sampler]
+        whole = [[draw.sequence for draw in batch] for batch in sampler]
         halves = [[step[name] for step in result[case]["seen"]] for result in results]
         assert [one + two for one, two in zip(*halves, strict=True)] == whole
         if name == "identity" and case != "stage 1":
