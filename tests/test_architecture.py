@@ -52,8 +52,13 @@ ALLOWED = {
     "synthetic": {"body", "data.store", "data.silhouettes"},
     "video": {"data"},
     # augmentation happens on the device, so the stages do it, and bring the truth along
-    "stages": {"body", "models", "losses", "evaluation", "data.transforms"},
-    "callbacks": {"evaluation", "data.protocols", "models.lifter", "viz"},
+    "stages": {
+        "body", "data.datamodule", "data.trainer_data", "data.transforms", "evaluation", "losses", "models",
+    },
+    "callbacks": {
+        "data.datamodule", "data.protocols", "data.trainer_data", "evaluation", "models", "stages.supervision",
+        "viz",
+    },
     "inspection": {"body", "data"},
     "protocol_evaluation": {"data", "evaluation"},
     "recogniser": {"body", "data", "models", "stages"},
@@ -71,14 +76,14 @@ ALLOWED = {
     "configured": {"admission", "experiment_parser", "stages"},
     "profiling": {"models", "stages"},
     "training": {"admission", "callbacks", "data", "experiment_parser", "stages"},
-    "frame_errors": {"body", "callbacks.panels", "data", "stages", "viz"},
+    "frame_errors": {"body", "callbacks.panels", "data", "models.lifter", "stages", "viz"},
     "cli": {"allocator", "tools", "training"},
 }  # fmt: skip
 """What the modules of a part may import besides those of their own part."""
 
 FOREIGN = {
     "filelock": {"data.appendable_array", "lock", "training"},
-    "lightning": {"admission", "callbacks", "data.datamodule", "stages", "training"},
+    "lightning": {"admission", "callbacks", "data.datamodule", "data.trainer_data", "stages", "training"},
     "jsonargparse": {"admission", "configured", "experiment_parser", "training"},
     "omegaconf": {"admission"},
     "wandb": {"callbacks.recognition", "callbacks.tracking", "sweeps.online"},

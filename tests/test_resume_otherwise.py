@@ -133,7 +133,7 @@ def test_figures_of_a_part_do_not_pass_for_the_protocols(words, tmp_path, capsys
     more = {limit: 2, "trainer.check_val_every_n_epoch": 1, "data.eval_sequences": 4}
     assert main(words(tmp_path / "run", **more)) == 0
     output = capsys.readouterr()
-    assert "no recognition rates are told" in output.err and "validation of 2 of" in output.out
+    assert "there are no recognition rates" in output.err and "validation of 2 of" in output.out
     content = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert not any("rank1" in name for name in content["figures"]) and "cells" not in content
     assert content["partial"]["batches"] == 2 < content["partial"]["of"]

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -127,7 +128,7 @@ def _load(module: str) -> ModuleType:
 class _Parser(argparse.ArgumentParser):
     """Errors become `ConfigError`: one line with the remedy, like all others."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message}", f"see `{self.prog} --help`")
 
 

@@ -21,7 +21,9 @@ from meshgait.data.dataset import read_batch
 from meshgait.data.frame_sampler import FrameNumbers, sample_frames
 from meshgait.data.store import Store
 from meshgait.errors import ConfigError
+from meshgait.models.lifter import Reconstructor
 from meshgait.stages.recognise import RecogniseStage
+from meshgait.stages.supervision import BodySupervision
 from meshgait.viz.interactive import vertex_errors
 from meshgait.viz.panels import PanelRow
 
@@ -95,6 +97,7 @@ def measure_frame_errors(stage: RecogniseStage, store: Store, places: Sequence[F
     meshes: list[list[np.ndarray]] = []
     for start in range(0, len(places), BLOCK):
         batch = read_frames(store, places[start : start + BLOCK])
+        assert batch.truth is not None  # `read_frames` asks for it
         estimate = network(rearrange(batch.silhouettes, "b 1 h w -> b h w"))
         truth = (rearrange(x, "b 1 c -> b c") for x in (batch.truth.poses, batch.truth.betas, batch.truth.cameras))
         target = supervision.targets(*truth)
@@ -114,11 +117,13 @@ def frame_rows(stage: RecogniseStage, store: Store, places: Sequence[FrameAddres
     markers = supervision.targets.indices.numpy()
     rows = panel_rows(network, supervision, read_frames(store, places))
     return [
-        replace(row, true_points=np.concatenate([row.true_points, row.true_vertices[markers]])) for row in rows
+        replace(row, true_points=np.concatenate([row.true_points, row.true_vertices[markers]]))
+        for row in rows
+        if row.true_points is not None and row.true_vertices is not None
     ]
 
 
-def _body_parts(stage: RecogniseStage) -> tuple:
+def _body_parts(stage: RecogniseStage) -> tuple[Reconstructor, BodySupervision]:
     if stage.supervision is None:
         raise ConfigError("this run was trained without a 3D branch", "take one with model.use_3d true")
     return stage.network.reconstructor().eval(), stage.supervision

@@ -91,6 +91,7 @@ def _resolve(loaded: Any, done: dict[int, tuple[Any, int]], depth: int = 0) -> t
         return done[id(loaded)]
     if depth > DEPTH:
         raise DataError("it is nested too deeply for a file of arrays")
+    result: object
     if isinstance(loaded, Array):
         if loaded.value is None:
             raise DataError("an array has no content")

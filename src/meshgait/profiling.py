@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from meshgait.batch import GaitBatch, SmplTruth
 from meshgait.models.meshgait import MeshGait
-from meshgait.stages.base import Stage
+from meshgait.stages.recognise import RecogniseStage
 
 BRANCHES = {
     "stem": ("stem",),
@@ -62,7 +62,7 @@ class Cost:
     step_bytes: int | None
 
 
-def profile(stage: Stage, frames: int = 30, sequences: int = 4, repeats: int = 5) -> Cost:
+def profile(stage: RecogniseStage, frames: int = 30, sequences: int = 4, repeats: int = 5) -> Cost:
     """Measure a recogniser: inference of one sequence, training of a batch, on random silhouettes.
 
     Args:
@@ -71,7 +71,7 @@ def profile(stage: Stage, frames: int = 30, sequences: int = 4, repeats: int = 5
         sequences: of a training batch; two of each subject.
         repeats: runs of which the median counts, after one that does not.
     """
-    network: MeshGait = stage.network
+    network = stage.network
     device = next(network.parameters()).device
     alone, batch = (random_batch(count, frames, network.size.frame, device) for count in (1, sequences))
     network.eval()
@@ -148,7 +148,7 @@ def count_flops(network: MeshGait, batch: GaitBatch) -> dict[str, float]:
     return counts | {"other": total - sum(counts.values()), "total": total}
 
 
-def training_step(stage: Stage, batch: GaitBatch) -> Callable[[], None]:
+def training_step(stage: RecogniseStage, batch: GaitBatch) -> Callable[[], None]:
     """One step of the stage on a batch: losses, gradients, SGD with momentum."""
     stage.train()
     optimizer = torch.optim.SGD([p for p in stage.parameters() if p.requires_grad], lr=1e-4, momentum=0.9)

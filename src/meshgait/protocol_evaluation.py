@@ -60,7 +60,8 @@ def evaluate(
     for name, column in columns.items():
         if len(column) != len(vectors):
             raise DataError(f"there are {len(column)} {name} for {len(vectors)} embeddings", "give one for each")
-    given = Embeddings(vectors, *(np.array([str(x) for x in c]) for c in columns.values()), frozenset(probe_set))
+    names, types, sides = (np.array([str(entry) for entry in column]) for column in columns.values())
+    given = Embeddings(vectors, names, types, sides, frozenset(probe_set))
     custom = None
     if isinstance(protocol, str) and protocol.endswith(".csv"):
         custom = CustomProtocol.read(protocol)

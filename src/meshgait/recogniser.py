@@ -125,7 +125,7 @@ class Recogniser:
         """Embed walks.
 
         Args:
-            walks: one walk or several. Of a walk longer than 720 frames so many are used, spread evenly.
+            walks: one walk or several. Of a walk longer than 720 frames, 720 are used, spread evenly.
 
         Returns:
             (N, S, D) float32: N walks, S strips of D numbers each. Walks are compared by the mean over strips of
@@ -134,8 +134,9 @@ class Recogniser:
         Raises:
             DataError: a walk cannot be read.
         """
-        single = isinstance(walks, np.ndarray | str | Path | Silhouettes)
-        return np.stack([self._embed(self.read(walk).frames) for walk in ([walks] if single else walks)])
+        if isinstance(walks, np.ndarray | str | Path | Silhouettes):
+            walks = [walks]
+        return np.stack([self._embed(self.read(walk).frames) for walk in walks])
 
     def _embed(self, frames: np.ndarray) -> np.ndarray:
         """(S, D) of frames (T, H, W) uint8."""

@@ -55,7 +55,9 @@ def renamed_settings(content: object, overlays: bool = True) -> tuple[Any, dict[
     Raises:
         ConfigError: a setting is given by both names.
     """
-    model = content.get("model") if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        return content, {}
+    model = content.get("model")
     if not isinstance(model, dict) or not _is_ours(model.get("class_path"), overlays):
         return content, {}
     if not isinstance(settings := model.get("init_args"), dict):

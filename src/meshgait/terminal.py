@@ -34,15 +34,15 @@ class PlainTable(Table):
     """A table whose heads and cells are text and nothing else, also where a notebook shows it."""
 
     def __init__(self, *headers: str, title: str | None = None, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(*headers, title=_plain(title), **options)
+        super().__init__(*headers, title=None if title is None else _text(title), **options)
 
     def add_column(self, header: RenderableType = "", *args: Any, **options: Any) -> None:  # noqa: ANN401
         """As rich's, without markup."""
-        super().add_column(_plain(header), *args, **options)
+        super().add_column(_text(header) if isinstance(header, str) else header, *args, **options)
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:  # noqa: ANN401
         """As rich's, without markup."""
-        super().add_row(*map(_plain, cells), **options)
+        super().add_row(*(_text(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 
 class _PlainConsole(Console):
@@ -53,8 +53,8 @@ class _PlainConsole(Console):
         return super().render_str(printable(text, keep="\n"), **(options | {"markup": False, "emoji": False}))
 
 
-def _plain(cell: RenderableType | None) -> RenderableType | None:
-    return Text(printable(cell, keep="\n")) if isinstance(cell, str) else cell
+def _text(text: str) -> Text:
+    return Text(printable(text, keep="\n"))
 
 
 def _encodable(stream: TextIO) -> None:

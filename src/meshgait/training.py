@@ -34,7 +34,7 @@ from meshgait.callbacks.embeddings_file import EmbeddingsFile
 from meshgait.callbacks.evaluate import RetrievalEvaluation
 from meshgait.callbacks.evaluation_file import EvaluationFile
 from meshgait.callbacks.history import HistoryFile
-from meshgait.callbacks.lookup import callbacks_of
+from meshgait.callbacks.lookup import callbacks_of, is_fast_dev_run
 from meshgait.callbacks.metrics_file import MetricsFile
 from meshgait.callbacks.non_finite import StopOnNonFinite
 from meshgait.callbacks.panels import HeatmapPanels
@@ -91,7 +91,10 @@ class MeshGaitCLI(LightningCLI):
         parser.add_argument("--wandb", default="offline", type=str, help="offline, online or disabled")
         parser.add_argument("--project", default="mesh-gait", type=str, help="W&B project")
         parser.add_argument(
-            "--pictures", default=1, type=int, help="draw after every so many validations (0: no pictures)"
+            "--pictures",
+            default=1,
+            type=int,
+            help="validations from one drawing to the next (0: no pictures)",
         )
         parser.add_argument(
             "--checkpoint_every", default=0, type=int, help="steps between checkpoints within an epoch (0: none)"
@@ -134,7 +137,8 @@ class MeshGaitCLI(LightningCLI):
         root = Path(settings.get("default_root_dir") or "runs/unnamed")
         try:
             root.mkdir(parents=True, exist_ok=True)
-            if self.subcommand == "fit" and rank_zero_only.rank == 0:
+            # Lightning keeps the rank at the function
+            if self.subcommand == "fit" and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
                 LOCKS.append(lock_folder(root, in_use_by_training(root), PATIENCE))
         except OSError as error:
             raise OutputError(
@@ -142,7 +146,7 @@ class MeshGaitCLI(LightningCLI):
             ) from error
         kwargs.setdefault("default_root_dir", str(root))
         resumed = self._resumed_from(root)
-        fits, run_id = self.subcommand == "fit", run_id_of(resumed and resumed.content)
+        fits, run_id = self.subcommand == "fit", run_id_of(resumed.content if resumed else None)
         every = self._get(self.config, "checkpoint_every")
         if settings.get("logger") is None:
             mode, project = self._get(self.config, "wandb"), self._get(self.config, "project")
@@ -172,7 +176,7 @@ class MeshGaitCLI(LightningCLI):
         """Figures of a fit that was killed between its last checkpoint and them: it has nothing left to train."""
         trainer, run = self.trainer, RunFolder(Path(self.trainer.default_root_dir))
         complete = trainer.state.finished and trainer.global_step >= trainer.estimated_stepping_batches
-        if not complete or trainer.fast_dev_run or trainer.strategy.broadcast(run.finished):
+        if not complete or is_fast_dev_run(trainer) or trainer.strategy.broadcast(run.finished):
             return  # as the first process sees it, which alone writes: another may look before it has
         trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
         for callback in callbacks_of(trainer, MetricsFile):
@@ -223,7 +227,7 @@ def default_callbacks(root: Path, data: LightningDataModule, pictures: int, ever
     Args:
         root: run folder.
         data: what is learnt from.
-        pictures: draw after every so many validations (0: never).
+        pictures: number of validations from one drawing to the next (0: none are drawn).
         every: steps between checkpoints within an epoch (0: none).
     """
     recognises = isinstance(data, SilhouetteDataModule)
@@ -303,7 +307,7 @@ def _own_error(error: BaseException | None) -> MeshGaitError | None:
     return error
 
 
-def _plain(error: ArgumentError) -> ConfigError:
+def _plain(error: Exception) -> ConfigError:
     """What a user can act on of jsonargparse's report, on one line."""
     lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")]
     telling = [line for line in lines if not SCAFFOLDING.search(line)] or lines[:1]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class _Admitted:
     """A name that a pickle may use: calls ``function``, and cannot be altered by the pickle."""
 
     __slots__ = ("function",)
+    function: Callable[..., Any]
 
     def __init__(self, function: Callable[..., Any]) -> None:
         object.__setattr__(self, "function", function)
@@ -65,7 +66,7 @@ class _Dtype:
             )
         order = state[1].decode("latin1") if isinstance(state[1], bytes) else state[1]
         if order in ("<", ">"):
-            self.value = self.value.newbyteorder(order)
+            self.value = self.value.newbyteorder("<" if order == "<" else ">")
 
 
 class Array:
@@ -74,7 +75,8 @@ class Array:
     __slots__ = ("loader", "value")
 
     def __init__(self, loader: Unpickler) -> None:
-        self.loader, self.value = loader, None
+        self.loader = loader
+        self.value: np.ndarray | None = None
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         # (version, shape, dtype, column order, data)
@@ -112,14 +114,14 @@ LARGEST_KEY = 1 << 64
 """Whole number that a key of a dict may be."""
 
 
-class _Counted(dict):
+class _Counted(dict[int, "Operation"]):
     """Operations by their codes, counted as they are looked up."""
 
-    def __init__(self, operations: dict[int, Callable[[Unpickler], None]]) -> None:
+    def __init__(self, operations: dict[int, Operation]) -> None:
         super().__init__(operations)
         self.left = OPERATIONS
 
-    def __getitem__(self, code: int) -> Callable[[Unpickler], None]:
+    def __getitem__(self, code: int) -> Operation:
         self.left -= 1
         if self.left < 0:
             raise DataError(f"it has more than {OPERATIONS:,} parts, which no file of arrays needs")
@@ -139,7 +141,10 @@ def _is_inert(module: str, name: str) -> bool:
     return sparse or module.split(".")[0] == "chumpy"
 
 
-def _refuse(what: str) -> Any:  # noqa: ANN401
+Operation = Callable[["Unpickler"], None]
+
+
+def _refuse(what: str) -> NoReturn:
     raise UnsafeFileError(f"it asks for {what}")
 
 
@@ -154,12 +159,22 @@ class Unpickler(pickle._Unpickler):
         inert: admit objects of chumpy and SciPy.
     """
 
+    # of Python's own, but its type stubs leave them out
+    stack: list[Any]
+    append: Callable[[Any], None]
+    read: Callable[[int], bytes]
+    pop_mark: Callable[[], list[Any]]
+
     def __init__(self, content: bytes, inert: bool = False) -> None:
         # latin1: Python 2 wrote the bytes of arrays as text
         super().__init__(io.BytesIO(content), encoding="latin1")
         self.room = self.text_room = len(content)
-        self.dispatch = _Counted(self.dispatch)
-        admitted = {"numpy.ndarray": lambda *_: _refuse("numpy.ndarray as a function"), "numpy.dtype": _Dtype}
+        # each file's operations are counted
+        self.dispatch = _Counted(self.dispatch)  # type: ignore[misc]
+        admitted: dict[str, Callable[..., Any]] = {
+            "numpy.ndarray": lambda *_: _refuse("numpy.ndarray as a function"),
+            "numpy.dtype": _Dtype,
+        }
         for core in ("numpy.core", "numpy._core"):
             admitted[f"{core}.multiarray._reconstruct"] = lambda *_: Array(self)
             admitted[f"{core}.multiarray.scalar"] = lambda dtype, data: self.array(data, dtype, ())
@@ -185,7 +200,7 @@ class Unpickler(pickle._Unpickler):
             found = _Class(lambda *_: Inert(name))
         return found or _refuse(shown(f"{module}.{name}"))
 
-    def array(self, data: Any, dtype: _Dtype, shape: tuple[int, ...], order: str = "C") -> Array:  # noqa: ANN401
+    def array(self, data: Any, dtype: _Dtype, shape: tuple[int, ...], order: Literal["C", "F"] = "C") -> Array:  # noqa: ANN401
         """Array from its bytes; as many as shape and dtype say, and all arrays no larger than the file."""
         raw = data.encode("latin1") if isinstance(data, str) else data
         shape = (shape,) if isinstance(shape, int) else shape
@@ -274,7 +289,8 @@ class Unpickler(pickle._Unpickler):
         self.pop_mark()
         self._no_set()
 
-    dispatch: ClassVar = {
+    # the stubs let operations take the unpickler in C only
+    dispatch: ClassVar[dict[int, Any]] = {
         **pickle._Unpickler.dispatch,
         pickle.REDUCE[0]: _reduce,
         pickle.NEWOBJ[0]: _new_object,

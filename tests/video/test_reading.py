@@ -6,7 +6,6 @@ import pytest
 
 from meshgait.errors import ConfigError, DataError
 from meshgait.synthetic.film import write_video
-from meshgait.video import reading
 from meshgait.video.frames import Look
 from meshgait.video.reading import open_video
 
@@ -80,7 +79,7 @@ def test_a_videos_note_of_rotation_is_followed(tmp_path, frames):
 
 
 def test_large_frames_are_made_smaller(tmp_path, monkeypatch, video):
-    monkeypatch.setattr(reading, "LINES", 24)
+    monkeypatch.setattr("meshgait.video.frames.LINES", 24)
     found = open_video(video)
     assert found.size == (24, 32) and found.scale == 0.5
     assert next(found.frames()).picture.shape == (24, 32, 3)

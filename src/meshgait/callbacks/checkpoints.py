@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +26,25 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the place and renames; Lightning's own goes through /tmp, which may be another disk.
 
     Attributes:
-        failure: why the last checkpoint could not be written, where other processes have to hear of it first:
-            they wait for this one behind the writing, so an error here would leave them waiting.
-        anew: whether what is in the place is of another fit, which is not the one before.
+        failure: why the last checkpoint could not be written, where other processes have to learn of it first:
+            they wait for this one after the writing, so an error here would leave them waiting.
+        starts_over: whether the file in place is of an earlier fit, so that it is not the one before.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.failure: OutputError | None = None
-        self.anew = False
+        self.starts_over = False
 
     def load_checkpoint(
-        self, path: str, map_location: object = None, weights_only: bool | None = True
+        self, path: str | Path, map_location: Callable[..., Any] | None = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
         """Read it; nothing but tensors and plain data is admitted, whatever is asked for."""
         return super().load_checkpoint(path, map_location, weights_only=True)
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str, storage_options: object = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None
+    ) -> None:
         """Write it; the ``last.ckpt`` that was there becomes ``previous.ckpt``.
 
         Raises:
@@ -51,12 +54,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         torch.save(checkpoint, buffer)
         keep = place.with_name(PREVIOUS) if place.name == last_path(Path()).name else None
         try:
-            before = None if self.anew else keep
+            before = None if self.starts_over else keep
             with atomic_file(place, before) as temporary:
                 temporary.write_bytes(buffer.getbuffer())
-            if self.anew and keep is not None:
+            if self.starts_over and keep is not None:
                 keep.unlink(missing_ok=True)
-                self.anew = False
+                self.starts_over = False
         except OutputError as error:
             if not (dist.is_available() and dist.is_initialized()):
                 raise
@@ -64,7 +67,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """One file, replaced after each epoch, before each validation and every so many steps, and the one before it.
+    """One file, replaced after each epoch, before each validation and every few steps, and the one before it.
 
     It holds the state between two batches, with all of the first one logged (Lightning's own hook for steps comes
     before their figures are). What Lightning's loops count at such a moment is put right in the file, so that it
@@ -97,13 +100,13 @@ class LastCheckpoint(ModelCheckpoint):
             self._between = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Tell a fit anew from one that goes on; begin an epoch that was not yet begun.
+        """Note whether the fit goes on from a checkpoint; begin an epoch that was not yet begun.
 
         With ``max_steps`` Lightning takes it for one to be finished.
         """
         super().on_train_start(trainer, pl_module)
         if isinstance(writer := trainer.strategy.checkpoint_io, AtomicCheckpointIO):
-            writer.anew = trainer.ckpt_path is None
+            writer.starts_over = trainer.ckpt_path is None
         loop = trainer.fit_loop.epoch_loop
         if loop.restarting and not loop.batch_progress.current.completed:
             loop.restarting = False
@@ -111,7 +114,7 @@ class LastCheckpoint(ModelCheckpoint):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
     ) -> None:
-        """Save every so many steps; before the first batch of an epoch it has just been done."""
+        """Save when it is time to; before the first batch of an epoch it has just been done."""
         due = self.every and trainer.global_step % self.every == 0
         if due and batch_idx and batch_idx % trainer.accumulate_grad_batches == 0:
             self.save(trainer)

@@ -1,4 +1,4 @@
-"""Says when embeddings collapse: where all walkers lie at one place, triplets have nothing to part them by."""
+"""Warns when embeddings collapse: all walkers get nearly the same embedding, and triplets cannot part them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from meshgait.callbacks.evaluate import RetrievalEvaluation
-from meshgait.callbacks.lookup import callbacks_of
+from meshgait.callbacks.lookup import callbacks_of, margin_of
+from meshgait.data.trainer_data import silhouettes_of
 from meshgait.evaluation.distances import pairwise
 from meshgait.messages import warn
 
@@ -30,25 +31,28 @@ class CollapseAlarm(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ANN401
         """Look at steps that are logged: those wait for their figures anyway."""
         distance = getattr(pl_module, "terms", {}).get("distance")
-        if distance is None or trainer.global_step % trainer.log_every_n_steps:
+        margin = margin_of(pl_module)
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning does not declare it
+        if distance is None or margin is None or trainer.global_step % every:
             return
         # exactly 0 where this process has sequences of one subject alone
-        self._times = self._times + 1 if 0 < float(distance) < self.least * pl_module.identity.margin else 0
+        self._times = self._times + 1 if 0 < float(distance) < self.least * margin else 0
         if self._times >= self.patience:
             self._tell(trainer, float(distance), f"at {self._times} logged steps in a row")
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at what the validation was scored on."""
         metric = next((c.metric for c in callbacks_of(trainer, RetrievalEvaluation)), None)
-        if metric is None or metric.last is None or not hasattr(pl_module, "identity"):
+        margin = margin_of(pl_module)
+        if metric is None or metric.last is None or margin is None:
             return
         embeddings, indices = metric.last
         some = torch.linspace(0, len(indices) - 1, min(MOST, len(indices))).long()
-        labels = torch.as_tensor(trainer.datamodule.selection.labels)[indices[some]]
+        labels = torch.as_tensor(silhouettes_of(trainer).selection.labels)[indices[some]]
         others = (labels[:, None] != labels[None, :]).to(embeddings.device)
         if others.any():
             distance = pairwise(embeddings[some], embeddings[some])[others].mean().item()
-            if distance < self.least * pl_module.identity.margin:
+            if distance < self.least * margin:
                 self._tell(trainer, distance, "in validation")
 
     def _tell(self, trainer: Trainer, distance: float, when: str) -> None:
@@ -56,6 +60,6 @@ class CollapseAlarm(Callback):
             warn(
                 f"embeddings have collapsed: sequences of different subjects are {distance:.2g} apart on average "
                 f"{when}, up to step {trainer.global_step}; lower model.optimizer.lr, or lengthen "
-                "model.optimizer.warmup, then train anew"
+                "model.optimizer.warmup, then train again"
             )
         self._told = True

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning import LightningDataModule, LightningModule, Trainer
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
+from meshgait.data.datamodule import BodyDataModule, SilhouetteDataModule
+from meshgait.data.trainer_data import datamodule_of
 from meshgait.errors import MeshGaitError
 from meshgait.evaluation.embeddings import Embeddings
 from meshgait.messages import warn
@@ -41,18 +43,20 @@ class EmbeddingsFile(BasePredictionWriter):
         share = [torch.cat([batch[key] for batch in predictions]).cpu() for key in ("indices", "embeddings")]
         shares = [share]
         if trainer.world_size > 1:
-            shares = [None] * trainer.world_size
+            shares = [[] for _ in range(trainer.world_size)]
             torch.distributed.gather_object(share, shares if trainer.is_global_zero else None)
         if not trainer.is_global_zero:
             return
         indices, embeddings = (torch.cat(parts) for parts in zip(*shares, strict=True))
         indices, order = indices.sort()
-        data = trainer.datamodule
+        data = datamodule_of(trainer)
         sequences = [data.store.sequences[index] for index in indices.tolist()]
         columns = [np.array([getattr(s, key) for s in sequences]) for key in ("subject", "condition", "view")]
         training, listed = _roles(data, indices.numpy(), columns)
         path = RunFolder(Path(trainer.default_root_dir)).embeddings
-        Embeddings(embeddings[order].float(), *columns, probe_set=listed, training=training).write(path)
+        labels, types, views = columns
+        vectors = embeddings[order].float()
+        Embeddings(vectors, labels, types, views, probe_set=listed, training=training).write(path)
         if absent := len(data.store.sequences) - len(indices):
             warn(f"{path} lacks {absent} sequences of {data.path}; leave limit_predict_batches out to have all")
         strips = tuple(embeddings.shape)
@@ -60,13 +64,13 @@ class EmbeddingsFile(BasePredictionWriter):
 
 
 def _roles(
-    data: LightningDataModule, indices: np.ndarray, columns: Sequence[np.ndarray]
+    data: SilhouetteDataModule | BodyDataModule, indices: np.ndarray, columns: Sequence[np.ndarray]
 ) -> tuple[np.ndarray | None, frozenset[str]]:
     """Which sequences were there to train on, and the protocol's listed probes, where the data tell."""
     try:
         train, test = data.split
         training = (train & ~test)[indices]
-        if not data.protocol.listed_probes:
+        if not data.protocol.listed_probes or isinstance(data, BodyDataModule):
             return training, frozenset()
         probes = np.logical_or.reduce(list(data.selection.probes.values()))[indices]
     except MeshGaitError:  # any store can be embedded, whether a protocol fits it or not

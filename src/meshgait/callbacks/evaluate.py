@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from meshgait.batch import GaitBatch, GaitOutput
+from meshgait.data.trainer_data import silhouettes_of
 from meshgait.evaluation.gei import gei_scores
 from meshgait.evaluation.ranking import error_breakdown
 from meshgait.evaluation.record import EvaluationRecord
@@ -44,53 +46,46 @@ class RetrievalEvaluation(Callback):
         self.baseline: dict[str, Scores] = {}
         self.record: EvaluationRecord | None = None
 
-    def _start(self, trainer: Trainer, module: LightningModule) -> None:
-        self.metric = RetrievalMetrics(trainer.datamodule.selection, self.distance).to(module.device)
+    def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.metric = RetrievalMetrics(silhouettes_of(trainer).selection, self.distance).to(pl_module.device)
 
     def _take(
         self,
         trainer: Trainer,
-        module: LightningModule,
+        pl_module: LightningModule,
         outputs: GaitOutput,
         batch: GaitBatch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
+        assert self.metric is not None  # `_start` comes first
         self.metric.update(outputs.embeddings, batch.indices)
 
-    def _finish(self, trainer: Trainer, module: LightningModule) -> None:
+    def _finish(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        scores, absent = self._score()
+        assert self.metric is not None  # `_start` comes first
+        scores, absent = _score(self.metric)
         if absent:
             self.scores, self.record = {}, None
             if trainer.is_global_zero:
                 warn(
-                    f"{absent} sequences of the protocol were not embedded, so no recognition rates are told; "
+                    f"{absent} sequences of the protocol were not embedded, so there are no recognition rates; "
                     "leave limit_val_batches, limit_test_batches, overfit_batches and fast_dev_run out"
                 )
             return
         self.scores = scores
         if trainer.is_global_zero:
-            self.record = self._record(trainer)
+            self.record = self._record(trainer, self.metric)
         if not self.baseline:
-            data = trainer.datamodule
+            data = silhouettes_of(trainer)
             self.baseline = gei_scores(data.store.silhouettes, data.selection)
         # every process has the same figures; a mean of equal numbers may be rounded, their maximum is not
         figures = flatten(self.scores, "val") | flatten(self.baseline, "gei")
-        module.log_dict(figures, sync_dist=True, reduce_fx="max")
+        pl_module.log_dict(figures, sync_dist=True, reduce_fx="max")
 
-    def _score(self) -> tuple[dict[str, Scores], int]:
-        """Scores, and how many sequences of the protocol they lack."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # which says the same
-            scores = self.metric.compute()
-        task = self.metric.task
-        needed = np.logical_or.reduce([task.gallery, *task.probes.values()])
-        return scores, int(needed.sum() - needed[self.metric.last[1].numpy()].sum())
-
-    def _record(self, trainer: Trainer) -> EvaluationRecord:
-        data, (embeddings, indices) = trainer.datamodule, self.metric.last
+    def _record(self, trainer: Trainer, metric: RetrievalMetrics) -> EvaluationRecord:
+        data, (embeddings, indices) = silhouettes_of(trainer), _scored(metric)
         task, rows = data.selection, indices.numpy()
         return EvaluationRecord(
             embeddings=embeddings.cpu().numpy().astype(np.float16),
@@ -109,8 +104,24 @@ class RetrievalEvaluation(Callback):
         )
 
     on_validation_epoch_start = on_test_epoch_start = _start
-    on_validation_batch_end = on_test_batch_end = _take
+    # Lightning declares the type of outputs as tensors or mappings, and hands over what the step returns
+    on_validation_batch_end = on_test_batch_end = _take  # type: ignore[assignment]
     on_validation_epoch_end = on_test_epoch_end = _finish
+
+
+def _score(metric: RetrievalMetrics) -> tuple[dict[str, Scores], int]:
+    """Scores, and how many sequences of the protocol they lack."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # which says the same
+        scores = metric.compute()
+    needed = np.logical_or.reduce([metric.task.gallery, *metric.task.probes.values()])
+    return scores, int(needed.sum() - needed[_scored(metric)[1].numpy()].sum())
+
+
+def _scored(metric: RetrievalMetrics) -> tuple[Tensor, Tensor]:
+    """Embeddings and sequences that were scored."""
+    assert metric.last is not None  # `compute` comes first
+    return metric.last
 
 
 def part_evaluated(trainer: Trainer) -> tuple[int, int] | None:

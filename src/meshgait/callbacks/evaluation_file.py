@@ -8,7 +8,8 @@ from lightning import Callback, LightningModule, Trainer
 
 from meshgait.callbacks.best_effort import best_effort
 from meshgait.callbacks.evaluate import RetrievalEvaluation
-from meshgait.callbacks.lookup import callbacks_of
+from meshgait.callbacks.lookup import callbacks_of, is_fast_dev_run
+from meshgait.data.trainer_data import datamodule_of
 from meshgait.run_folder import RunFolder
 
 
@@ -17,12 +18,12 @@ class EvaluationFile(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replace ``evaluation.npz``."""
-        if not trainer.sanity_checking and not trainer.fast_dev_run:
+        if not trainer.sanity_checking and not is_fast_dev_run(trainer):
             self._write(trainer)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write ``evaluation-PROTOCOL.npz``."""
-        self._write(trainer, trainer.datamodule.protocol.name)
+        self._write(trainer, datamodule_of(trainer).protocol.name)
 
     def _write(self, trainer: Trainer, protocol: str | None = None) -> None:
         path = RunFolder(Path(trainer.default_root_dir)).evaluation(protocol)

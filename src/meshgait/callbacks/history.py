@@ -14,6 +14,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from meshgait.callbacks.best_effort import best_effort
+from meshgait.callbacks.lookup import is_fast_dev_run
 from meshgait.run_folder import RunFolder
 from meshgait.textfiles.json_text import parse_json
 
@@ -29,7 +30,8 @@ class HistoryLines(Logger):
 
     def __init__(self, path: Path | str) -> None:
         super().__init__()
-        self.path, self._waiting, self._size = Path(path), b"", None
+        self.path, self._waiting = Path(path), b""
+        self._size: int | None = None
 
     @property
     def name(self) -> str:
@@ -63,7 +65,7 @@ class HistoryLines(Logger):
 
         Args:
             step: of the checkpoint.
-            size: bytes of the file when the checkpoint was written; what a validation logs behind it bears the
+            size: bytes of the file when the checkpoint was written; what a validation logs after it bears the
                 step before.
         """
         kept = b""
@@ -88,10 +90,11 @@ class HistoryLines(Logger):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
                 # an attempt that failed may have left half a line
-                self._size = file.tell() if self._size is None else self._size
-                file.truncate(self._size)
+                size = file.tell() if self._size is None else self._size
+                self._size = size
+                file.truncate(size)
                 file.write(self._waiting)
-            self._size += len(self._waiting)
+            self._size = size + len(self._waiting)
             self._waiting = b""
 
 
@@ -126,7 +129,7 @@ class HistoryFile(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Put the logger beside the others."""
-        if stage == "fit" and self.lines is None and not trainer.fast_dev_run:
+        if stage == "fit" and self.lines is None and not is_fast_dev_run(trainer):
             self.lines = HistoryLines(RunFolder(Path(trainer.default_root_dir)).history)
             trainer.loggers = [*trainer.loggers, self.lines]
 
@@ -138,6 +141,6 @@ class HistoryFile(Callback):
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:  # noqa: ANN401
         """Let figures bear the number of steps done, in all loggers.
 
-        Lightning counts one too many where it goes on behind a validation in the midst of an epoch.
+        Lightning counts one too many where it goes on after a validation in the middle of an epoch.
         """
         trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step

@@ -14,13 +14,9 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 import meshgait
-from meshgait.callbacks.evaluate import (
-    RetrievalEvaluation,
-    cell_table,
-    part_evaluated,
-    shared_traits,
-)
-from meshgait.callbacks.lookup import callbacks_of
+from meshgait.callbacks.evaluate import RetrievalEvaluation, cell_table, part_evaluated, shared_traits
+from meshgait.callbacks.lookup import callbacks_of, is_fast_dev_run
+from meshgait.data.trainer_data import datamodule_of, silhouettes_of
 from meshgait.run_folder import RunFolder
 
 
@@ -56,12 +52,12 @@ class MetricsFile(Callback):
 
         A fit that was interrupted leaves no file, and one that was complete already leaves its file alone.
         """
-        if self._trained and not trainer.interrupted and not trainer.fast_dev_run:
+        if self._trained and not trainer.interrupted and not is_fast_dev_run(trainer):
             self.write(trainer, pl_module)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what the test found."""
-        self.write(trainer, pl_module, trainer.datamodule.protocol.name)
+        self.write(trainer, pl_module, datamodule_of(trainer).protocol.name)
 
     def write(self, trainer: Trainer, module: LightningModule, protocol: str | None = None) -> None:
         """Write what the last evaluation found; that of a test is named after its protocol."""
@@ -69,7 +65,7 @@ class MetricsFile(Callback):
             RunFolder(Path(trainer.default_root_dir)).write_metrics(self._content(trainer, module), protocol)
 
     def _content(self, trainer: Trainer, module: LightningModule) -> dict[str, Any]:
-        data = trainer.datamodule
+        data = datamodule_of(trainer)
         figures = {name: round(float(value), 4) for name, value in sorted(trainer.callback_metrics.items())}
         content: dict[str, Any] = {
             "figures": figures,
@@ -87,14 +83,14 @@ class MetricsFile(Callback):
             }
             if "subjects" in data.store.meta:
                 content["errors"] = shared_traits(
-                    evaluation.scores, data.selection.subjects, data.store.meta["subjects"]
+                    evaluation.scores, silhouettes_of(trainer).selection.subjects, data.store.meta["subjects"]
                 )
         return content
 
 
 def provenance(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
     """What a run's figures are of: stage, protocol, data, seed, code, machine."""
-    data, network = trainer.datamodule, getattr(module, "network", module)
+    data, network = datamodule_of(trainer), getattr(module, "network", module)
     return {
         "stage": type(module).__name__,
         "uses_3d": getattr(network, "lifter", None) is not None,

@@ -13,12 +13,16 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 
 from meshgait.batch import GaitBatch
+from meshgait.data.trainer_data import datamodule_of
 from meshgait.errors import TrainingError
 
 NAMED = 8
 """Most sequences or parameters that a message names."""
 
 DAMAGED = "damaged sequences"
+
+Seen = tuple[int, dict[str, GaitBatch], dict[str, Tensor]]
+"""Number of a batch, its parts, and its loss terms."""
 
 
 class StopOnNonFinite(Callback):
@@ -29,10 +33,14 @@ class StopOnNonFinite(Callback):
 
     def __init__(self) -> None:
         self._batch: tuple[int, dict[str, GaitBatch]] = 0, {}
-        self._seen: list[tuple[int, dict[str, GaitBatch], dict[str, Tensor]]] = []
+        self._seen: list[Seen] = []
 
     def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        batch: GaitBatch | dict[str, GaitBatch],
+        batch_idx: int,
     ) -> None:
         """Note which batch it is."""
         self._batch = batch_idx, batch if isinstance(batch, dict) else {"identity": batch}
@@ -58,9 +66,9 @@ class StopOnNonFinite(Callback):
             figures.append(get_total_norm(gradients, float("inf")))
         wrong = bool(figures) and not torch.stack([f.float() for f in figures]).isfinite().all().item()
         if trainer.strategy.reduce_boolean_decision(wrong, all=False):
-            raise TrainingError(_everywhere(self._message(trainer, pl_module, seen) if wrong else None))
+            raise TrainingError(_everywhere(self._message(trainer, pl_module, seen) if wrong else ""))
 
-    def _message(self, trainer: Trainer, module: LightningModule, seen: list) -> str:
+    def _message(self, trainer: Trainer, module: LightningModule, seen: list[Seen]) -> str:
         remedy = "lower model.optimizer.lr or mend these sequences, then repeat the command with --ckpt_path last"
         number, parts, terms = next((one for one in seen if _not_finite(one[-1])), seen[-1])
         what = ", ".join(f"{name} is {value}" for name, value in _not_finite(terms).items())
@@ -80,21 +88,21 @@ def _not_finite(terms: dict[str, Tensor]) -> dict[str, float]:
     return {name: float(term) for name, term in terms.items() if not math.isfinite(term)}
 
 
-def _everywhere(message: str | None) -> str:
-    """In all processes the message of one: the first that found damage, else the first that has any.
+def _everywhere(message: str) -> str:
+    """In all processes the message of one: the first that found damage, else the first that is not empty.
 
     What is gathered for the loss carries one's damage to all others, whose sequences are not to blame.
     """
     if not (dist.is_available() and dist.is_initialized()):
         return message
-    messages: list[str | None] = [None] * dist.get_world_size()
+    messages = [""] * dist.get_world_size()
     dist.all_gather_object(messages, message)
     return min((text for text in messages if text), key=lambda text: f"of {DAMAGED}" not in text)
 
 
 def _sequences(trainer: Trainer, parts: dict[str, GaitBatch]) -> str:
     """Subject/condition/view of a batch's sequences; only of those that hold such numbers, if any do."""
-    stores = {name: trainer.datamodule.store_of(name) for name in parts}
+    stores = {name: datamodule_of(trainer).store_of(name) for name in parts}
     found = [(stores[name], index) for name, batch in parts.items() for index in _wrong(batch)]
     every = [(stores[name], index) for name, batch in parts.items() for index in batch.indices.tolist()]
     walks = [store.sequences[index] for store, index in found or every]

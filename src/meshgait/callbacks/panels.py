@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,16 @@ from einops import rearrange
 from lightning import LightningModule, Trainer
 from PIL import Image
 
+from meshgait.arrays import write_npz
 from meshgait.atomic import atomic_file
-from meshgait.batch import GaitBatch
+from meshgait.batch import BodyTargets, GaitBatch
 from meshgait.callbacks.best_effort import best_effort
+from meshgait.callbacks.lookup import reconstructor_of, supervision_of
 from meshgait.callbacks.pictures import Pictures
+from meshgait.data.trainer_data import datamodule_of
 from meshgait.models.lifter import Reconstructor
 from meshgait.run_folder import RunFolder
+from meshgait.stages.supervision import BodySupervision
 from meshgait.viz.panels import PanelRow, heatmap_panel
 
 STATURE = 1.7
@@ -31,7 +36,7 @@ class HeatmapPanels(Pictures):
 
     Args:
         rows: frames a picture, spread over the first test sequences.
-        every: draw after every so many validations; the last one of a fit is always drawn.
+        every: number of validations from one drawing to the next; the last one of a fit is always drawn.
         meshes: how many of the frames are written as meshes.
     """
 
@@ -41,26 +46,28 @@ class HeatmapPanels(Pictures):
 
     def draw(self, trainer: Trainer, module: LightningModule) -> None:
         """Picture and meshes, if the network has a 3D branch."""
-        if getattr(module, "supervision", None) is None:
+        supervision = supervision_of(module)
+        if supervision is None:
             return
         batch = self._batch(trainer).to(module.device)
-        rows = panel_rows(reconstructor_of(module), module.supervision, batch)
-        faces = module.supervision.faces.cpu().numpy()
+        rows = panel_rows(reconstructor_of(module), supervision, batch)
+        faces = supervision.faces.cpu().numpy()
         picture = Image.fromarray(heatmap_panel(rows, faces))
         self.keep(trainer, "heatmaps", "png", lambda path: picture.save(path, format="PNG"))
         chosen = np.unique(np.linspace(0, len(rows) - 1, self.meshes).astype(int))
-        sequences = trainer.datamodule.store.sequences
+        sequences = datamodule_of(trainer).store.sequences
         names = ["-".join(sequences[index][:3]) for index in batch.indices[chosen].tolist()]
         scales = None if batch.truth is None else batch.truth.cameras[chosen, 0, 0].tolist()
         arrays = mesh_arrays([rows[row] for row in chosen], faces, names, scales)
         root = Path(trainer.default_root_dir)
         meshes = RunFolder(root).meshes
         with best_effort(root, meshes.name), atomic_file(meshes) as path, path.open("wb") as file:
-            np.savez(file, **arrays)  # into an open file: to a name it would append a suffix
+            write_npz(file, arrays)
 
     def _batch(self, trainer: Trainer) -> GaitBatch:
         """One frame each of sequences spread over the test set, the same ones every time."""
         loader = trainer.val_dataloaders
+        assert loader is not None  # there is one while validating
         indices = [index for part in loader.batch_sampler for index in part]
         chosen = np.linspace(0, len(indices) - 1, min(self.rows, len(indices))).astype(int)
         whole = loader.dataset.__getitems__([indices[place] for place in chosen])
@@ -68,14 +75,8 @@ class HeatmapPanels(Pictures):
         return whole.at(frames)
 
 
-def reconstructor_of(module: LightningModule) -> Reconstructor:
-    """Stem and 3D branch of either stage."""
-    network = module.network
-    return network if isinstance(network, Reconstructor) else network.reconstructor()
-
-
 @torch.no_grad()
-def panel_rows(reconstructor: Reconstructor, supervision: torch.nn.Module, batch: GaitBatch) -> list[PanelRow]:
+def panel_rows(reconstructor: Reconstructor, supervision: BodySupervision, batch: GaitBatch) -> list[PanelRow]:
     """Rows to draw of the frames of a batch (B, T, H, W), truth included where the batch has it.
 
     The networks are used in the mode they are in, which in validation is that of evaluation: to switch modes
@@ -84,12 +85,12 @@ def panel_rows(reconstructor: Reconstructor, supervision: torch.nn.Module, batch
     frames = rearrange(batch.silhouettes, "b t h w -> (b t) h w")
     estimate = reconstructor(frames)
     vertices = supervision.decode_mesh(estimate)
-    true_points = true_vertices = [None] * len(frames)
+    true_points: Sequence[np.ndarray | None] | np.ndarray = [None] * len(frames)
+    true_vertices = true_points
     if batch.truth is not None:
-        flat = [
-            rearrange(x, "b t c -> (b t) c") for x in (batch.truth.poses, batch.truth.betas, batch.truth.cameras)
-        ]
-        target = supervision.targets(*flat)
+        truth = batch.truth
+        flat = (rearrange(x, "b t c -> (b t) c") for x in (truth.poses, truth.betas, truth.cameras))
+        target: BodyTargets = supervision.targets(*flat)
         true_points, true_vertices = target.joints.cpu().numpy(), target.vertices.cpu().numpy()
     parts = (x.float().cpu().numpy() for x in (frames, estimate.volumes, estimate.points, vertices))
     return [PanelRow(*row) for row in zip(*parts, true_points, true_vertices, strict=True)]
@@ -118,7 +119,11 @@ def mesh_arrays(
         "names": np.array(names),
         "silhouettes": np.stack([(255 * row.silhouette).round().astype(np.uint8) for row in rows]),
     }
-    if rows[0].true_vertices is not None:
-        true = [metres(r.true_vertices, r.true_points, s) for r, s in zip(rows, scales, strict=True)]
+    true = [
+        metres(row.true_vertices, row.true_points, scale)
+        for row, scale in zip(rows, scales, strict=True)
+        if row.true_vertices is not None and row.true_points is not None
+    ]
+    if true:
         arrays["true_vertices"] = np.stack(true)
     return arrays

@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from meshgait.atomic import atomic_file
 from meshgait.callbacks.best_effort import best_effort
+from meshgait.callbacks.lookup import is_fast_dev_run
 from meshgait.errors import ConfigError
 from meshgait.run_folder import RunFolder
 
@@ -20,12 +21,14 @@ class Pictures(Callback, ABC):
     """Base: a subclass draws in `draw` and hands over files by `keep`.
 
     Args:
-        every: draw after every so many validations; the last one of a fit is always drawn.
+        every: number of validations from one drawing to the next; the last one of a fit is always drawn.
     """
 
     def __init__(self, every: int = 1) -> None:
         if every < 1:
-            raise ConfigError(f"every is {every}", "draw after every so many validations, at least 1")
+            raise ConfigError(
+                f"every is {every}", "it is the number of validations from one drawing to the next, at least 1"
+            )
         self.every, self._count = every, 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -38,7 +41,7 @@ class Pictures(Callback, ABC):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw, if it is time to; the first process alone does."""
-        if trainer.sanity_checking or trainer.fast_dev_run or not trainer.is_global_zero:
+        if trainer.sanity_checking or is_fast_dev_run(trainer) or not trainer.is_global_zero:
             return
         self._count += 1
         if self._count % self.every == 0 or is_last_validation(trainer):
@@ -86,4 +89,7 @@ def is_last_validation(trainer: Trainer) -> bool:
     pause = trainer.check_val_every_n_epoch or 1
     last_epoch = epochs is not None and 0 <= epochs < trainer.current_epoch + 1 + pause
     rest = trainer.num_training_batches - trainer.fit_loop.epoch_loop.batch_idx - 1
-    return trainer.should_stop or out_of_steps or (last_epoch and rest < trainer.val_check_batch)
+    pause_in_epoch = trainer.val_check_batch
+    return (
+        trainer.should_stop or out_of_steps or (last_epoch and (pause_in_epoch is None or rest < pause_in_epoch))
+    )

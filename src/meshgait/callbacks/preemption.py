@@ -12,7 +12,7 @@ from meshgait.callbacks.checkpoints import LastCheckpoint
 from meshgait.errors import StoppedError
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
-"""SIGUSR1 is what ``sbatch --signal=USR1@90`` sends so many seconds before the time is over."""
+"""SIGUSR1 is what ``sbatch --signal=USR1@90`` sends, 90 seconds before the time is over."""
 
 
 class StopOnSignal(Callback):
@@ -21,7 +21,7 @@ class StopOnSignal(Callback):
     Lightning's own handler talks to the other processes from within the signal, where they may not be listening,
     and SLURM's saves there; both are replaced while training, and nothing is done within the handler here. A
     validation is left at its next batch where there is one process; several may have unequal numbers of batches
-    and stop behind it, with all that was trained in the checkpoint that was written before it.
+    and stop after it, with all that was trained in the checkpoint that was written before it.
     """
 
     def __init__(self) -> None:

@@ -69,8 +69,9 @@ class ProgressLines(Callback):
         """Count the batches of a prediction."""
         self._begin(trainer, "embedding", trainer.num_predict_batches)
 
-    def _advance(self, *_: Any) -> None:  # noqa: ANN401
-        self._task.advance()
+    def _advance(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
+        if self._task is not None:
+            self._task.advance()
 
     on_validation_batch_end = on_test_batch_end = on_predict_batch_end = _advance
 

@@ -41,7 +41,9 @@ class RandomState(Callback):
 
 def _state() -> dict[str, Any]:
     version, words, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
+    numbers = np.random.get_state()  # noqa: NPY002
+    assert isinstance(numbers, tuple)  # a dict is for `legacy=False`
+    name, keys, position, has_gauss, cached = numbers
     state = {
         "torch": torch.get_rng_state(),
         "python": [version, list(words), gauss],

@@ -14,6 +14,7 @@ from meshgait.callbacks.best_effort import best_effort
 from meshgait.callbacks.evaluate import RetrievalEvaluation
 from meshgait.callbacks.lookup import callbacks_of
 from meshgait.callbacks.pictures import Pictures, wandb_loggers
+from meshgait.data.trainer_data import datamodule_of
 from meshgait.evaluation.confusions import Confusion, worst_confusions
 from meshgait.evaluation.curves import cmc, first_ranks
 from meshgait.evaluation.embedding_map import embedding_map
@@ -27,7 +28,7 @@ class RecognitionPictures(Pictures):
     """Draw what `RetrievalEvaluation` found.
 
     Args:
-        every: draw after every so many validations; the last one of a fit is always drawn.
+        every: number of validations from one drawing to the next; the last one of a fit is always drawn.
         confusions: how many of the worst confusions are shown.
         most: sequences at most on the map of embeddings, spread over all of them.
         seed: of the map.
@@ -83,7 +84,7 @@ class RecognitionPictures(Pictures):
     def _row(
         self, trainer: Trainer, record: EvaluationRecord, confusion: Confusion, words: dict[str, Any]
     ) -> ConfusionRow:
-        store = trainer.datamodule.store
+        store = datamodule_of(trainer).store
 
         def silhouettes(row: int) -> np.ndarray:
             index = int(record.sequences[row])

@@ -19,7 +19,7 @@ from meshgait.messages import warn
 
 RUN_ID = "wandb_id"  # key of a checkpoint
 PATIENCE = {"init_timeout": 30.0, "login_timeout": 60.0, "finish_timeout": 600.0}
-"""Seconds to wait for W&B before a training begins, for an answer at its prompt, and for uploads after it."""
+"""Seconds to wait for W&B before a training begins, for an answer at its prompt, and for uploads at the end."""
 
 
 class WandbRun(WandbLogger):
@@ -37,7 +37,7 @@ class WandbRun(WandbLogger):
 
     def __init__(self, root: Path, mode: str, project: str, run_id: str) -> None:
         super().__init__(name=root.name, save_dir=str(root), project=project, id=run_id, offline=mode == "offline")
-        self._failed = False
+        self.folder, self._failed = root, False
 
     @property
     @rank_zero_experiment
@@ -50,16 +50,16 @@ class WandbRun(WandbLogger):
     def _start(self) -> Any:  # noqa: ANN401
         import wandb
 
-        require_home(Path(self._save_dir))
+        require_home(self.folder)
         options = {"name": self._name, "project": self._project, "dir": self._save_dir, "id": self._id}
         if not self._offline:
             given = {name: value for name, value in PATIENCE.items() if f"WANDB_{name.upper()}" not in os.environ}
             try:
-                run = wandb.init(**options, resume="allow", mode="online", settings=wandb.Settings(**given))
+                run = wandb.init(**options, resume="allow", mode="online", settings=given)
             except (wandb.Error, OSError) as error:  # not logged in, no network, no answer in time
                 warn(
                     f"W&B cannot be used online ({' '.join(str(error).split())[:160]}); this run is logged "
-                    f"offline: `wandb login`, then `wandb sync {self._save_dir}/wandb/offline-run-*` uploads it"
+                    f"offline: `wandb login`, then `wandb sync {self.folder}/wandb/offline-run-*` uploads it"
                 )
                 self._offline = True
                 wandb.teardown()  # or its service would go on trying, and say that the run is in use
@@ -96,7 +96,7 @@ class WandbRun(WandbLogger):
     def log_table(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Log; pictures in tables wait for their upload in the run folder too, not in the user's home."""
         given = os.environ.get("WANDB_DATA_DIR")
-        os.environ["WANDB_DATA_DIR"] = given or str(Path(self._save_dir).resolve() / "wandb")
+        os.environ["WANDB_DATA_DIR"] = given or str(self.folder.resolve() / "wandb")
         try:
             super().log_table(*args, **kwargs)
         finally:

@@ -8,8 +8,10 @@ from einops import rearrange
 from lightning import LightningModule, Trainer
 
 from meshgait.batch import GaitBatch, SmplTruth
-from meshgait.callbacks.panels import panel_rows, reconstructor_of
+from meshgait.callbacks.lookup import reconstructor_of, supervision_of
+from meshgait.callbacks.panels import panel_rows
 from meshgait.callbacks.pictures import Pictures
+from meshgait.data.trainer_data import datamodule_of
 from meshgait.viz.walk import save_animation, walk_frames
 
 
@@ -18,7 +20,7 @@ class WalkAnimation(Pictures):
 
     Args:
         frames: pictures of the GIF; it is every second frame of the sequence, or every one of a short sequence.
-        every: draw after every so many validations; the last one of a fit is always drawn.
+        every: number of validations from one drawing to the next; the last one of a fit is always drawn.
     """
 
     def __init__(self, frames: int = 15, every: int = 1) -> None:
@@ -27,18 +29,21 @@ class WalkAnimation(Pictures):
 
     def draw(self, trainer: Trainer, module: LightningModule) -> None:
         """The GIF, if the network has a 3D branch."""
-        if getattr(module, "supervision", None) is None:
+        supervision = supervision_of(module)
+        if supervision is None:
             return
         batch, pace = self._batch(trainer)
-        rows = panel_rows(reconstructor_of(module), module.supervision, batch.to(module.device))
-        pictures = walk_frames(rows, module.supervision.faces.cpu().numpy())
+        rows = panel_rows(reconstructor_of(module), supervision, batch.to(module.device))
+        pictures = walk_frames(rows, supervision.faces.cpu().numpy())
         self.keep(trainer, "walk", "gif", lambda path: save_animation(pictures, path, fps=25 / pace))
 
     def _batch(self, trainer: Trainer) -> tuple[GaitBatch, int]:
         """Frames of the test sequence in the middle of all, and how many frames of the store lie between two."""
-        dataset = trainer.val_dataloaders.dataset
+        loader = trainer.val_dataloaders
+        assert loader is not None  # there is one while validating
+        dataset = loader.dataset
         index = dataset.indices[len(dataset.indices) // 2]
-        store = trainer.datamodule.store
+        store = datamodule_of(trainer).store
         length = store.sequences[index].frames
         pace = 2 if length >= 2 * self.frames else 1
         chosen = np.arange(0, length, pace)[: self.frames]

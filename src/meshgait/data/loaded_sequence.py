@@ -24,10 +24,17 @@ class Dropped(NamedTuple):
 class SmplFits(Protocol):
     """SMPL parameters in the silhouette frame: poses (T, 72), betas (T, 10), cameras (T, 3), valid (T,) bool."""
 
-    poses: np.ndarray
-    betas: np.ndarray
-    cameras: np.ndarray
-    valid: np.ndarray
+    @property
+    def poses(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def betas(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def cameras(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def valid(self) -> np.ndarray: ...  # noqa: D102
 
 
 Align = Callable[[np.ndarray, np.ndarray], SmplFits]

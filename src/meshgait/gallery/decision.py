@@ -30,8 +30,10 @@ def decide(
     nearer = distances.min(axis=2).mean(axis=0)  # (N,)
     first, *others = (int(place) for place in np.argsort(nearer, kind="stable"))
     distance, second = float(nearer[first]), float(nearer[others[0]]) if others else None
-    named = calibration is not None and distance <= calibration.threshold
-    mirrored = named and float(distances[:, first, 0].mean()) > calibration.threshold
+    named = mirrored = False
+    if calibration is not None:
+        named = distance <= calibration.threshold
+        mirrored = named and float(distances[:, first, 0].mean()) > calibration.threshold
     level, words = _confidence(distance, second, named, mirrored, calibration)
     return Identification(
         status="uncalibrated" if calibration is None else "named" if named else "unknown",
@@ -61,6 +63,7 @@ def _confidence(
         )
     share, most = strangers_within(calibration, distance)
     words = f"{percent(share)} % of {calibration.strangers} strangers come as near (at most {percent(most)} %)"
+    level: Level
     if not named:
         level, words = "none", f"nobody enrolled is near enough: {words}, {calibration.fpir:g} % are allowed"
     else:

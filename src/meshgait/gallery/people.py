@@ -77,13 +77,16 @@ class People:
             views[number].add(view)
         return [
             Person(
-                *row[:4],
-                None if row[4] is None else parsed_date(row[4]),
-                row[5],
-                tuple(sorted(filter(None, directions[row[0]]))),
-                tuple(sorted(filter(None, views[row[0]]))),
+                number,
+                name,
+                enrolled,
+                consent,
+                None if until is None else parsed_date(until),
+                walks,
+                tuple(sorted(filter(None, directions[number]))),
+                tuple(sorted(filter(None, views[number]))),
             )
-            for row in rows
+            for number, name, enrolled, consent, until, walks in rows
         ]
 
     def add(self, name: str, consent: str, until: date | None) -> int:
@@ -130,7 +133,7 @@ class People:
 
     def walks(self, people: Iterable[int] | None = None) -> list[EnrolledWalk]:
         """Walks of some people (by number), or all, in the order in which they were enrolled."""
-        where, values = "", ()
+        where, values = "", tuple[int, ...]()
         if people is not None:
             values = tuple(people)
             where = f"WHERE person IN ({','.join('?' * len(values))})"
@@ -139,7 +142,10 @@ class People:
             f"FROM walks LEFT JOIN silhouettes ON silhouettes.walk = walks.id {where} ORDER BY id",
             values,
         )
-        return [EnrolledWalk(*row[:-1], bool(row[-1])) for row in rows]
+        return [
+            EnrolledWalk(number, person, enrolled, frames, direction, view, bool(kept))
+            for number, person, enrolled, frames, direction, view, kept in rows
+        ]
 
     def owners(self) -> dict[int, int]:
         """Number of the person of each walk, by the walk's number."""

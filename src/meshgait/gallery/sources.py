@@ -121,8 +121,9 @@ def passes_of(walks: Walks, direction: str = "", view: str = "") -> list[Pass]:
     Raises:
         DataError: there is none, or a direction or view cannot be.
     """
-    several = isinstance(walks, Sequence) and not isinstance(walks, str | Pass)
-    passes = [one if isinstance(one, Pass) else Pass(one) for one in (walks if several else [walks])]
+    if not isinstance(walks, Sequence) or isinstance(walks, str | Pass):
+        walks = [walks]
+    passes = [one if isinstance(one, Pass) else Pass(one) for one in walks]
     if not passes:
         raise DataError("no walk is given", "give silhouettes, or the path of a walk")
     direction, view = checked_direction(direction), checked_view(view)

@@ -75,6 +75,10 @@ class Grid:
     kind: ClassVar[str] = "grid"
 
 
+Block = Table | Picture | Turnable | Grid
+"""What a section holds."""
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of the page with a heading of its own; one without blocks says so by its ``text``."""
@@ -82,4 +86,4 @@ class Section:
     key: str
     title: str
     text: Sequence[str] = ()
-    blocks: Sequence[Table | Picture | Turnable | Grid] = field(default_factory=tuple)
+    blocks: Sequence[Block] = field(default_factory=tuple)

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from meshgait.evaluation.embedding_map import embedding_map
-from meshgait.report.blocks import Grid, Picture, Section
+from meshgait.report.blocks import Block, Grid, Picture, Section
 from meshgait.report.folder import Run
 from meshgait.report.recognition import Recognition, by_protocol, comparisons
 from meshgait.report.tables import EXPECTED, errors_table, ranks_table
@@ -69,7 +69,7 @@ def _uri(svg: str) -> str:
 
 def identification(found: Sequence[Recognition]) -> Section:
     """CMC per probe condition, all runs in one chart."""
-    blocks = []
+    blocks: list[Block] = []
     for protocol, members in by_protocol([one for one in found if len(one.first.ranks)]).items():
         charts = []
         for condition in dict.fromkeys(one.condition for one in members):
@@ -92,11 +92,16 @@ def identification(found: Sequence[Recognition]) -> Section:
 
 def verification_section(found: Sequence[Recognition]) -> Section:
     """DET per probe condition, all runs in one chart."""
-    blocks, text = [], []
+    blocks: list[Block] = []
+    text: list[str] = []
     for protocol, members in by_protocol([one for one in found if one.verification is not None]).items():
         charts = []
         for condition in dict.fromkeys(one.condition for one in members):
-            chosen = {one.run: one.verification for one in members if one.condition == condition}
+            chosen = {
+                one.run: one.verification
+                for one in members
+                if one.condition == condition and one.verification is not None
+            }
             rates = {name: one.rates for name, one in chosen.items()}
             bands = {name: tuple(one.band) for name, one in chosen.items() if np.isfinite(one.band).all()}
             said = "; ".join(f"{name} EER {rate.eer:.1f} %" for name, rate in rates.items())

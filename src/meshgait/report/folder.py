@@ -184,12 +184,10 @@ def _read_meshes(path: Path) -> Meshes:
         "names": Expected("US", (1,)),
         "silhouettes": Expected("u", (3,)),
     }
-    arrays = read_npz(path, expected, "remove it or train anew")
+    arrays = read_npz(path, expected, "remove it or train again")
     with np.errstate(over="ignore"):  # too large numbers become not finite, as those of a diverged model are
-        vertices, true = (
-            None if arrays.get(name) is None else arrays[name].astype(np.float32)
-            for name in ("vertices", "true_vertices")
-        )
+        vertices = arrays["vertices"].astype(np.float32)
+        true = arrays["true_vertices"].astype(np.float32) if "true_vertices" in arrays else None
     meshes = Meshes(
         vertices,
         true,
@@ -202,7 +200,7 @@ def _read_meshes(path: Path) -> Meshes:
     fits = fits and meshes.silhouettes.ndim == 3 and (true is None or true.shape == shape)
     fits = fits and meshes.faces.ndim == 2 and meshes.faces.shape[1] == 3 and len(meshes.faces) > 0
     if not fits or meshes.faces.min() < 0 or meshes.faces.max() >= shape[1]:
-        raise DataError(f"{path} holds arrays that do not belong together", "remove it or train anew")
+        raise DataError(f"{path} holds arrays that do not belong together", "remove it or train again")
     return meshes
 
 

@@ -93,22 +93,18 @@ def _uri(content: bytes, kind: str) -> str:
 
 def meshes(runs: Sequence[Run]) -> Section:
     """Reconstructed meshes to turn, and the same as still pictures."""
-    members = [run for run in runs if run.meshes is not None]
+    members = [(run.name, run.meshes) for run in runs if run.meshes is not None]
     if not members:
         return Section("meshes", "Meshes", ["No run folder holds meshes (mesh.npz)."])
     # one scale of colours, so that runs can be compared
     errors = [
-        vertex_errors(run.meshes.vertices, run.meshes.true_vertices)
-        for run in members
-        if run.meshes.true_vertices is not None
+        vertex_errors(held.vertices, held.true_vertices) for _, held in members if held.true_vertices is not None
     ]
     limit = max(map(error_limit, errors), default=None)
-    turnables = [turnable(run.name, number, run.meshes, limit) for number, run in enumerate(members)]
+    turnables = [turnable(name, number, held, limit) for number, (name, held) in enumerate(members)]
     blocks: list[Grid] = [Grid("", turnables)]
-    for run in members:
-        blocks.append(
-            Grid(f"{run.name}: the same without turning", stills(run.name, run.meshes, limit), fold=True)
-        )
+    for name, held in members:
+        blocks.append(Grid(f"{name}: the same without turning", stills(name, held, limit), fold=True))
     text = "Single frames of held-out walkers. Drag to turn, or use the slider."
     if errors:
         text += " Colours: distance of each vertex from its true place, with the pelvis where the true one is."

@@ -61,8 +61,9 @@ def make(runs: Sequence[Run], show: bool = False) -> str:
 
 def render(sections: Sequence[Section], names: Sequence[str]) -> str:
     """Fill the template; all text is escaped there, and no script runs but ours."""
+    loader = PackageLoader("meshgait.report", "assets")
     environment = Environment(
-        loader=PackageLoader("meshgait.report", "assets"),
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,
@@ -71,7 +72,7 @@ def render(sections: Sequence[Section], names: Sequence[str]) -> str:
     )
     environment.filters["soft"] = soft
     turnables = [inner for section in sections for inner in _turnables(section.blocks)]
-    source = environment.loader.get_source
+    source = loader.get_source
     script = source(environment, "turn.js")[0]
     scripts = [script, get_plotlyjs()] if turnables else []
     return environment.get_template("page.html").render(

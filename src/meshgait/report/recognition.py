@@ -39,14 +39,17 @@ class Recognition:
 
 
 def recognition(run: Run, condition: str) -> Recognition:
-    """Curves of one probe condition with intervals over subjects."""
-    first = first_ranks(run.record, condition)
+    """Curves of one probe condition (one of `conditions`) with intervals over subjects."""
+    record = run.record
+    assert record is not None  # or there would be no condition
+    first = first_ranks(record, condition)
+    errors: Verification | None
     try:
-        errors = verification(run.record, condition)
+        errors = verification(record, condition)
     except DataError:
         errors = None
     band = cmc_band(first, RANKS) if len(first.ranks) else np.full((2, RANKS), np.nan)
-    return Recognition(run.name, condition, run.record, first, cmc(first.ranks, RANKS), band, errors)
+    return Recognition(run.name, condition, record, first, cmc(first.ranks, RANKS), band, errors)
 
 
 def conditions(run: Run) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from meshgait.report.blocks import Grid, Section, Table
+from meshgait.report.blocks import Block, Grid, Section, Table
 from meshgait.report.folder import Run
 from meshgait.report.privacy import without_secrets
 from meshgait.report.recognition import Recognition
@@ -90,7 +91,7 @@ def _conditions(figures: dict[str, float]) -> list[str]:
 
 
 def _rates(figures: dict[str, float], prefix: str, conditions: Sequence[str]) -> list[str]:
-    cells = []
+    cells: list[str] = []
     for measure, each in (("rank1", True), ("mean_ap", True), ("rank5", False), ("mean_inp", False)):
         values = [figures.get(f"{prefix}/{measure}_{name}") for name in conditions]
         known = [value for value in values if value is not None]
@@ -115,6 +116,8 @@ def errors_table(found: Sequence[Recognition]) -> Table:
     rows = []
     for one in found:
         result = one.verification
+        if result is None:
+            continue
         cells = [_with_interval(result.rates.eer, result.eer_interval)]
         for fmr in FALSE_MATCHES:
             known = result.nonmated * fmr / 100 >= EXPECTED
@@ -143,7 +146,8 @@ def settings(runs: Sequence[Run]) -> Section:
 
     if len(known) == 1:
         return Section("settings", "Settings", [], [Grid("All settings", [table("Settings", names)], fold=True)])
-    blocks, text = [], []
+    blocks: list[Block] = []
+    text: list[str] = []
     if differing:
         blocks.append(table("Settings in which the runs differ", differing))
     else:
@@ -162,7 +166,7 @@ def _setting(run: Run, name: str) -> str:
     return without_secrets(run.settings.get(name, NONE), name)
 
 
-def _path(metrics: dict[str, object]) -> str | None:
+def _path(metrics: dict[str, Any]) -> str | None:
     path = metrics.get("data", {}).get("path")
     return None if path is None else without_secrets(str(path))
 

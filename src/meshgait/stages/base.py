@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from meshgait import __version__, distributed
 from meshgait.batch import GaitBatch
 from meshgait.body.targets import follow
+from meshgait.data.trainer_data import datamodule_of
 from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
 from meshgait.models.size import NetworkSize
@@ -58,7 +60,7 @@ class Stage(LightningModule):
         self.settings: dict[str, Any] = {}
         self.total_steps = 0  # of the training, once it is known
         self._progress: dict[str, int] | None = None  # where a checkpoint was that it goes on from
-        self.terms: dict[str, Tensor] = {}  # of the last training step, for those who watch over them
+        self.terms: dict[str, Tensor] = {}  # of the last training step, for callbacks that check them
 
     @classmethod
     def restore(cls: type[S], checkpoint: Checkpoint, **files: str | None) -> S:
@@ -119,11 +121,11 @@ class Stage(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Refuse silhouettes of another size than the network's before anything is computed."""
-        store, frame = getattr(self.trainer.datamodule, "store", None), tuple(self.settings["size"]["frame"])
+        store, frame = getattr(datamodule_of(self.trainer), "store", None), tuple(self.settings["size"]["frame"])
         if store is not None and store.size != frame:
             raise ConfigError(
                 f"{store.path} holds silhouettes of {store.size} pixels, the network takes {frame}",
-                "set model.size.frame to the data's, or pack the data anew",
+                "set model.size.frame to the data's, or pack the data again",
             )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -134,7 +136,7 @@ class Stage(LightningModule):
         """`decay_groups` of a part, with this stage's decay."""
         return decay_groups(module, self.optimizer.weight_decay, self.optimizer.decay_vectors, **extra)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW or SGD with a linear warm-up, then a cosine over all steps of the fit, or milestones."""
         groups, total = self.parameter_groups(), total_steps(self.trainer, self._progress)
         if not math.isfinite(total):
@@ -161,7 +163,8 @@ class Stage(LightningModule):
         if truth is not None:
             device = truth.poses.device
             geometry = [x.to(device) for x in (moved.flip, moved.angle, moved.scale, moved.shift)]
-            truth = follow(truth, silhouettes.shape[-2:], *geometry)
+            height, width = silhouettes.shape[-2:]
+            truth = follow(truth, (height, width), *geometry)
             # a weak-perspective camera cannot follow another perspective, so there is no truth of these
             truth.valid = truth.valid & ~moved.has_perspective.to(device)[:, None]
         return GaitBatch(silhouettes, batch.mask, batch.labels, batch.indices, truth)
@@ -169,7 +172,7 @@ class Stage(LightningModule):
     def generator(self, stream: int) -> torch.Generator:
         """Random numbers (on the CPU) of this step; they depend on (seed, step, stream) alone.
 
-        So a fit that was interrupted and taken up again draws what it would have drawn. Each of several devices
+        So a fit that was interrupted and resumed draws what it would have drawn. Each of several devices
         draws for the batch of all and uses its part: what happens to a sequence does not depend on their number.
         Streams 0 and 1 are the augmentation's (identity, 3D), 2 and 3 choose the frames of the 3D losses.
         """

@@ -9,13 +9,13 @@ from pathlib import Path
 from meshgait.errors import DataError
 from meshgait.extras import require
 
-REPOSITORY = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w./-]+))?")
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 
 
 def is_repository(path: str | Path) -> bool:
     """Whether a name that is no path here can be one of the hub.
 
-    A folder called like the owner makes it a path with a slip in it, which is nothing to ask the network about.
+    A folder with the owner's name makes it a misspelled path, for which the network need not be asked.
     """
     text = str(path)
     if Path(text).exists() or Path(text).suffix == ".ckpt" or not REPOSITORY.fullmatch(text):
@@ -33,9 +33,9 @@ def download(name: str, files: Sequence[str]) -> Path:
     require("hub", f"{name} is no path here, and to look for it at Hugging Face")
     from huggingface_hub import snapshot_download
 
-    match = REPOSITORY.fullmatch(name)
+    repository, _, revision = name.partition("@")
     try:
-        folder = Path(snapshot_download(match["name"], revision=match["revision"], allow_patterns=list(files)))
+        folder = Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(files)))
     except Exception as error:  # the client's errors have no common base
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise DataError(

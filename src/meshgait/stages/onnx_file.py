@@ -7,12 +7,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from meshgait.errors import ConfigError, OutputError
 from meshgait.extras import require
+
+if TYPE_CHECKING:
+    from onnx import FunctionProto, GraphProto
 
 INPUTS, OUTPUT = ("silhouettes", "mask"), "embeddings"
 TOLERANCE = 1e-4
@@ -66,6 +70,7 @@ def write_onnx(network: nn.Module, frame: tuple[int, int], path: Path, about: di
                 dynamo=True,
                 verbose=False,
             )
+            assert program is not None  # as it is with dynamo
             model = program.model_proto
     except Exception as error:  # the exporter wraps errors of any kind
         reason = " ".join(str(error.__cause__ or error).split())[:160]
@@ -119,7 +124,7 @@ def random_walks(sequences: int, frames: int, frame: tuple[int, int]) -> tuple[T
     return silhouettes, torch.arange(frames) < lengths[:, None]
 
 
-def _strip(graph: object) -> None:
+def _strip(graph: GraphProto | FunctionProto) -> None:
     """Remove what the exporter notes at each node: lines of source, with the paths of this machine."""
     for node in graph.node:
         del node.metadata_props[:]

@@ -75,7 +75,7 @@ class WarmupCosine:
 
 
 class WarmupSteps(WarmupCosine):
-    """The same with a fall to a tenth at each milestone."""
+    """The same with a drop to a tenth at each milestone."""
 
     def decay_factor(self, step: int) -> float:
         """Factor after the rise."""
@@ -147,12 +147,14 @@ def fitted_state(state: dict[str, Any], saved: dict[str, Any] | None, own: dict[
     counts = [len(group["params"]) for group in state["param_groups"]]
     if saved is None and counts == [len(group) for group in own["groups"]]:
         return state
-    known = {}
+    known: dict[str, Any] = {}
     if saved is not None and saved["class"] == own["class"]:
         places = [place for group in state["param_groups"] for place in group["params"]]
         names = [name for group in saved["groups"] for name in group]
         known = {name: state["state"][p] for name, p in zip(names, places, strict=True) if p in state["state"]}
-    groups, kept, place = [], {}, 0
+    groups: list[dict[str, list[int]]] = []
+    kept: dict[int, Any] = {}
+    place = 0
     for group in own["groups"]:
         groups.append({"params": list(range(place, place + len(group)))})
         kept |= {place + i: known[name] for i, name in enumerate(group) if name in known}

@@ -11,6 +11,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from meshgait.batch import GaitBatch, GaitOutput, SmplTruth
+from meshgait.data.datamodule import SilhouetteDataModule
+from meshgait.data.trainer_data import datamodule_of
 from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.body import BodyErrors
@@ -106,10 +108,10 @@ class RecogniseStage(Stage):
         return cls(size, settings["num_subjects"], network=NetworkConfig(**network), body=body_config(settings))
 
     def setup(self, stage: str) -> None:
-        """Before a fit, keep still what these data cannot train: DDP would wait for its gradient for ever."""
+        """Before a fit, freeze what these data cannot train: DDP would wait for its gradient for ever."""
         super().setup(stage)
-        data = self.trainer.datamodule
-        if stage != "fit" or not hasattr(data, "body_path"):
+        data = datamodule_of(self.trainer)
+        if stage != "fit" or not isinstance(data, SilhouetteDataModule):
             return
         self.learns_3d &= data.body_path is not None or (data.truth and data.store.has_smpl)
         if not self.learns_3d and not self.identity.any():
@@ -120,7 +122,7 @@ class RecogniseStage(Stage):
             )
         if not self.learns_3d and self.supervision is not None:
             self.supervision.requires_grad_(False)
-            if self.network.detach_heatmaps:
+            if self.network.detach_heatmaps and self.network.lifter is not None:
                 self.network.lifter.requires_grad_(False)
 
     @classmethod
@@ -146,7 +148,7 @@ class RecogniseStage(Stage):
 
     def _shared(self) -> list[nn.Module]:
         """What stage 1 trains: stem and lifter."""
-        return [self.network.stem, self.network.lifter]
+        return [part for part in (self.network.stem, self.network.lifter) if part is not None]
 
     def _start_from(self, path: str) -> None:
         weights = read_checkpoint(path).network()
@@ -208,6 +210,7 @@ class RecogniseStage(Stage):
 
     def _supervise(self, output: GaitOutput, batch: GaitBatch) -> tuple[Tensor, dict[str, Tensor], BodyReading]:
         """3D losses on the frames that the 3D branch looked at."""
+        assert self.supervision is not None and batch.truth is not None  # or there is nothing to compare
         step = self.network.size.lift_every
         return self.supervision(
             output.body, batch.truth.every(step), batch.mask[:, ::step], self.generator(stream=2)
@@ -216,11 +219,13 @@ class RecogniseStage(Stage):
     def _supervise_apart(self, batch: GaitBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """3D losses of a batch that has truth but no identity, through stem and lifter alone."""
         batch = self.augment(batch, self.branch_3d.augmentation, stream=1)
+        assert self.supervision is not None  # or 3D would not be learnt
         estimate = self.network.reconstructor()(rearrange(batch.silhouettes, "b t h w -> (b t) h w"))
         loss, terms, _ = self.supervision(estimate, batch.truth, batch.mask, self.generator(stream=3))
         return loss, terms
 
-    def validation_step(self, batch: GaitBatch, batch_idx: int) -> GaitOutput:
+    # Lightning hands any output to the callbacks, its type admits tensors and mappings alone
+    def validation_step(self, batch: GaitBatch, batch_idx: int) -> GaitOutput:  # type: ignore[override]
         """Embeddings for the callbacks; errors in millimetres where truth exists."""
         with_body = self.supervision is not None and batch.truth is not None
         output = self.network(batch.silhouettes, batch.mask, with_body, batch.truth)
@@ -235,7 +240,7 @@ class RecogniseStage(Stage):
             self.log_gathered({f"val/{name}": value for name, value in self.body_metrics.compute().items()})
             self.body_metrics.reset()
 
-    test_step = validation_step
+    test_step = validation_step  # type: ignore[assignment]  # as above
     on_test_epoch_end = on_validation_epoch_end
 
     def predict_step(self, batch: GaitBatch, batch_idx: int) -> dict[str, Tensor]:

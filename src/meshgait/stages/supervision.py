@@ -49,8 +49,8 @@ class BodySupervision(nn.Module):
     Args:
         size: sizes of the network whose estimates are compared.
         body: the body of the truth, and the weights of the loss terms.
-        frames: at most so many frames of a training batch are supervised (0: all); the choice is random.
-        mesh_frames: at most so many of these have mesh losses (0: all): they cost most and say least.
+        frames: how many frames of a training batch are supervised at most (0: all); the choice is random.
+        mesh_frames: how many of these have mesh losses at most (0: all): they cost most and say least.
 
     A batch is that of all devices: the frames chosen are the same however it is shared out, and the losses' mean
     over ranks is that over all these frames, of which a rank may have more or fewer.
@@ -58,6 +58,9 @@ class BodySupervision(nn.Module):
     Raises:
         ConfigError: the network's points are not the body's joints and markers.
     """
+
+    faces: Tensor
+    edges: Tensor
 
     def __init__(self, size: NetworkSize, body: BodyConfig, frames: int = 0, mesh_frames: int = 16) -> None:
         super().__init__()
@@ -94,10 +97,10 @@ class BodySupervision(nn.Module):
         else:
             usable = rearrange(usable, "b t -> (b t)").nonzero()[:, 0]
             meshes = len(usable)
-        chosen = SmplTruth(
-            *(rearrange(x, "b t ... -> (b t) ...")[usable] for x in (truth.poses, truth.betas, truth.cameras)),
-            valid=torch.ones_like(usable, dtype=torch.bool),
+        poses, betas, cameras = (
+            rearrange(x, "b t ... -> (b t) ...")[usable] for x in (truth.poses, truth.betas, truth.cameras)
         )
+        chosen = SmplTruth(poses, betas, cameras, torch.ones_like(usable, dtype=torch.bool))
         picked = (x[usable] for x in (estimate.points, estimate.marginals, estimate.confidence))
         return BodyEstimate(*picked), chosen, meshes
 
@@ -106,7 +109,7 @@ class BodySupervision(nn.Module):
         rows, longest = len(usable), distributed.all_reduce_max(usable.shape[1], usable.device)
         order = torch.randperm(distributed.world_size() * rows * longest, generator=generator).to(usable.device)
         keys = rearrange(order, "(w b t) -> w b t", b=rows, t=longest)[distributed.rank(), :, : usable.shape[1]]
-        keys = torch.where(usable, keys, len(order))  # who is not usable comes last
+        keys = torch.where(usable, keys, len(order))  # those that are not usable come last
         padded = pad(keys, (0, longest - keys.shape[1]), value=len(order))
         everyone = distributed.all_gather(padded).flatten().sort().values
         keys, own = keys.flatten().sort()

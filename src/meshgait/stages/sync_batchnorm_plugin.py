@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from lightning import LightningModule
 from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import nn
@@ -15,14 +17,15 @@ class SyncBatchNormPlugin(TorchSyncBatchNorm):
     Those of torch on GPUs, ours on CPUs.
     """
 
-    def apply(self, model: LightningModule) -> nn.Module:
+    def apply(self, model: nn.Module) -> nn.Module:
         """Synchronise."""
-        if model.trainer.strategy.root_device.type != "cpu":
+        trainer = cast(LightningModule, model).trainer  # the stage: Lightning declares any module
+        if trainer.strategy.root_device.type != "cpu":
             return super().apply(model)
         convert_sync_batchnorm(model)
         return model
 
-    def revert(self, model: LightningModule) -> nn.Module:
+    def revert(self, model: nn.Module) -> nn.Module:
         """Back to plain batch norms."""
         revert_sync_batchnorm(model)
         return super().revert(model)

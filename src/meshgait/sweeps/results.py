@@ -102,8 +102,8 @@ class Results:
                 f"# best of {len(self.trials)} trials of sweep {self.sweep.name}: trial {best}, "
                 f"{self.sweep.metric} {value:.6g}\n"
             )
-            for name, content in best_experiments(self.sweep.command, self.words(best), root).items():
-                files[name] = (head + yaml.safe_dump(content, sort_keys=False)).encode()
+            for name, experiment in best_experiments(self.sweep.command, self.words(best), root).items():
+                files[name] = (head + yaml.safe_dump(experiment, sort_keys=False)).encode()
         for name, content in files.items():
             with atomic_file(folder / name) as temporary:
                 temporary.write_bytes(content)
@@ -118,8 +118,9 @@ class Results:
 
     def _pictures(self, study: optuna.Study) -> dict[str, bytes]:
         """PNG files by name; none where there is nothing to compare."""
-        finished = [trial for trial in self.trials.values() if trial.state == TrialState.COMPLETE]
-        results = [trial.value for trial in finished]
+        complete = (trial for trial in self.trials.values() if trial.state == TrialState.COMPLETE)
+        valued = [(trial, trial.value) for trial in complete if trial.value is not None]
+        finished, results = [trial for trial, _ in valued], [value for _, value in valued]
         if not self.sweep.searched or len(set(results)) < 2:
             return {}
         evaluator = FanovaImportanceEvaluator(seed=0)  # the default one says little of a dozen trials

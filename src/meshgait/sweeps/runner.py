@@ -158,15 +158,16 @@ class Runner:
             while process.poll() is None:
                 if self._stop.wait(POLL):
                     raise _Interrupted
-                if time.monotonic() - heard > heartbeat:
+                if heartbeat is not None and time.monotonic() - heard > heartbeat:
                     heard = time.monotonic()
                     if not pending.alive(trial):
                         raise _Gone
-                values = history.read() if self.sweep.early else []
+                early = self.sweep.early
+                values = [] if early is None else history.read()
                 for validation, value in enumerate(values[reported:], reported + 1):
                     trial.report(value, validation)
                     reported = validation
-                    last = validation == self.sweep.early.max_iter
+                    last = early is not None and validation == early.max_iter
                     if not last and trial.should_prune():
                         return f"stopped early, {self.sweep.metric} {value:.4g} at validation {validation}"
         finally:
@@ -190,7 +191,8 @@ class History:
 
     def __init__(self, path: Path, metric: str) -> None:
         self.path, self.metric = path, metric
-        self._size, self._values = -1, []
+        self._size = -1
+        self._values: list[float] = []
 
     def read(self) -> list[float]:
         """All values; a line that is being written is left for later."""

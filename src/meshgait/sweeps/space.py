@@ -68,21 +68,32 @@ def grid_values(name: str, distribution: BaseDistribution) -> list[Scalar]:
         ConfigError: there is no end to them, or they are too many.
     """
     if isinstance(distribution, CategoricalDistribution):
-        return list(distribution.choices)
-    whole = isinstance(distribution, IntDistribution) and not distribution.log
-    if whole or (isinstance(distribution, FloatDistribution) and distribution.step is not None):
-        count = round((distribution.high - distribution.low) / distribution.step) + 1
-        if count > MOST_TRIALS:
-            raise ConfigError(f"parameters: {name} has {count} values, a grid at most {MOST_TRIALS}; raise q")
+        return [choice for choice in distribution.choices if choice is not None]  # which none of ours is
+    if isinstance(distribution, IntDistribution) and not distribution.log:
+        count = _count(name, distribution.low, distribution.high, distribution.step)
+        return [distribution.low + i * distribution.step for i in range(count)]
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        count = _count(name, distribution.low, distribution.high, distribution.step)
         return [distribution.low + i * distribution.step for i in range(count)]
     raise ConfigError(f"parameters: {name} is continuous, a grid needs values, int_uniform or q_uniform")
 
 
+def _count(name: str, low: float, high: float, step: float) -> int:
+    """Number of values in a grid."""
+    count = round((high - low) / step) + 1
+    if count > MOST_TRIALS:
+        raise ConfigError(f"parameters: {name} has {count} values, a grid at most {MOST_TRIALS}; raise q")
+    return count
+
+
 def first_value(distribution: BaseDistribution) -> Scalar:
     """A value of the distribution: the first, or the lowest."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[0]
-    return distribution.low
+    if isinstance(distribution, IntDistribution | FloatDistribution):
+        return distribution.low
+    assert isinstance(distribution, CategoricalDistribution)  # there are no other kinds
+    first = distribution.choices[0]
+    assert first is not None  # the schema admits none
+    return first
 
 
 def _flat(content: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -116,7 +127,7 @@ def _parameter(name: str, entry: object) -> BaseDistribution | Scalar:
         return _scalar(where, entry["value"])
     if kind == "categorical":
         return _categorical(where, entry["values"])
-    return _range(where, kind, *(_number(where, key, entry[key]) for key in ("min", "max")), entry)
+    return _range(where, kind, _number(where, "min", entry["min"]), _number(where, "max", entry["max"]), entry)
 
 
 def _implied(where: str, entry: Mapping) -> str:
@@ -145,9 +156,8 @@ def _categorical(where: str, values: object) -> CategoricalDistribution:
 def _range(where: str, kind: str, low: float, high: float, entry: Mapping) -> BaseDistribution:
     if not low < high:
         raise ConfigError(f"{where}: min is {low}, max is {high}; min must be below max")
-    whole = isinstance(low, int) and isinstance(high, int)
     if kind == "int_uniform":
-        if not whole:
+        if not (isinstance(low, int) and isinstance(high, int)):
             raise ConfigError(f"{where}: int_uniform needs whole numbers, not {low} and {high}")
         return IntDistribution(low, high)
     if kind == "log_uniform":  # its bounds are exponents
@@ -162,7 +172,7 @@ def _range(where: str, kind: str, low: float, high: float, entry: Mapping) -> Ba
         return FloatDistribution(low, high)
     quantum = _number(where, "q", entry.get("q", 1))
     if kind == "q_log_uniform_values":
-        if not whole or quantum != 1:
+        if not (isinstance(low, int) and isinstance(high, int)) or quantum != 1:
             raise ConfigError(f"{where}: q_log_uniform_values is supported for whole min and max with q 1 only")
         return IntDistribution(low, high, log=True)
     steps = [bound / quantum for bound in (low, high)] if quantum > 0 else [0.5]
@@ -170,7 +180,7 @@ def _range(where: str, kind: str, low: float, high: float, entry: Mapping) -> Ba
         raise ConfigError(
             f"{where}: min {low} and max {high} must be multiples of a positive q, which is {quantum}"
         )
-    if whole and isinstance(quantum, int):
+    if isinstance(low, int) and isinstance(high, int) and isinstance(quantum, int):
         return IntDistribution(low, high, step=quantum)
     return FloatDistribution(low, high, step=quantum)
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import optuna
 import sqlalchemy
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
@@ -190,10 +190,14 @@ def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> N
         trial.suggest_categorical(name, distribution.choices)
     elif isinstance(distribution, IntDistribution):
         trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
-    else:
+    elif isinstance(distribution, FloatDistribution):
         trial.suggest_float(
             name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
         )
+
+
+def _is_complete(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.COMPLETE
 
 
 class Queue:
@@ -245,7 +249,7 @@ class Queue:
     def standing(self) -> tuple[int, tuple[int, float] | None]:
         """Number of results, and (slot, value) of the best one."""
         trials = by_slot(self.study.get_trials(deepcopy=False)).items()
-        values = [(slot, trial.value) for slot, trial in trials if trial.state == TrialState.COMPLETE]
+        values = [(slot, trial.value) for slot, trial in trials if trial.value is not None and _is_complete(trial)]
         best = max if self.study.direction == StudyDirection.MAXIMIZE else min
         done = sum(trial.state in RESULTS for _, trial in trials)
         return done, best(values, key=lambda pair: pair[1]) if values else None
@@ -254,7 +258,7 @@ class Queue:
         """Whether a trial is as good as the file asks for."""
         if self.sweep.target is None:
             return False
-        best = [trial.value for trial in trials if trial.state == TrialState.COMPLETE]
+        best = [trial.value for trial in trials if trial.value is not None and _is_complete(trial)]
         if self.study.direction == StudyDirection.MAXIMIZE:
             return any(value >= self.sweep.target for value in best)
         return any(value <= self.sweep.target for value in best)

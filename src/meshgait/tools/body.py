@@ -85,12 +85,12 @@ def describe(body: BodyModel) -> PlainTable:
     low, mean, high = (np.ptp(rest_mesh(body, factor * one)[:, 1]) for factor in (-2, 0, 2))
     table.add_row("stature", f"{mean:.2f} m; {low:.2f} .. {high:.2f} m for the first beta at -2 .. 2")
     for sex, pronoun in (("male", "men"), ("female", "women")):
-        if values := meta.get(f"stature_{sex}_m"):
+        if isinstance(values := meta.get(f"stature_{sex}_m"), list):
             table.add_row("", f"{pronoun} {values[0]:.3f} +- {values[1]:.3f} m as sampled when baking")
     if "shape_rms_mm" in meta:
         table.add_row("errors", f"shape {meta['shape_rms_mm']:.2f} mm RMS by {body.num_betas} betas, on "
                                 f"{meta['held_out']} people not used for baking")  # fmt: skip
-        worst = f"{meta['joint_max_mm']:.1f} mm worst ({meta['worst_joint'].replace('_', ' ')})"
+        worst = f"{meta['joint_max_mm']:.1f} mm worst ({str(meta['worst_joint']).replace('_', ' ')})"
         table.add_row("", f"joints from the surface {meta['joint_mean_mm']:.2f} mm mean, {worst}")
     return table
 

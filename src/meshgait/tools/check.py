@@ -110,7 +110,7 @@ def _print_summary(console: Console, report: StoreReport, options: CheckOptions)
         names = ("rows", "columns", "% of the pixels")
         spans = [f"{m} ({a} to {b}) {name}" for a, m, b, name in zip(low, middle, high, names, strict=True)]
         lines[0] += f"; figures span {', '.join(spans)} (median, 5 % to 95 %)"
-    if report.valid is not None:
+    if report.valid is not None and report.groups is not None:
         frames = report.groups["all"].frames
         lines.append(f"SMPL truth: {report.valid:,} of {frames:,} frames are valid")
     if report.alignment and report.alignment.frames:

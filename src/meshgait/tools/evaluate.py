@@ -17,6 +17,7 @@ from meshgait.data.partitions import Partition
 from meshgait.data.protocols import PROTOCOLS, EvaluationProtocol, Selection, get_protocol
 from meshgait.errors import ConfigError
 from meshgait.evaluation.curves import verification
+from meshgait.evaluation.distances import Distance
 from meshgait.evaluation.embeddings import Embeddings
 from meshgait.evaluation.openset import HELD_OUT, open_set
 from meshgait.evaluation.scoring import Scores, evaluate
@@ -132,7 +133,7 @@ class _Record:
     """What `meshgait.evaluation.curves` asks for."""
 
     embeddings: np.ndarray
-    distance: str
+    distance: Distance
     selection: Selection
 
     def task(self) -> Selection:
@@ -220,11 +221,11 @@ def _print(scores: dict[str, Scores], result: dict[str, Any]) -> None:
         rates = ", ".join(f"TAR {rate:.2f} at FAR {far}" for far, rate in found["tar_at_far"].items())
         out.print(f"{name}: EER {found['eer']:.2f} ({low:.2f} to {high:.2f}), {rates} (%)")
     for name, found in result.get("open_set", {}).items():
-        rates = (
+        misses = (
             f"FNIR {rate:.2f} ({'{:.2f} to {:.2f}'.format(*found['fnir_at_fpir_interval'][fpir])}) at FPIR {fpir}"
             for fpir, rate in found["fnir_at_fpir"].items()
         )
-        out.print(f"{name}: {', '.join(rates)} (%), {len(found['held_out'])} subjects held out")
+        out.print(f"{name}: {', '.join(misses)} (%), {len(found['held_out'])} subjects held out")
 
 
 def _write(path: Path, result: dict[str, Any]) -> None:

@@ -112,6 +112,7 @@ def write_export(
         if onnx:
             progress.advance(1, ONNX)
             about = {"meshgait": __version__, "weights": weights["sha256"]}
+            assert isinstance(stage, RecogniseStage)  # which was checked before
             worst = write_onnx(stage.network, stage.network.size.frame, folder / ONNX, about)
             description["onnx"] = {"sha256": sha256_of(folder / ONNX)}
             written[ONNX] = f"silhouettes and mask to embeddings; differs by {worst:.0e} at most in onnxruntime"

@@ -200,8 +200,8 @@ def _calibrate(gallery: Gallery, arguments: argparse.Namespace) -> None:
     interval = f"95 %: {percent(found.low)} to {percent(found.high)} %"
     measured = f"{percent(found.measured)} % of {_strangers(found.strangers)} are named ({interval})"
     say(f"{measured}, in {_searches(found.searches)}")
-    for name, (strangers, searches, measured) in found.groups.items():
-        say(f"  {name}: {percent(measured)} % of {strangers:,}, in {_searches(searches)}")
+    for name, (strangers, searches, share) in found.groups.items():
+        say(f"  {name}: {percent(share)} % of {strangers:,}, in {_searches(searches)}")
 
 
 def _evaluate(gallery: Gallery, arguments: argparse.Namespace) -> None:

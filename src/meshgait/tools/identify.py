@@ -71,8 +71,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json or arguments.csv:
         print_rows([_row(*result) for result in results], arguments.json)
         return
-    for walker, found in results:
-        say(f"{walker.label}: {in_words(found)}")
+    for walker, answer in results:
+        say(f"{walker.label}: {in_words(answer)}")
 
 
 def _watch(arguments: argparse.Namespace) -> None:

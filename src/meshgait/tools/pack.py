@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from meshgait.data.export import export_opengait
 from meshgait.data.fitfiles import FitFiles
@@ -19,7 +21,7 @@ from meshgait.errors import ConfigError
 from meshgait.terminal import say
 
 MOST_KINDS = 10
-"""Kinds of figures that are told after packing."""
+"""Kinds of figures that are printed after packing."""
 EPILOG = """layouts: opengait = subject/condition/view/*.pkl of any depth (Gait3D's merged modalities too);
 casia-b, gait3d, ccpg, grew (as OpenGait rearranges it), frames = subject/condition/view/*.png; oumvlp =
 Silhouette_VIEW-CONDITION/SUBJECT/*.png; grew-raw = as its archives unpack; sustech1k = .../Sils_aligned/*.png;
@@ -103,6 +105,7 @@ def run(args: argparse.Namespace) -> None:
         count = export_opengait(args.source, args.dest)
         say(f"{args.dest}: {count} sequences in OpenGait's layout")
         return
+    aligner, fits = _fits(args.body, args.iou, args.aligned_fits, tuple(args.size))
     options = PackOptions(
         size=tuple(args.size),
         bits=args.bits,
@@ -113,7 +116,8 @@ def run(args: argparse.Namespace) -> None:
         person=args.person,
         tolerance="none" if args.strict else "sequences" if args.lenient else "frames",
         fit_files=_fit_files(args.fits, args.fits_keys, args.aligned_fits),
-        **_fits(args.body, args.iou, args.aligned_fits, tuple(args.size)),
+        aligner=aligner,
+        fits=fits,
     )
     layout = args.layout
     if layout == "auto" and args.pattern is None and not args.dest.exists():
@@ -123,22 +127,21 @@ def run(args: argparse.Namespace) -> None:
     _summarise(store)
 
 
-def _fits(body: str | None, iou: float, aligned: bool, size: tuple[int, int]) -> dict[str, object]:
-    """Options of the SMPL rows."""
+def _fits(
+    body: str | None, iou: float, aligned: bool, size: tuple[int, int]
+) -> tuple[Callable[[], Align] | None, dict[str, Any]]:
+    """What aligns SMPL rows, and its description (`PackOptions`)."""
     if body is not None and aligned:
         raise ConfigError("--body aligns SMPL rows, --aligned-fits takes them as they are", "give one of them")
     if not 0 <= iou <= 1:
         raise ConfigError(f"--iou {iou} is out of range", "it must be between 0 and 1")
     if aligned:
-        return {"aligner": _as_written, "fits": {"aligned": True}}
+        return _as_written, {"aligned": True}
     if body is None:
-        return {}
+        return None, {}
     from meshgait.body.smpl import BodyModel  # imports torch, hence only now
 
-    return {
-        "aligner": partial(_aligner, body, size, iou),
-        "fits": {"body": BodyModel.load(body).hash, "iou": iou},
-    }
+    return partial(_aligner, body, size, iou), {"body": BodyModel.load(body).hash, "iou": iou}
 
 
 def _fit_files(pattern: str | None, keys: str | None, aligned: bool) -> FitFiles | None:
@@ -147,7 +150,7 @@ def _fit_files(pattern: str | None, keys: str | None, aligned: bool) -> FitFiles
         raise ConfigError("--fits reads fits of an estimator, --aligned-fits those of a store", "give one of them")
     if (pattern is None) != (keys is None):
         raise ConfigError("--fits says where fits lie and --fits-keys what is in them", "give both or neither")
-    return None if pattern is None else FitFiles.of(pattern, keys)
+    return None if pattern is None or keys is None else FitFiles.of(pattern, keys)
 
 
 def _as_written() -> Align:

@@ -81,6 +81,7 @@ def panel_rows(recogniser: Recogniser, walk: Silhouettes) -> list[PanelRow]:
     pictures = iter(walk.frames[shown].astype(np.float32) / 255)
     rows: list[PanelRow] = []
     for estimate, vertices in recogniser.estimate(walk.frames[shown]):
+        assert estimate.volumes is not None  # outside of training they are kept
         parts = zip(estimate.volumes.numpy(), estimate.points.numpy(), vertices, strict=True)
         rows += [PanelRow(next(pictures), *part) for part in parts]
     return rows

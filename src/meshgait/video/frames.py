@@ -73,7 +73,8 @@ class Video(ABC):
 
     def __init__(self, name: str, look: Look) -> None:
         self.name, self.look = name, look
-        self.rate, self.length = USUAL_RATE, None
+        self.rate = USUAL_RATE
+        self.length: int | None = None
         self.scale, self.size = 1.0, (0, 0)
 
     def frames(self, start: int = 0, wanted: set[int] | None = None) -> Iterator[Frame]:

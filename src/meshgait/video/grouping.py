@@ -53,11 +53,11 @@ class Group:
         top, left = int(rows.start * scale), int(columns.start * scale)
         bottom, right = int(np.ceil(rows.stop * scale)), int(np.ceil(columns.stop * scale))
         labels = self.labels[top:bottom, left:right]
-        own = np.isin(labels, self.parts).astype(np.uint8)
-        other = (labels > 0).astype(np.uint8) - own
+        mask = np.isin(labels, self.parts).astype(np.uint8)
+        other = (labels > 0).astype(np.uint8) - mask
         # a whole figure is looked for, so the gaps between its parts count as well
         tall = 2 * int(0.2 * self.box.height) + 1
-        own = cv2.morphologyEx(own, cv2.MORPH_CLOSE, np.ones((tall, 5), np.uint8))
+        own = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((tall, 5), np.uint8))
         large = cv2.resize(own, (width, height), interpolation=cv2.INTER_LINEAR)
         margin = 2 * int(np.ceil(reach)) + 1
         large = cv2.dilate(large, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (margin, margin)))
@@ -81,8 +81,8 @@ def groups(difference: np.ndarray, least_rows: int, expected: Sequence[Box] = ()
     """
     closed = cv2.morphologyEx(difference.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 3), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
-    order = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:MOST_PARTS]
-    order = [int(k) for k in order if stats[k, cv2.CC_STAT_AREA] >= LEAST_AREA]
+    largest = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:MOST_PARTS]
+    order = [int(k) for k in largest if stats[k, cv2.CC_STAT_AREA] >= LEAST_AREA]
     boxes = {k: Box(*stats[k, :2].tolist(), *(stats[k, :2] + stats[k, 2:4]).tolist()) for k in order}
     owner: dict[int, int] = {}
     for k in order:

@@ -44,7 +44,7 @@ class LiveVideo(Video):
         good, first = self._capture.read() if self._capture.isOpened() else (False, None)
         if not good and isinstance(source, int):
             raise DataError(f"there is no {name}, or another program uses it", "try 0, 1 or 2, or a file")
-        if not good:
+        if not good or first is None:
             raise DataError(f"{name} gives no pictures", "check the address, and that a player shows it")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self._rate = rate if 1 <= rate <= 1000 else USUAL_RATE
@@ -62,7 +62,7 @@ class LiveVideo(Video):
             while not self._stopped:
                 good, picture = self._read()
                 number = max(number + 1, self._number_by_time(begun))
-                if not good or (self.length is not None and number >= self.length):
+                if not good or picture is None or (self.length is not None and number >= self.length):
                     break  # where it was unplugged, what was seen until then is kept
                 if number // self.look.every > taken:
                     taken = number // self.look.every

@@ -89,7 +89,7 @@ class PersonMask:
         use = self._use
         small = cv2.resize(picture, self._size[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
         ordered = small[..., ::-1] if use.rgb else small
-        values = (ordered - np.float32(use.mean)) / np.float32(use.deviation)
+        values = (ordered - np.asarray(use.mean, np.float32)) / np.asarray(use.deviation, np.float32)
         given = self._session.run(None, {self._input: np.moveaxis(values, -1, 0)[None].astype(np.float32)})[0]
         given = given.reshape(-1, *given.shape[-2:])
         if not -len(given) <= use.channel < len(given):

@@ -134,8 +134,9 @@ def open_video(source: Path | str | int, look: Look | None = None, seconds: floa
     """
     look = look or Look()
     if is_live(source):
-        return LiveVideo(int(source) if str(source).isdecimal() else str(source), look, seconds)
-    path = Path(source)
+        text = str(source)
+        return LiveVideo(int(text) if text.isdecimal() else text, look, seconds)
+    path = Path(str(source))
     if path.is_dir():
         return FolderVideo(path, look)
     if not path.is_file():

@@ -149,19 +149,19 @@ def _crops(sightings: Sequence[Sighting]) -> np.ndarray:
     """(T, 64, 64) bool, each figure cut and centred by the crop rule of all silhouettes."""
     crops = []
     for sighting in sightings:
-        image = sighting.mask.astype(np.uint8) * 255
-        margin = max(image.shape[0] // 2, 1)
-        image = cv2.copyMakeBorder(image, 0, 0, margin, margin, cv2.BORDER_CONSTANT, value=0)
+        mask = sighting.mask.astype(np.uint8) * 255
+        margin = max(mask.shape[0] // 2, 1)
+        image = cv2.copyMakeBorder(mask, 0, 0, margin, margin, cv2.BORDER_CONSTANT, value=0)
         crop, _ = normalise(image, (64, 64))
-        crops.append(np.zeros((64, 64), bool) if crop is None else crop > 127)
+        crops.append(np.zeros((64, 64), bool) if crop is None else np.asarray(crop) > 127)
     return np.stack(crops)
 
 
 def _spread(crops: np.ndarray) -> np.ndarray:
     """Columns from the first to the last pixel (T,) of parts of silhouettes (T, h, w)."""
-    columns = crops.any(axis=1)
+    columns = np.asarray(crops.any(axis=1))
     first, last = columns.argmax(axis=1), columns.shape[1] - columns[:, ::-1].argmax(axis=1)
-    return np.where(columns.any(axis=1), last - first, 0)
+    return np.where(np.any(columns, axis=1), last - first, 0)
 
 
 def _rhythm(legs: np.ndarray, rate: float) -> tuple[float, float]:

@@ -133,8 +133,8 @@ class WalkFolder:
         return self.path / f"{folder}.png"
 
     def _draw_sheet(self, folders: list[str]) -> None:
-        strips = [cv2.imread(str(self._strip(folder))) for folder in folders]
-        strips = [picture for picture in strips if picture is not None]
+        read = (cv2.imread(str(self._strip(folder))) for folder in folders)
+        strips = [picture for picture in read if picture is not None]
         if not strips:
             return
         width = max(picture.shape[1] for picture in strips)

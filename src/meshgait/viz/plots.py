@@ -43,9 +43,14 @@ DET_TICKS = (0.01, 0.1, 1, 5, 20, 50, 80, 95)
 class Rates(Protocol):
     """FMR and FNMR in percent per threshold; `meshgait.evaluation.curves.ErrorRates` has this form."""
 
-    fmr: np.ndarray
-    fnmr: np.ndarray
-    eer: float
+    @property
+    def fmr(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def fnmr(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def eer(self) -> float: ...  # noqa: D102
 
 
 def cmc_figure(
