@@ -34,7 +34,7 @@ ablations: pretrain  ## what each part brings, 3 seeds: make ablations ABLATE=ex
 fuzz torture: setup ; OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$@.py  ## read changed files; kill trainings 20 times
 test: setup ; $(BIN)/pytest -n auto  ## all tests
 test-fast: setup ; $(BIN)/pytest -n auto -m "not slow"  ## all but those marked slow
-lint: setup ; $(BIN)/ruff check . && $(BIN)/ruff format --check .  ## style and format
+lint: setup ; $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy  ## style, format and types
 docs: setup ; NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  ## the pages of docs/ as a site: runs/site
 format: setup ; $(BIN)/ruff check --fix . && $(BIN)/ruff format .  ## mend style and format
 clean: ; rm -rf data runs $(VENV)  ## remove data, runs and the virtual environment

@@ -52,9 +52,9 @@ def test_the_loss_of_a_validation_counts_frames(tmp_path, tiny_size, tiny_store,
     losses = []
     for size in (256, 40):  # frames at once, of 240
         data = BodyDataModule(str(tiny_store), eval_frames=6)
-        loader, dataset = data._loader, data._dataset(FrameSampler(6, "spread"))
+        loader, dataset = data._ordered_loader, data._dataset(FrameSampler(6, "spread"))
         indices = np.flatnonzero(data.split.test)
-        monkeypatch.setattr(data, "val_dataloader", lambda: loader(dataset, indices=indices, size=size // 6))  # noqa: B023
+        monkeypatch.setattr(data, "val_dataloader", lambda: loader(dataset, indices, size // 6))  # noqa: B023
         runner = trainer(tmp_path, limit_val_batches=1.0)
         runner.validate(stage, data, verbose=False)
         losses.append(float(runner.callback_metrics["val/loss"]))
