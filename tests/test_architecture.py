@@ -98,6 +98,7 @@ FOREIGN = {
     "jinja2": {"report.card", "report.page", "web.app"},
     "starlette": {"web"},
     "uvicorn": {"web.server"},
+    "qdrant_client": {"gallery.qdrant_collection"},
     "safetensors": {"stages.checkpoint", "stages.weights"},
     "onnx": {"stages.onnx_file"},
     "onnxruntime": {"stages.onnx_file", "video.person_mask"},

@@ -72,7 +72,7 @@ def test_the_tests_have_all_extras():
 def test_only_optional_parts_import_optional_packages_at_once():
     optional = {name for extra in EXTRAS.values() for name in extra}
     users = {module for module, used in USED.items() if any(name in optional and now for name, now in used)}
-    parts = ("sweeps/", "report/page.py", "viz/interactive.py", "web/")
+    parts = ("sweeps/", "report/page.py", "viz/interactive.py", "web/", "gallery/qdrant_collection.py")
     assert users and [module for module in users if not module.startswith(parts)] == []
 
 
@@ -92,8 +92,9 @@ def test_what_is_missing_is_named_with_the_line_that_installs_it(extra, monkeypa
     ("words", "package", "extra"),
     [(["sweep", "x.yaml"], "optuna", "sweeps"), (["report", "run"], "plotly", "report"),
      (["export", "last.ckpt", "--out", "x", "--onnx"], "onnxscript", "onnx"),
-     (["serve", "--gallery", "x"], "starlette", "serve")],
-    ids=["sweep", "report", "export", "serve"],
+     (["serve", "--gallery", "x"], "starlette", "serve"),
+     (["gallery", "create", "--gallery", "x", "--server", "http://localhost"], "qdrant_client", "qdrant")],
+    ids=["sweep", "report", "export", "serve", "gallery"],
 )  # fmt: skip
 def test_a_verb_that_needs_more_says_so_before_it_begins(words, package, extra, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, package, None)

@@ -10,6 +10,7 @@ EXTRAS = {
     "hub": ("huggingface_hub",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "masks": ("torchvision",),
+    "qdrant": ("qdrant_client",),
     "report": ("plotly",),
     "serve": ("starlette", "uvicorn"),
     "sweeps": ("optuna", "sqlalchemy"),

@@ -1,4 +1,4 @@
-"""Search: against brute force by loops, and against the distances that evaluation uses."""
+"""Both stores: against brute force by loops, and against the distances that evaluation uses."""
 
 import math
 
@@ -11,6 +11,8 @@ from meshgait.evaluation.distances import pairwise
 from meshgait.gallery.database import Database
 from meshgait.gallery.vectors import SqliteVectors, strip_distances, vector_id, walk_of
 
+pytestmark = pytest.mark.filterwarnings("ignore:Local mode performs exact")
+
 
 def brute_force(vector, others):
     """By loops in double precision."""
@@ -20,8 +22,28 @@ def brute_force(vector, others):
     ]
 
 
+@pytest.fixture(params=["sqlite", "qdrant"])
+def kind(request, monkeypatch):
+    """Makes a store of a database; those on a server share one, and compare all its vectors."""
+    if request.param == "sqlite":
+        return SqliteVectors
+    client = pytest.importorskip("qdrant_client", reason="needs meshgait[qdrant]").QdrantClient(":memory:")
+    from meshgait.gallery import qdrant_vectors
+    from meshgait.gallery.qdrant_collection import QdrantCollection
+
+    monkeypatch.setattr(qdrant_vectors, "CANDIDATES", 10_000)
+    return lambda database: qdrant_vectors.QdrantVectors(database, QdrantCollection(client, "memory", "some"))
+
+
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path, kind):
+    database = Database(tmp_path / "g", create=True)
+    yield kind(database), database
+    database.close()
+
+
+@pytest.fixture
+def sqlite_store(tmp_path):
     database = Database(tmp_path / "g", create=True)
     yield SqliteVectors(database), database
     database.close()
@@ -86,16 +108,16 @@ def test_search_is_exact_whatever_was_added_and_deleted(store, seed):
         )
 
 
-def test_what_another_connection_changes_is_seen(store, tmp_path):
+def test_what_another_connection_changes_is_seen(store, kind, tmp_path):
     store, database = store
     vectors = np.eye(3, dtype=np.float32)[:, None]
     fill(store, database, [1, 2], vectors[:2])
     assert [hit.id for hit in store.search(vectors[2], 5)] == [1, 2]
     other = Database(tmp_path / "g")
-    fill(SqliteVectors(other), other, [3], vectors[2:])
+    fill(kind(other), other, [3], vectors[2:])
     assert [hit.id for hit in store.search(vectors[2], 1)] == [3]
     with other.writing():
-        SqliteVectors(other).delete([3])
+        kind(other).delete([3])
         other.changed()
     assert [hit.id for hit in store.search(vectors[2], 5)] == [1, 2]
     other.close()
@@ -114,8 +136,8 @@ def test_vectors_of_another_shape_or_not_finite_are_refused(store):
 
 
 @pytest.mark.parametrize("blob", [b"", b"\0" * 23, b"\0" * 28, np.full(6, np.inf, "<f4").tobytes(), "text"])
-def test_damaged_vectors_are_named(store, blob):
-    store, database = store
+def test_damaged_vectors_are_named(sqlite_store, blob):
+    store, database = sqlite_store
     fill(store, database, [1], np.zeros((1, 2, 3), np.float32))
     with database.writing():
         database.change("UPDATE vectors SET embedding = ?", (blob,))

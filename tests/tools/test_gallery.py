@@ -156,6 +156,26 @@ def test_what_is_left_after_an_erasure_is_said(filled, path):
     assert f"some of it is still in {copy}" in said.err and "none of it is left" not in said.out
 
 
+def test_a_gallery_with_a_server_is_used_as_any_other(run, model, walks, path):
+    pytest.importorskip("qdrant_client", reason="needs meshgait[qdrant]")
+    from tests.gallery.qdrant_stand_in import running
+
+    with running() as server:
+        said = run("gallery", "create", "--server", server.url)
+        assert "embeddings in the collection meshgait-" in said.out and server.url in said.out and not said.err
+        run("enrol", "Anna", walks / "0-0.npy", "--model", model)
+        assert "the nearest is Anna" in run("identify", walks / "0-1.npy", "--model", model).out
+        assert f"at {server.url}" in run("gallery", "show").out
+        said = run("gallery", "erase", "Anna")
+        assert "none of it is left there" in said.out and "until its optimiser has rewritten" in said.err
+        assert "is there already" in run("gallery", "create", "--server", server.url, status=2).err
+    said = run("gallery", "list", status=2)
+    assert f"the Qdrant server {server.url} gives no proper answer" in said.err and said.err.count("\n") == 1
+    path.unlink()
+    assert "is no address" in run("gallery", "create", "--server", "nowhere", status=2).err
+    assert not path.exists()
+
+
 def test_wrong_words_are_one_line(run, walks):
     assert "there is no gallery" in run("gallery", "list", status=2).err
     said = run("enrol", "Anna", walks / "0-0.npy", "--until", "soon", status=2)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from meshgait.errors import GalleryError
 
@@ -53,6 +54,16 @@ _WORDS = (
 )
 
 
+class Partner(Protocol):
+    """Something outside the file that changes together with it."""
+
+    def before_commit(self) -> None:
+        """All of a change is done in the file but its completion; an error undoes it."""
+
+    def after_change(self, made: bool) -> None:
+        """A change was completed, or undone."""
+
+
 class Database:
     """An open gallery file.
 
@@ -68,6 +79,7 @@ class Database:
         self.path = path
         self._lock = threading.RLock()
         self._depth = 0
+        self.partner: Partner | None = None
         if not path.is_file():
             if path.exists():
                 raise GalleryError(f"{path} is no file; give the path of a gallery's file")
@@ -144,6 +156,24 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """A change that is made wholly or not at all; no other process writes meanwhile. Changes may be nested."""
+        with self._lock:
+            partner = None if self._depth else self.partner
+            if partner is None:
+                with self.alone():
+                    yield
+                return
+            try:
+                with self.alone():
+                    yield
+                    partner.before_commit()
+            except BaseException:
+                partner.after_change(made=False)
+                raise
+            partner.after_change(made=True)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other process writes meanwhile; the same as `writing`, without what lies outside the file."""
         with self._transaction("BEGIN IMMEDIATE"):
             yield
 

@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meshgait.errors import GalleryError
 from meshgait.gallery import calibration as calibrations
-from meshgait.gallery import transfer
+from meshgait.gallery import editing, transfer
 from meshgait.gallery.decision import advice, decide
 from meshgait.gallery.embedding import Embedder
-from meshgait.gallery.opened import MODEL, Opened, open_gallery, require_model
+from meshgait.gallery.enrolment import enter
+from meshgait.gallery.opened import (
+    COLLECTION,
+    MODEL,
+    SERVER,
+    Opened,
+    create_on_server,
+    open_gallery,
+    require_model,
+)
 from meshgait.gallery.people import checked_name
 from meshgait.gallery.records import (
     Calibration,
@@ -29,9 +37,7 @@ from meshgait.gallery.records import (
 )
 from meshgait.gallery.removal import erase
 from meshgait.gallery.searching import Searches
-from meshgait.gallery.sources import counted, passes_of
-from meshgait.gallery.vectors import vector_id
-from meshgait.text import printable
+from meshgait.gallery.sources import passes_of
 
 if TYPE_CHECKING:
     from meshgait.gallery.sources import Walks
@@ -73,8 +79,24 @@ class Gallery:
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
         if self._parts is not None:
-            self._parts.database.close()
+            self._parts.close()
             self._parts = None
+
+    def create(self, server: str) -> None:
+        """Make the gallery with its embeddings on a Qdrant server, for more walks than one machine can hold.
+
+        People, consents, log and calibration are in the file all the same, and everything is used as before. A
+        key is taken from the variable QDRANT_API_KEY. Without this, `enrol` makes a gallery that is in its file.
+
+        Args:
+            server: its address, such as https://gallery.example.org:6333.
+
+        Raises:
+            GalleryError: the file is there already or cannot be made, or the server does not answer.
+            ConfigError: `meshgait[qdrant]` is not installed, or the address is none.
+        """
+        self.close()
+        self._parts = create_on_server(self.path, server)
 
     def _open(self, create: bool = False) -> Opened:
         if self._parts is None:
@@ -110,20 +132,9 @@ class Gallery:
         if self.path.exists() and self.path.stat().st_size:  # it is empty where a process was killed early
             require_model(self._open().database, self._embedder.fingerprint)
         embedded = self._embedder.embed_all(passes, "enrolling")
-        database, people, vectors = self._open(create=True)
-        with database.writing():
-            require_model(database, self._embedder.fingerprint, note=True)
-            person = people.find(name)
-            number = people.add(name, consent, consent_until) if person is None else person.id
-            people.set_consent(number, consent, consent_until)
-            for one, made in zip(passes, embedded, strict=True):
-                walk = people.add_walk(number, made.vectors, len(made.silhouettes), one.direction, one.view)
-                vectors.add([vector_id(walk, False), vector_id(walk, True)], made.vectors)
-                if keep_silhouettes:
-                    people.keep_silhouettes(walk, made.silhouettes)
-            database.changed()
-            people.log("enrol", number, counted(len(passes), "walk"))
-            entered = people.get(name)
+        opened, made = self._open(create=True), list(zip(passes, embedded, strict=True))
+        model = self._embedder.fingerprint
+        entered = enter(opened, model, name, made, consent, consent_until, keep_silhouettes)
         return Enrolment(entered, len(passes), advice(entered))
 
     def prepare(self) -> None:
@@ -183,14 +194,7 @@ class Gallery:
         Raises:
             GalleryError: nobody is called ``name``, or somebody else is called ``new``.
         """
-        database, people, _ = self._open()
-        with database.writing():
-            person, other = people.get(name), people.find(new)
-            if other is not None and other.id != person.id:
-                raise GalleryError(f"{printable(new)} is enrolled already; choose another name, or merge the two")
-            people.rename(person.id, new)
-            people.log("rename", person.id)
-            return people.get(new)
+        return editing.rename(self._open(), name, new)
 
     def merge(self, name: str, into: str) -> Person:
         """Let the walks of one person be those of another, who keeps name and consent; the earlier end counts.
@@ -198,18 +202,7 @@ class Gallery:
         Raises:
             GalleryError: one of them is not enrolled, or both are the same.
         """
-        database, people, _ = self._open()
-        with database.writing():
-            source, target = people.get(name), people.get(into)
-            if source.id == target.id:
-                raise GalleryError(f"{printable(name)} and {printable(into)} are the same person; name two")
-            people.move_walks(source.id, target.id)
-            people.delete(source.id)
-            ends = [person.consent_until for person in (source, target) if person.consent_until is not None]
-            people.set_consent(target.id, None, min(ends, default=None))
-            database.changed()
-            people.log("merge", target.id, f"{counted(source.walks, 'walk')} of person {source.id}")
-            return people.get(into)
+        return editing.merge(self._open(), name, into)
 
     def people(self) -> list[Person]:
         """Everybody enrolled, by name."""
@@ -239,6 +232,12 @@ class Gallery:
     def model_hash(self) -> str:
         """SHA-256 of the weights that the gallery was made with; "" before anybody is enrolled."""
         return self._open().database.fact(MODEL) or ""
+
+    @property
+    def server(self) -> tuple[str, str] | None:
+        """Address and collection of the Qdrant server that holds the embeddings; None: they are in the file."""
+        url, name = (self._open().database.fact(fact) for fact in (SERVER, COLLECTION))
+        return None if url is None else (url, name or "")
 
     @property
     def calibration(self) -> Calibration | None:

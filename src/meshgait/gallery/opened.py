@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import NamedTuple
 
 from meshgait.errors import GalleryError
+from meshgait.extras import require
 from meshgait.gallery.database import Database
 from meshgait.gallery.people import People
 from meshgait.gallery.vectors import SqliteVectors, VectorStore
 
 MODEL = "model"
 """Fact: SHA-256 of the weights that all embeddings of a gallery were made with."""
+SERVER, COLLECTION = "server", "collection"
+"""Facts of a gallery whose embeddings are on a Qdrant server: its address, and the name of the collection."""
 
 
 class Opened(NamedTuple):
@@ -21,15 +25,73 @@ class Opened(NamedTuple):
     people: People
     vectors: VectorStore
 
+    def close(self) -> None:
+        """Let go of all of it."""
+        self.vectors.close()
+        self.database.close()
+
 
 def open_gallery(path: Path, create: bool = False) -> Opened:
     """Open a gallery's file, or make it.
 
     Raises:
-        GalleryError: it is missing, damaged, no gallery, or cannot be made.
+        GalleryError: it is missing, damaged, no gallery, or cannot be made; or its server cannot be used.
+        ConfigError: its embeddings are on a server, and the package for that is not installed.
     """
     database = Database(path, create)
-    return Opened(database, People(database), SqliteVectors(database))
+    try:
+        return Opened(database, People(database), _vectors(database))
+    except BaseException:
+        database.close()
+        raise
+
+
+def _vectors(database: Database) -> VectorStore:
+    url = database.fact(SERVER)
+    if url is None:
+        return SqliteVectors(database)
+    require("qdrant", "a gallery with a server")
+    from meshgait.gallery import qdrant_collection
+    from meshgait.gallery.qdrant_vectors import QdrantVectors
+
+    collection = qdrant_collection.connect(url, database.fact(COLLECTION) or "")
+    try:
+        return QdrantVectors(database, collection)
+    except BaseException:
+        collection.close()
+        raise
+
+
+def create_on_server(path: Path, url: str) -> Opened:
+    """Make a gallery whose embeddings lie on a Qdrant server, in a collection of its own.
+
+    Args:
+        path: of the file, which holds all else.
+        url: of the server, such as https://gallery.example.org:6333.
+
+    Raises:
+        GalleryError: the file is there already or cannot be made, or the server does not answer.
+        ConfigError: the package for it is not installed, or the address is none.
+    """
+    require("qdrant", "a gallery with a server")
+    from meshgait.gallery import qdrant_collection
+
+    if path.exists():
+        raise GalleryError(
+            f"{path} is there already; choose another file, and move people by `meshgait gallery export`, `import`"
+        )
+    name = f"meshgait-{secrets.token_hex(8)}"
+    collection = qdrant_collection.connect(url, name)
+    try:
+        collection.exists()  # a server that does not answer is named before the file is made
+    finally:
+        collection.close()
+    database = Database(path, create=True)
+    with database.writing():
+        database.set_fact(SERVER, url)
+        database.set_fact(COLLECTION, name)
+    database.close()
+    return open_gallery(path)
 
 
 def require_model(database: Database, fingerprint: str, note: bool = False) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 import zlib
@@ -15,7 +14,7 @@ import numpy as np
 from meshgait.errors import DataError, GalleryError
 from meshgait.gallery.database import Database
 from meshgait.gallery.records import EnrolledWalk, LogEntry, Person
-from meshgait.gallery.vectors import vector_id
+from meshgait.gallery.vectors import digest, vector_id
 from meshgait.text import printable, shortened
 
 LONGEST_NAME, LONGEST_NOTE = 255, 2000
@@ -193,9 +192,14 @@ class People:
         return unpacked[..., :width] * np.uint8(255)
 
     def stored_bytes(self, person: int) -> list[bytes]:
-        """Digests and silhouettes of a person as they lie in the file."""
+        """Digests, vectors (or their digests, if they are on a server) and silhouettes as they lie in the file."""
         walks = "SELECT id FROM walks WHERE person = ?"
         digests = self._database.rows("SELECT digest FROM walks WHERE person = ?", (person,))
+        ids = vectors_of([row[0] for row in self._database.rows(walks, (person,))])
+        digests += [
+            row for number in ids
+            for row in self._database.rows("SELECT embedding FROM vectors WHERE id = ?", (number,))
+        ]  # fmt: skip
         frames = self._database.rows(f"SELECT bits FROM silhouettes WHERE walk IN ({walks})", (person,))
         return [row[0] for row in (*digests, *frames)]
 
@@ -222,11 +226,6 @@ def vectors_of(walks: Sequence[EnrolledWalk] | Sequence[int]) -> list[int]:
     """Numbers of both vectors of each walk."""
     ids = [walk if isinstance(walk, int) else walk.id for walk in walks]
     return [vector_id(walk, mirrored) for walk in ids for mirrored in (False, True)]
-
-
-def digest(vectors: np.ndarray) -> bytes:
-    """What two walks have in common only if they are the same: 16 bytes of a hash of vectors (2, S, D)."""
-    return hashlib.sha256(np.ascontiguousarray(vectors, "<f4").tobytes()).digest()[:16]
 
 
 def now() -> str:

@@ -141,6 +141,7 @@ class Erasure:
         files: that were searched, with their sizes in bytes.
         searched_for: pieces of embeddings, silhouettes and texts that were looked for.
         found: files in which a piece was found.
+        on_server: places on a server where an embedding was found, in words.
         remarks: what the search cannot see.
     """
 
@@ -149,12 +150,18 @@ class Erasure:
     files: tuple[tuple[Path, int], ...]
     searched_for: int
     found: tuple[Path, ...] = ()
+    on_server: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Files and places on a server where something was found."""
+        return (*map(str, self.found), *self.on_server)
 
     @property
     def proven(self) -> bool:
         """Whether pieces were looked for and none is left."""
-        return self.searched_for > 0 and not self.found
+        return self.searched_for > 0 and not self.left
 
 
 @dataclass(frozen=True)

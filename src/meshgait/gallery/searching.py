@@ -13,7 +13,7 @@ import numpy as np
 from meshgait.errors import GalleryError
 from meshgait.gallery.people import People, vectors_of
 from meshgait.gallery.records import Person
-from meshgait.gallery.vectors import VectorStore, strip_distances, vector_id, walk_of
+from meshgait.gallery.vectors import VectorStore, strip_distances, walk_of
 
 NEAREST = 50
 """Vectors that a search returns; the people they are of are then compared exactly with all their walks."""
@@ -82,9 +82,13 @@ class Searches:
         hits = [hit for vector in vectors for hit in self._vectors.search(vector, NEAREST, self._left_out)]
         found = sorted({self._owners[walk_of(hit.id)[0]] for hit in hits})
         result = np.empty((len(vectors), len(found), 2), np.float32)
+        everything = self._vectors.read(vectors_of([walk for number in found for walk in self.walks[number]]))
+        start = 0
         for place, number in enumerate(found):
-            for mirrored in (False, True):
-                own = self._vectors.read([vector_id(walk, mirrored) for walk in self.walks[number]])
+            end = start + 2 * len(self.walks[number])
+            for mirrored in (0, 1):  # walks and mirror images take turns
                 for row, vector in enumerate(vectors):
-                    result[row, place, int(mirrored)] = strip_distances(vector, own).min()
+                    own = everything[start + mirrored : end : 2]
+                    result[row, place, mirrored] = strip_distances(vector, own).min()
+            start = end
         return [self.people[number] for number in found], result

@@ -6,6 +6,7 @@ direction can be compared as well. `vector_id` numbers them.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
@@ -29,6 +30,13 @@ class Hit(NamedTuple):
     distance: float
 
 
+class Recheck(NamedTuple):
+    """Where deleted vectors were found again, and what else is to be said of the search, both in words."""
+
+    found: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
 class VectorStore(Protocol):
     """Embeddings (S, D) float32 by number, compared by the mean over strips of Euclidean distances."""
 
@@ -49,6 +57,17 @@ class VectorStore(Protocol):
 
     def iterate(self) -> Iterator[tuple[int, np.ndarray]]:
         """Number and vector (S, D) of each, in the order of the numbers."""
+
+    def recheck(self, ids: Sequence[int], vectors: np.ndarray) -> Recheck:
+        """Look for deleted vectors (N, S, D) of numbers (N,) wherever they were, except in the gallery's files."""
+
+    def close(self) -> None:
+        """Let go of what the store has opened itself."""
+
+
+def digest(vectors: np.ndarray) -> bytes:
+    """16 bytes of a hash of vectors, which two arrays have in common only if they are the same."""
+    return hashlib.sha256(np.ascontiguousarray(vectors, "<f4").tobytes()).digest()[:16]
 
 
 def vector_id(walk: int, mirrored: bool) -> int:
@@ -140,6 +159,13 @@ class SqliteVectors:
         shape = vector_shape(self._database)
         for number, blob in self._database.stream("SELECT id, embedding FROM vectors ORDER BY id"):
             yield number, self._decoded(blob, shape)
+
+    def recheck(self, ids: Sequence[int], vectors: np.ndarray) -> Recheck:
+        """Nothing: they lay in the gallery's file, which is searched."""
+        return Recheck()
+
+    def close(self) -> None:
+        """Nothing: the database is closed by itself."""
 
     def _load(self) -> None:
         """Read all vectors, unless those in memory are still the ones in the file."""

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from meshgait.tools.identify import add_forms, csv_line, print_rows
 NOT_PROVEN = 1
 """Exit status of an erasure after which stored bytes were still found."""
 LOG_LINES = 20
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def add_parser(verbs: argparse._SubParsersAction) -> None:
@@ -34,6 +36,13 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         add_gallery(made)
         return made
 
+    create = action("create", "make a gallery whose embeddings lie on a Qdrant server (others are made by enrol)")
+    create.add_argument(
+        "--server",
+        required=True,
+        metavar="URL",
+        help="its address, as https://HOST:6333; a key is taken from the variable QDRANT_API_KEY",
+    )
     add_forms(action("list", "who is enrolled"))
     show = action("show", "a person's walks, or the gallery's model, threshold and last lines of the log")
     show.add_argument("name", nargs="?", metavar="NAME")
@@ -91,6 +100,19 @@ def run(arguments: argparse.Namespace) -> int:
         return _ACTIONS[arguments.action](gallery, arguments) or 0
 
 
+def _create(gallery: Gallery, arguments: argparse.Namespace) -> None:
+    gallery.create(arguments.server)
+    say(f"{gallery.path}: made for people, consents and log; {_where(gallery)}")
+    address = urlsplit(arguments.server)
+    if address.scheme == "http" and address.hostname not in LOOPBACK:
+        warn(f"embeddings and key go to {address.hostname} unencrypted; use https unless the network is yours")
+
+
+def _where(gallery: Gallery) -> str:
+    server = gallery.server
+    return f"embeddings in the collection {server[1]} at {server[0]}" if server else "embeddings in the file"
+
+
 def _list(gallery: Gallery, arguments: argparse.Namespace) -> None:
     people = gallery.people()
     if arguments.json or arguments.csv:
@@ -131,6 +153,8 @@ def _show_gallery(gallery: Gallery) -> None:
     people = gallery.people()
     walks = counted(sum(person.walks for person in people), "walk")
     say(f"{gallery.path}: {_people(len(people))}, {walks}, model {gallery.model_hash[:12]}")
+    if gallery.server:
+        say(_where(gallery))
     known = gallery.calibration
     if known is None:
         say("not calibrated")
@@ -170,8 +194,8 @@ def _report(erasures: Sequence[Erasure]) -> int:
         files = ", ".join(f"{path} ({size:,} bytes)" for path, size in found.files)
         say(f"{found.name}: erased with {counted(found.walks, 'walk')}; searched {files} for "
             f"{counted(found.searched_for, 'piece')} of what was stored")  # fmt: skip
-        if found.found:
-            warn(f"some of it is still in {', '.join(map(str, found.found))}; delete that file, or the gallery")
+        if found.left:
+            warn(f"some of it is still in {', '.join(found.left)}; delete it there, or the whole gallery")
         elif found.proven:
             say("  none of it is left there; copies, exports and backups elsewhere are yours to delete")
         for remark in found.remarks:
@@ -249,6 +273,7 @@ def _searches(number: int) -> str:
 
 
 _ACTIONS: dict[str, Callable[[Gallery, argparse.Namespace], int | None]] = {
+    "create": _create,
     "list": _list,
     "show": _show,
     "rename": _rename,

@@ -193,7 +193,10 @@ def _proof(found: Erasure) -> str:
     """What became of a person, and what the search for the remains found."""
     text = f"{printable(found.name)} is erased, with {counted(found.walks, 'walk')}"
     if not found.proven:
-        return f"{text}, but some of it is still in {', '.join(map(str, found.found))}; delete that"
+        return f"{text}, but some of it is still in {', '.join(found.left)}; delete that"
     size = sum(size for _, size in found.files)
     pieces = f"{counted(found.searched_for, 'piece')} of what was stored"
-    return f"{text}; {pieces} searched for in {size:,} bytes, none left; videos on this page are forgotten"
+    remarks = "".join(f"; {remark}" for remark in found.remarks)
+    return (
+        f"{text}; {pieces} searched for in {size:,} bytes, none left; videos on this page are forgotten{remarks}"
+    )
