@@ -25,6 +25,14 @@ ENOUGH = 60
 """Frames of the film in which the walker has walked long enough, and is still in view."""
 
 
+@pytest.fixture(autouse=True)
+def interrupts():
+    """Ctrl-C interrupts, also where these tests run in the background of a shell, which lets it be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Camera:
     """A film that comes once only, as a camera does.
 
