@@ -62,19 +62,44 @@ def test_stage_2_starts_from_the_kept_stage_1():
     assert stem and all(torch.equal(value, kept[f"network.stem.{name}"]) for name, value in stem.items())
 
 
-@pytest.mark.slow
-def test_a_training_goes_on_from_the_kept_checkpoint(tiny_store, tmp_path):
-    path = FILES / "stage-2.ckpt"
+def go_on(path, store, root):
+    """Exit code of a fit that goes on from a checkpoint of stage 2."""
     settings = {
-        "trainer.default_root_dir": tmp_path / "run", "trainer.max_epochs": 2, "trainer.accelerator": "cpu",
-        "trainer.check_val_every_n_epoch": 2, "model.size": json.dumps(read_checkpoint(path).settings["size"]),
+        "trainer.default_root_dir": root, "trainer.max_epochs": 2, "trainer.accelerator": "cpu",
+        "trainer.check_val_every_n_epoch": 2,
+        "model.size": json.dumps(read_checkpoint(FILES / "stage-2.ckpt").settings["size"]),
         "model.decoder": "simplex", "model.optimizer": "sgd", "model.pretrained": "null", "wandb": "disabled",
-        "pictures": 0, "data.store": tiny_store, "data.batches": 4, "data.subjects": 2, "data.sequences": 2,
+        "pictures": 0, "data.store": store, "data.batches": 4, "data.subjects": 2, "data.sequences": 2,
         "data.frames": 3, "ckpt_path": path,
     }  # fmt: skip
     words = [f"--{name}={value}" for name, value in settings.items()]
-    assert main(["fit", "--config", str(EXPERIMENTS / "finetune" / "walkers.yaml"), *words]) == 0
+    return main(["fit", "--config", str(EXPERIMENTS / "finetune" / "walkers.yaml"), *words])
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_the_kept_checkpoint(tiny_store, tmp_path):
+    path = FILES / "stage-2.ckpt"
+    assert go_on(path, tiny_store, tmp_path / "run") == 0
     before, after = (read_checkpoint(p) for p in (path, tmp_path / "run" / "checkpoints" / "last.ckpt"))
     assert (before.step, after.step) == (4, 8)
     moved = [not torch.equal(value, after.weights[name]) for name, value in before.weights.items()]
     assert sum(moved) > len(moved) / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("part", "damaged"),
+    [
+        ("loops", "text"),
+        ("loops", {}),
+        ("loops", {"fit_loop": {"state_dict": {}, "epoch_progress": {"total": 1}}}),
+        ("optimizer_states", [{"state": {}, "param_groups": []}]),
+        ("lr_schedulers", [1]),
+    ],
+)
+def test_a_training_cannot_go_on_from_a_damaged_one_and_says_so(tiny_store, tmp_path, capsys, part, damaged):
+    content = torch.load(FILES / "stage-2.ckpt", weights_only=True)
+    torch.save(content | {part: damaged}, tmp_path / "damaged.ckpt")
+    assert go_on(tmp_path / "damaged.ckpt", tiny_store, tmp_path / "run") == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("meshgait: the training cannot go on from its checkpoint, which is damaged")

@@ -51,7 +51,7 @@ from meshgait.experiment_parser import PARSER_MODE, prepare_parsing
 from meshgait.lock import in_use_by_training, lock_folder, unlock_folder
 from meshgait.messages import warn
 from meshgait.run_folder import RunFolder
-from meshgait.stages.checkpoint import Checkpoint, read_training_checkpoint
+from meshgait.stages.checkpoint import Checkpoint, read_training_checkpoint, restore_fault
 from meshgait.stages.sync_batchnorm_plugin import SyncBatchNormPlugin
 from meshgait.textfiles.reading import MOST_YAML_BYTES, TextFile
 
@@ -274,10 +274,14 @@ def run(argv: Sequence[str]) -> int:
     except MisconfigurationException as error:
         raise ConfigError(f"{error}", "change the trainer's settings") from error
     except (ArgumentError, ValueError, *UNREADABLE) as error:
-        own = _own_error(error) or refusal(error)
+        own = _own_error(error) or refusal(error) or restore_fault(error)
         if own is None and not isinstance(error, ArgumentError):
             raise
         raise own or _plain(error) from error
+    except (TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError) as error:
+        if fault := restore_fault(error):
+            raise fault from error
+        raise
     finally:
         while LOCKS:
             unlock_folder(LOCKS.pop())

@@ -7,6 +7,7 @@ the file. `meshgait.stages.weights` writes exported models, `meshgait.callbacks.
 from __future__ import annotations
 
 import hashlib
+import traceback
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,9 +21,10 @@ from torch import Tensor
 
 from meshgait import __version__
 from meshgait.checksum import sha256_of
-from meshgait.errors import ConfigError, DataError
+from meshgait.errors import ConfigError, DataError, MeshGaitError
 from meshgait.plain import few_values
 from meshgait.stages.hub import download, is_repository
+from meshgait.text import shown
 from meshgait.textfiles.reading import TextFile
 
 SETTINGS = "meshgait"
@@ -289,3 +291,21 @@ def _read_description(folder: Path) -> dict[str, Any]:
 
 def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__
+
+
+def restore_fault(error: BaseException) -> DataError | None:
+    """The error to report where Lightning failed to restore a training from what a checkpoint holds, else None.
+
+    Args:
+        error: of the training; where it was raised says whether it was restored then.
+    """
+    if isinstance(error, MeshGaitError):
+        return None
+    modules = {frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)}
+    if "lightning.pytorch.trainer.connectors.checkpoint_connector" not in modules:
+        return None
+    return DataError(
+        f"the training cannot go on from its checkpoint, which is damaged or of another training "
+        f"({type(error).__name__}: {shown(error, 120)})",
+        "name another one by --ckpt_path, such as previous.ckpt beside it, or begin again without",
+    )
