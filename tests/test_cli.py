@@ -131,7 +131,6 @@ def test_a_verb_is_of_training_or_a_tool_whatever_its_arguments(words, training,
         (["predict", "walker.npy"], "meshgait embed PATH"),
         (["predict", "walker.npy", "--out", "o"], "meshgait reconstruct PATH"),
         (["predict", "--checkpoint=x.ckpt", "walker.npy"], "meshgait embed PATH"),
-        (["score", "e.npz", "--protocol", "usf"], "now `meshgait evaluate`"),
         (["evaluate", "run"], "meshgait compare RUN"),
         (["evaluate", "--views", "elsewhere"], "meshgait compare RUN"),
         (["evaluate", "run/metrics-usf.json", "run"], "meshgait compare RUN"),
@@ -145,6 +144,14 @@ def test_old_spellings_say_where_they_went(words, now, tmp_path, monkeypatch, ca
         monkeypatch.setattr(cli, step, lambda _: pytest.fail("it did another thing"))
     assert main(words) == 2
     assert now in one_line(capsys)
+
+
+def test_score_is_evaluate_for_one_release(monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr(cli, "_tool", lambda argv: given.append(argv) or 0)
+    assert main(["score", "e.npz", "--protocol", "usf"]) == 0
+    assert given == [["evaluate", "e.npz", "--protocol", "usf"]]
+    assert "note: `meshgait score` is now `meshgait evaluate`" in one_line(capsys)
 
 
 @pytest.mark.parametrize(
