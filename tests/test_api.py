@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import lightning
 import numpy as np
 import pytest
 import torch
@@ -14,20 +13,14 @@ from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.distances import pairwise
 from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages.recognise import RecogniseStage
+from tests.checkpoints import save_checkpoint
 from tests.data.trees import figure, frames
-
-
-def _saved(path, stage):
-    content = {"state_dict": stage.state_dict(), "pytorch-lightning_version": lightning.__version__}
-    stage.on_save_checkpoint(content)
-    torch.save(content, path)
-    return path
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, tiny_size):
     torch.manual_seed(3)
-    return meshgait.load(_saved(tmp_path_factory.mktemp("m") / "full.ckpt", RecogniseStage(tiny_size, 4)))
+    return meshgait.load(save_checkpoint(RecogniseStage(tiny_size, 4), tmp_path_factory.mktemp("m") / "full.ckpt"))
 
 
 WALK = np.stack([figure(step, shift=3 * step) for step in range(12)])
@@ -89,7 +82,7 @@ def test_what_cannot_be_read_is_named(model, tmp_path, tiny_size):
     with pytest.raises(DataError, match=r"the array \(3, 120, 160\): none of its 3 frames"):
         model.embed(WALK[:3] * 0)
     flat = meshgait.load(
-        _saved(tmp_path / "flat.ckpt", RecogniseStage(tiny_size, 4, network=NetworkConfig(use_3d=False)))
+        save_checkpoint(RecogniseStage(tiny_size, 4, network=NetworkConfig(use_3d=False)), tmp_path / "flat.ckpt")
     )
     assert flat.embed(WALK).shape[0] == 1
     with pytest.raises(ConfigError, match="no 3D branch"):

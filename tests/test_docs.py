@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import lightning
 import numpy as np
 import pytest
 import torch
@@ -15,6 +14,7 @@ import yaml
 
 from meshgait.cli import main
 from meshgait.stages.recognise import RecogniseStage
+from tests.checkpoints import save_checkpoint
 from tests.data.trees import figure, frames
 
 ROOT = Path(__file__).parents[1]
@@ -45,11 +45,7 @@ def scene(tmp_path_factory, tiny_store, tiny_size):
     folder = tmp_path_factory.mktemp("scene")
     torch.manual_seed(1)
     stage = RecogniseStage(tiny_size, 4)
-    content = {"state_dict": stage.state_dict(), "pytorch-lightning_version": lightning.__version__}
-    stage.on_save_checkpoint(content)
-    checkpoint = folder / "runs" / "finetune" / "checkpoints" / "last.ckpt"
-    checkpoint.parent.mkdir(parents=True)
-    torch.save(content, checkpoint)
+    save_checkpoint(stage, folder / "runs" / "finetune" / "checkpoints" / "last.ckpt")
     walk = np.stack([figure(step, shift=3 * step) for step in range(8)])
     for name, part in {"walk": walk, "other": walk[::2]}.items():
         np.save(folder / f"{name}.npy", part)

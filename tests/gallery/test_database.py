@@ -1,11 +1,7 @@
 """The file: whole after a kill, safe with two processes, honest about damage."""
 
-import os
 import sqlite3
 import stat
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -14,6 +10,7 @@ from meshgait.errors import GalleryError
 from meshgait.gallery import database as module
 from meshgait.gallery.database import COMPACT_DUE, Database
 from meshgait.gallery.gallery import Gallery
+from tests.gallery.processes import run
 from tests.gallery.walkers import LightModel, walk
 
 ROOT = Path(__file__).parents[2]
@@ -23,31 +20,6 @@ ROOT = Path(__file__).parents[2]
 def mean_model():
     """In this process as well: both use one gallery."""
     return LightModel()
-
-
-def run(code, path, wait=True):
-    """Another process with a gallery of Anna, Ben and Cleo at ``path``."""
-    head = """
-        import os, sys
-        from meshgait.gallery import removal, vectors, people, database
-        from meshgait.gallery.gallery import Gallery
-        from tests.gallery.walkers import LightModel, walk
-        gallery = Gallery(sys.argv[1], LightModel())
-        def die_after(owner, name):
-            original = getattr(owner, name)
-            def wrapped(*arguments, **named):
-                original(*arguments, **named)
-                os._exit(9)
-            setattr(owner, name, wrapped)
-        def die_before(owner, name):
-            setattr(owner, name, lambda *arguments, **named: os._exit(9))
-    """
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(head) + textwrap.dedent(code), str(path)],
-        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    return (process, *process.communicate(timeout=120)) if wait else process
 
 
 def state(path):

@@ -1,9 +1,6 @@
 """Galleries with a Qdrant server: the same answers, nothing left after an erasure, a failure or a kill."""
 
 import os
-import subprocess
-import sys
-import textwrap
 from datetime import date
 from pathlib import Path
 
@@ -25,6 +22,7 @@ from meshgait.gallery.qdrant_vectors import QdrantVectors
 from meshgait.gallery.searching import Searches
 from meshgait.gallery.vectors import SqliteVectors
 from tests.gallery.models import MeanModel
+from tests.gallery.processes import run
 from tests.gallery.qdrant_stand_in import running
 from tests.gallery.walkers import LightModel, walk
 
@@ -227,30 +225,6 @@ def test_an_erasure_that_the_server_does_not_finish_is_finished_later(served, se
     assert [person.name for person in served.people()] == ["Anna", "Cleo"]
     assert sorted(points(server)) == [*range(2, 8), *range(14, 20)]
     assert os.listdir(served.path.parent) == [served.path.name]
-
-
-def run(code, path, wait=True):
-    head = """
-        import os, sys
-        from meshgait.gallery import database, qdrant_collection
-        from meshgait.gallery.gallery import Gallery
-        from tests.gallery.walkers import LightModel, walk
-        gallery = Gallery(sys.argv[1], LightModel())
-        def die_after(owner, name):
-            original = getattr(owner, name)
-            def wrapped(*arguments, **named):
-                original(*arguments, **named)
-                os._exit(9)
-            setattr(owner, name, wrapped)
-        def die_before(owner, name):
-            setattr(owner, name, lambda *arguments, **named: os._exit(9))
-    """
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(head) + textwrap.dedent(code), str(path)],
-        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    return (process, *process.communicate(timeout=120)) if wait else process
 
 
 @pytest.fixture

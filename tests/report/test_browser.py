@@ -1,7 +1,5 @@
 """The page in a real browser without a display: nothing complains, nothing is fetched, everything is drawn."""
 
-import os
-import shutil
 import socket
 
 import numpy as np
@@ -10,26 +8,19 @@ from PIL import Image
 
 from meshgait.report.folder import read_runs
 from meshgait.report.page import make, write
+from tests.browser import PATIENCE, chromium
 from tests.report.runs import make_run
 
 pytestmark = pytest.mark.slow
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 # WebGL is computed where there is no graphics card
-ARGUMENTS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
-PATIENCE = 120_000
-"""Milliseconds: machines may be busy."""
+ARGUMENTS = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 
 
 @pytest.fixture(scope="module")
 def browser():
-    path = os.environ.get("MESHGAIT_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no chromium here; install it or set MESHGAIT_CHROMIUM to its program")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS, timeout=PATIENCE)
+    with chromium(*ARGUMENTS) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

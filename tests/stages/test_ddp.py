@@ -22,6 +22,7 @@ from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages.config import BodyConfig, BodyLossWeights, Branch3DConfig
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
+from tests.checkpoints import save_checkpoint
 from tests.conftest import TINY
 from tests.stages.two_processes import in_two_processes
 
@@ -144,9 +145,7 @@ def paths(tmp_path_factory, tiny_store):
             writer.add(walk.subject, walk.condition, walk.view, source.silhouettes(index), **arrays)
         writer.finish(partition=source.partition)
     stage = ReconstructStage(TINY)
-    checkpoint = {"state_dict": stage.state_dict()}
-    stage.on_save_checkpoint(checkpoint)
-    torch.save(checkpoint, folder / "first.ckpt")
+    save_checkpoint(stage, folder / "first.ckpt")
     return Paths(*(str(folder / name) for name in ("store", "silent", "first.ckpt")))
 
 

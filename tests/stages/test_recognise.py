@@ -2,7 +2,6 @@ import dataclasses
 import json
 from pathlib import Path
 
-import lightning
 import pytest
 import torch
 from lightning import Callback, Trainer
@@ -16,6 +15,7 @@ from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages.config import BodyConfig, BodyLossWeights, Branch3DConfig, IdentityLossConfig, OptimizerConfig
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
+from tests.checkpoints import save_checkpoint
 
 
 def trainer(tmp_path, **options):
@@ -24,13 +24,6 @@ def trainer(tmp_path, **options):
         default_root_dir=tmp_path, accelerator="cpu", logger=False, enable_progress_bar=False,
         enable_model_summary=False, use_distributed_sampler=False, **options,
     )  # fmt: skip
-
-
-def save(stage, path):
-    checkpoint = {"state_dict": stage.state_dict()}
-    stage.on_save_checkpoint(checkpoint)
-    torch.save(checkpoint, path)
-    return path
 
 
 @pytest.fixture
@@ -46,7 +39,7 @@ def first(tiny_size, tmp_path_factory):
     for name, buffer in stage.network.named_buffers():
         if name.endswith("running_mean"):
             buffer.normal_(std=0.1)
-    return save(stage, tmp_path_factory.mktemp("first") / "first.ckpt")
+    return save_checkpoint(stage, tmp_path_factory.mktemp("first") / "first.ckpt")
 
 
 def test_it_starts_from_the_weights_of_stage_1(tiny_size, first):
@@ -61,10 +54,8 @@ def test_it_starts_from_the_weights_of_stage_1(tiny_size, first):
 
 def test_it_starts_from_a_stage_2_of_other_people(tiny_size, tmp_path):
     first = RecogniseStage(tiny_size, 7)
-    content = {"state_dict": first.state_dict(), "pytorch-lightning_version": lightning.__version__}
-    first.on_save_checkpoint(content)
-    torch.save(content, tmp_path / "first.ckpt")
-    stage = RecogniseStage(tiny_size, 4, pretrained=str(tmp_path / "first.ckpt"))
+    path = save_checkpoint(first, tmp_path / "first.ckpt")
+    stage = RecogniseStage(tiny_size, 4, pretrained=str(path))
     own, saved = stage.network.state_dict(), first.network.state_dict()
     new = {name for name in own if own[name].shape != saved[name].shape or not torch.equal(own[name], saved[name])}
     assert new and all(name.startswith("classify.") for name in new)
@@ -247,7 +238,7 @@ def test_a_saved_recogniser_comes_back_whole(tmp_path, tiny_size):
         network=NetworkConfig(fusion="concat", detach_heatmaps=True),
         body=BodyConfig(decoder="ridge"),
     ).eval()
-    again = RecogniseStage.load(save(stage, tmp_path / "x.ckpt"))
+    again = RecogniseStage.load(save_checkpoint(stage, tmp_path / "x.ckpt"))
     assert not again.training
     walks, mask = torch.rand(2, 3, 64, 44), torch.ones(2, 3, dtype=torch.bool)
     assert torch.equal(again(walks, mask).embeddings, stage(walks, mask).embeddings)

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 
-import lightning
 import numpy as np
 import pytest
 import torch
@@ -12,6 +11,7 @@ import torch
 from meshgait.cli import main
 from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages.recognise import RecogniseStage
+from tests.checkpoints import save_checkpoint
 from tests.gallery.walkers import walk
 
 
@@ -19,11 +19,7 @@ from tests.gallery.walkers import walk
 def model(tmp_path_factory, tiny_size):
     torch.manual_seed(3)
     stage = RecogniseStage(tiny_size, 4, network=NetworkConfig(use_3d=False))
-    content = {"state_dict": stage.state_dict(), "pytorch-lightning_version": lightning.__version__}
-    stage.on_save_checkpoint(content)
-    path = tmp_path_factory.mktemp("model") / "flat.ckpt"
-    torch.save(content, path)
-    return path
+    return save_checkpoint(stage, tmp_path_factory.mktemp("model") / "flat.ckpt")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@ import pickle
 import weakref
 from pathlib import Path
 
-import lightning
 import numpy as np
 import pytest
 import torch
@@ -16,13 +15,7 @@ from meshgait.models.meshgait import NetworkConfig
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.reconstruct import ReconstructStage
 from meshgait.tools import reconstruct
-
-
-def save(stage, path):
-    checkpoint = {"state_dict": stage.state_dict(), "pytorch-lightning_version": lightning.__version__}
-    stage.on_save_checkpoint(checkpoint)
-    torch.save(checkpoint, path)
-    return path
+from tests.checkpoints import save_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +25,11 @@ def checkpoints(tmp_path_factory, tiny_size):
     full = RecogniseStage(tiny_size, 4)
     with torch.no_grad():
         full.network.lifter.head.mul_(30)  # volumes with peaks, so that the points form no mere dot
+    flat = RecogniseStage(tiny_size, 4, network=NetworkConfig(use_3d=False))
     return {
-        "full": save(full, folder / "full.ckpt"),
-        "flat": save(RecogniseStage(tiny_size, 4, network=NetworkConfig(use_3d=False)), folder / "flat.ckpt"),
-        "first": save(ReconstructStage(tiny_size), folder / "first.ckpt"),
+        "full": save_checkpoint(full, folder / "full.ckpt"),
+        "flat": save_checkpoint(flat, folder / "flat.ckpt"),
+        "first": save_checkpoint(ReconstructStage(tiny_size), folder / "first.ckpt"),
     }
 
 

@@ -2,35 +2,27 @@
 
 import base64
 import os
-import shutil
 import threading
 
 import pytest
 
 pytestmark = pytest.mark.slow
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed")
 
 from meshgait.gallery.gallery import Gallery  # noqa: E402
 from meshgait.web import server  # noqa: E402
+from tests.browser import PATIENCE, chromium  # noqa: E402
 from tests.gallery.models import MeanModel  # noqa: E402
 from tests.gallery.walkers import walk  # noqa: E402
 
-PATIENCE = 120_000
-"""Milliseconds: machines may be busy."""
 EVIL = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture(scope="module")
 def browser():
-    path = os.environ.get("MESHGAIT_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no chromium here; install it or set MESHGAIT_CHROMIUM to its program")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"], timeout=PATIENCE)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
