@@ -13,7 +13,7 @@ from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.data.store import Store
 from meshgait.stages.recognise import RecogniseStage
 from meshgait.tools import embed
-from tests.tools.test_reconstruct import save
+from tests.checkpoints import save_checkpoint
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory, tiny_size):
     torch.manual_seed(3)
-    return save(RecogniseStage(tiny_size, 4), tmp_path_factory.mktemp("checkpoints") / "full.ckpt")
+    return save_checkpoint(RecogniseStage(tiny_size, 4), tmp_path_factory.mktemp("checkpoints") / "full.ckpt")
 
 
 @pytest.fixture(scope="module")
