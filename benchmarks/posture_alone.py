@@ -9,8 +9,10 @@ that a stage 1 checkpoint reads from the silhouettes. Prints rank-1 of held-out 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -50,7 +52,7 @@ def main() -> None:
     size = NetworkSize(**checkpoint.settings["size"])
     network = Reconstructor(size, Stem(size), Lifter(size)).eval()
     network.load_state_dict(checkpoint.network())
-    true, reconstructed = read_points(data, network)
+    true, reconstructed = read_points(data, network, range(len(data.store.sequences)))
     for name, points in (("true", true), ("reconstructed", reconstructed)):
         rates = rank1(data, size, points, arguments.steps, arguments.frames)
         each = ", ".join(f"{condition} {rate:.1f}" for condition, rate in rates.items())
@@ -58,14 +60,15 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def read_points(data: SilhouetteDataModule, network: Reconstructor) -> tuple[list[Tensor], list[Tensor]]:
-    """True and reconstructed points (T, K, 3) in crop pixels of each sequence."""
+def read_points(
+    data: SilhouetteDataModule, network: Reconstructor, sequences: Sequence[int] | np.ndarray
+) -> tuple[list[Tensor], list[Tensor]]:
+    """True and reconstructed points (T, K, 3) in crop pixels of each of the sequences."""
     dataset = SequenceDataset(data.store, data.labels, FrameSampler(0, "all"), truth=True)
     targets = TargetMaker(BodyModel.load(None), Markers.default())
     true, reconstructed = [], []
-    count = len(data.store.sequences)
-    for index in track(range(count), "reading points", count, "sequences"):
-        batch: GaitBatch = dataset[index]
+    for index in track(sequences, "reading points", len(sequences), "sequences"):
+        batch: GaitBatch = dataset[int(index)]
         truth = targets(*(x[0] for x in (batch.truth.poses, batch.truth.betas, batch.truth.cameras)))
         true.append(torch.cat([truth.joints, truth.markers], dim=1))
         reconstructed.append(network(batch.silhouettes[0]).points)
