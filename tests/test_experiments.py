@@ -104,6 +104,10 @@ def words(stores, size_file):
             small |= {"data.frames_max": 4} if "frames_max" in settings else {}
         for licensed in {"file", "markers"} & CONTENT[name]["model"]["init_args"].get("body", {}).keys():
             small[f"model.body.{licensed}"] = "null"
+        if "walkers" in settings:
+            few = {"bodies": 2, "styles": 2, "views": [0], "conditions": ["nm-01"], "frames": 4}
+            small |= {f"data.walkers.{key}": value for key, value in few.items()}
+            small |= {"data.shards": 1, "data.shard_folder": Path(folder, "shards")}
         if "body_store" in settings:
             small |= {"data.body_store": stores["walkers"], "data.body_frames": 4}
         given = [f"--{key}={value}" for key, value in small.items()]

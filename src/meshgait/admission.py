@@ -20,7 +20,7 @@ from meshgait.errors import ConfigError
 FLAG = "--trust_code_of"
 """Opens what is below a package; on the command line alone, for an experiment must not open its own door."""
 
-OWN = ("meshgait.stages", "meshgait.data", "meshgait.callbacks", "meshgait.models.size")
+OWN = ("meshgait.stages", "meshgait.data", "meshgait.callbacks", "meshgait.models.size", "meshgait.synthetic")
 LIGHTNING = {
     callbacks: set(callbacks.__all__) - {"LambdaCallback", "BasePredictionWriter"},
     loggers: {"CSVLogger", "TensorBoardLogger"},  # the others send to a server that the experiment would choose

@@ -76,12 +76,17 @@ def map_in_order(
 
 
 def _start(make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
-    """Set up a worker, which ends with its parent and leaves an interrupt to it."""
+    """Set up a worker."""
     global _work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     cv2.setNumThreads(0)
     _work = make(*arguments)
+
+
+def end_with_parent() -> None:
+    """Let this process end once its parent is gone, and leave an interrupt to that one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
 
 
 def _follow(parent: int) -> None:

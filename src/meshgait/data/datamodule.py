@@ -205,6 +205,10 @@ class SilhouetteDataModule(_StoreDataModule):
         """Number of training subjects, the classes of the classifier."""
         return int(self.labels.max(initial=-1)) + 1
 
+    def replaced_labels(self, epoch: int) -> range:
+        """Classes that have other people than in the epoch before: none."""
+        return range(0)
+
     def store_of(self, part: str) -> Store:
         """Where the sequences of a part of a batch ("identity", "body") come from."""
         return Store(self.body_path) if part == "body" and self.body_path else self.store

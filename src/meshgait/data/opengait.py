@@ -18,7 +18,7 @@ from meshgait.data.frames import FrameOptions, read_sequence
 from meshgait.data.loaded_sequence import Align, BrokenSequence, LoadedSequence
 from meshgait.data.mask_checks import LARGEST_LABEL
 from meshgait.data.sources import ArrayFrames
-from meshgait.data.store import SMPL_WIDTHS
+from meshgait.data.storefiles import SMPL_WIDTHS
 from meshgait.errors import DataError, UnsafeFileError
 from meshgait.pickles import load_pickle
 

@@ -40,7 +40,8 @@ from meshgait.data.loaded_sequence import Align, BrokenSequence, LoadedSequence,
 from meshgait.data.opengait import read_pickles
 from meshgait.data.partitions import Partition, read_json
 from meshgait.data.protocols import get_protocol
-from meshgait.data.store import SMPL_WIDTHS, Store, StoreWriter
+from meshgait.data.store import Store, StoreWriter
+from meshgait.data.storefiles import SMPL_WIDTHS
 from meshgait.errors import ConfigError, DataError, StoreError
 from meshgait.parallel import check_workers, map_in_order
 from meshgait.progress import Progress

@@ -29,26 +29,22 @@ import numpy as np
 from meshgait.checksum import sha256_of
 from meshgait.data.appendable_array import AppendableArray, lock_writer, write_all, write_json, writing
 from meshgait.data.memory_map import MappedArrays
-from meshgait.data.storefiles import REMEDY, VERSION, check_names, index_row, read_meta, written_rows
+from meshgait.data.storefiles import (
+    GREY_BITS,
+    REMEDY,
+    SMPL_WIDTHS,
+    VERSION,
+    array_rows,
+    check_names,
+    index_row,
+    read_meta,
+    written_rows,
+)
 from meshgait.data.table import CSV_FIELDS, SequenceTable
 from meshgait.errors import StoreError
 from meshgait.lock import LOCK
 from meshgait.text import shown
 from meshgait.textfiles.reading import TextFile
-
-SMPL_WIDTHS = {"poses": 72, "betas": 10, "cameras": 3}
-GREY_BITS = 8
-
-
-def _rows(size: tuple[int, int], bits: int, smpl: bool) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Shape of a row and dtype of each array of a store."""
-    width = -(-size[1] // 8) if bits == 1 else size[1]
-    rows: dict[str, tuple[tuple[int, ...], str]] = {"silhouettes": ((size[0], width), "|u1")}
-    if smpl:
-        for name, columns in SMPL_WIDTHS.items():
-            rows[name] = (columns,), "<f4"
-        rows["valid"] = (), "|b1"
-    return rows
 
 
 class StoreWriter:
@@ -94,7 +90,7 @@ class StoreWriter:
         head = {"version": VERSION, "size": list(self.size), "bits": bits, "smpl": smpl, "source": self.source}
         self._arrays = {
             name: AppendableArray(self.partial / f"{name}.npy", row, dtype)
-            for name, (row, dtype) in _rows(self.size, bits, smpl).items()
+            for name, (row, dtype) in array_rows(self.size, bits, smpl).items()
         }
         self._index: FileIO | None = None
         self._check_absent()
@@ -272,7 +268,7 @@ class Store:
         partition = self.path / "partition.json"
         lists = TextFile(partition, REMEDY, error=StoreError)
         self.partition: dict[str, Any] | None = lists.json() if partition.is_file() else None
-        self._arrays = MappedArrays(self.path, _rows(self.size, self.bits, self.has_smpl), meta.frames)
+        self._arrays = MappedArrays(self.path, array_rows(self.size, self.bits, self.has_smpl), meta.frames)
 
     def __getstate__(self) -> dict[str, Any]:
         # workers map the files themselves instead of receiving copies of the arrays
@@ -285,6 +281,10 @@ class Store:
     def hash(self) -> str:
         """16 hex digits that stand for the content (from the files' checksums)."""
         return hashlib.sha256(json.dumps(self.meta["sha256"], sort_keys=True).encode()).hexdigest()[:16]
+
+    def spans(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First rows and numbers of frames of sequences (B,)."""
+        return self.sequences.start[indices], self.sequences.frames[indices]
 
     def rows(self, index: int, frames: np.ndarray | None = None) -> np.ndarray:
         """Rows of the arrays that hold ``frames`` (default: all) of sequence ``index``."""

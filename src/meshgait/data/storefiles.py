@@ -1,4 +1,4 @@
-"""Text files of a store: what meta.json must say, and rows of sequences.csv while they are written."""
+"""Files of a store: shapes of the arrays, what meta.json must say, rows of sequences.csv."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from meshgait.textfiles.reading import Line, Schema, TextFile
 from meshgait.textfiles.words import name_fault
 
 VERSION = 1
+SMPL_WIDTHS = {"poses": 72, "betas": 10, "cameras": 3}
+GREY_BITS = 8
 REMEDY = "the store is damaged, make it again by `meshgait walkers` or `meshgait pack`"
 
 Count = Annotated[int, Field(ge=0)]
@@ -41,6 +43,17 @@ class Meta(Version):
     protocol: Line | None = None
     packing: dict[str, Any] = Field(default={})
     subjects: dict[str, dict[str, int]] = Field(default={})
+
+
+def array_rows(size: tuple[int, int], bits: int, smpl: bool) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape of a row and dtype of each array of a store."""
+    width = -(-size[1] // 8) if bits == 1 else size[1]
+    rows: dict[str, tuple[tuple[int, ...], str]] = {"silhouettes": ((size[0], width), "|u1")}
+    if smpl:
+        for name, columns in SMPL_WIDTHS.items():
+            rows[name] = (columns,), "<f4"
+        rows["valid"] = (), "|b1"
+    return rows
 
 
 def read_meta(path: Path) -> Meta:

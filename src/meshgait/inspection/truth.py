@@ -14,7 +14,8 @@ from meshgait.body.outline import iou, outline_masks
 from meshgait.body.raster import Topology
 from meshgait.body.smpl import BodyModel
 from meshgait.body.targets import to_pixels
-from meshgait.data.store import SMPL_WIDTHS, Store
+from meshgait.data.store import Store
+from meshgait.data.storefiles import SMPL_WIDTHS
 from meshgait.inspection.findings import Findings
 from meshgait.inspection.index import Index, stored
 from meshgait.progress import Progress

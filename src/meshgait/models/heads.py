@@ -36,6 +36,18 @@ class StripClassifier(nn.Module):
         self.weight = nn.Parameter(torch.empty(strips, channels, classes))
         nn.init.xavier_uniform_(self.weight)
 
+    @torch.no_grad()
+    def reset_classes(self, classes: range, generator: torch.Generator) -> None:
+        """Draw the vectors of some classes again, for people who are new.
+
+        Args:
+            classes: without gaps.
+            generator: on the CPU; of the same state on all devices.
+        """
+        fresh = nn.init.xavier_uniform_(torch.empty(self.weight.shape), generator=generator)
+        chosen = slice(classes.start, classes.stop)
+        self.weight[..., chosen] = fresh[..., chosen].to(self.weight)
+
     @full_precision
     def forward(self, embeddings: Tensor) -> Tensor:
         """Cosine of the normalised strip vectors with each class's vector."""

@@ -174,7 +174,8 @@ class Stage(LightningModule):
 
         So a fit that was interrupted and resumed draws what it would have drawn. Each of several devices
         draws for the batch of all and uses its part: what happens to a sequence does not depend on their number.
-        Streams 0 and 1 are the augmentation's (identity, 3D), 2 and 3 choose the frames of the 3D losses.
+        Streams 0 and 1 are the augmentation's (identity, 3D), 2 and 3 choose the frames of the 3D losses, 4
+        is that of new classes.
         """
         key = np.random.SeedSequence((self.seed, self.global_step, stream))
         return torch.Generator().manual_seed(int(key.generate_state(1)[0]))

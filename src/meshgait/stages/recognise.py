@@ -185,6 +185,15 @@ class RecogniseStage(Stage):
         """Embeddings of sequences (B, T, H, W) with mask (B, T); no mesh is built."""
         return self.network(silhouettes, mask, smpl=smpl)
 
+    def on_train_epoch_start(self) -> None:
+        """Let classes start again that other people have from this epoch on, and log how many were seen."""
+        data, classifier = datamodule_of(self.trainer), self.network.classify
+        if not isinstance(data, SilhouetteDataModule) or classifier is None:
+            return
+        if replaced := data.replaced_labels(self.current_epoch):
+            classifier.reset_classes(replaced, self.generator(stream=4))
+            self.log("train/people", float(data.num_subjects + self.current_epoch * len(replaced)))
+
     def training_step(self, batch: GaitBatch | dict[str, GaitBatch], batch_idx: int) -> Tensor:
         """Identity losses, and 3D losses where truth exists (in the same batch or in one of its own)."""
         parts = batch if isinstance(batch, dict) else {"identity": batch}

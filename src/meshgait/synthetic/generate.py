@@ -61,9 +61,7 @@ def generate(
     """
     settings, body, dest = settings or WalkerSettings(), body or BodyModel.default(), Path(dest)
     check_workers(workers)
-    source = {"made_by": "meshgait walkers", "version": VERSION, "body": body.hash, **settings.as_dict()}
-    if motions:
-        source["motions"] = motions.hash
+    source = _source(settings, body, motions)
     if overwrite:
         _make_way(dest, source)
     if _already_there(dest, source):
@@ -102,6 +100,15 @@ def generate(
     return True
 
 
+def is_made(dest: Path, settings: WalkerSettings) -> bool:
+    """Whether DEST holds the walkers of these settings, with the default body.
+
+    Raises:
+        OutputError: it exists with other content.
+    """
+    return _already_there(dest, _source(settings, BodyModel.default(), None))
+
+
 def plan_jobs(settings: WalkerSettings) -> list[SequenceJob]:
     """All sequences in the order in which they are written."""
     return [
@@ -110,6 +117,12 @@ def plan_jobs(settings: WalkerSettings) -> list[SequenceJob]:
         for condition in settings.conditions
         for view in settings.views
     ]
+
+
+def _source(settings: WalkerSettings, body: BodyModel, motions: Motions | None) -> dict[str, object]:
+    """What a store says of how it was made."""
+    source = {"made_by": "meshgait walkers", "version": VERSION, "body": body.hash, **settings.as_dict()}
+    return source | {"motions": motions.hash} if motions else source
 
 
 def _make_way(dest: Path, source: dict[str, object]) -> None:
