@@ -23,11 +23,13 @@ class RealWalk(NamedTuple):
         person: name.
         group: "Gal", "PrbA" .. "PrbG" of USF; "d1" .. "d4" of KTH.
         frames: (T, h, w) uint8, 255 = person.
+        direction: 1 to the right, -1 to the left, 0 if the set does not say.
     """
 
     person: str
     group: str
     frames: np.ndarray
+    direction: int = 0
 
 
 def usf_walks(folder: Path) -> list[RealWalk]:
@@ -48,14 +50,17 @@ def kth_walks(folder: Path) -> list[RealWalk]:
     """
     expected = {
         "packed": Expected("u", (3,)), "start": Expected("iu", (1,)), "frames": Expected("iu", (1,)),
-        "person": Expected("U", (1,)),
+        "person": Expected("U", (1,)), "direction": Expected("iu", (1,)),
     }  # fmt: skip
     walks = []
     for place in KTH_PLACES:
         arrays = read_npz(folder / "kth" / f"{place}.npz", expected, "copy it again")
         frames = np.unpackbits(arrays["packed"], axis=-1)[..., : FRAME[1]] * np.uint8(255)
-        rows = zip(arrays["person"].tolist(), arrays["start"].tolist(), arrays["frames"].tolist(), strict=True)
-        walks += [RealWalk(person, place, frames[start : start + count]) for person, start, count in rows]
+        columns = (arrays[name].tolist() for name in ("person", "start", "frames", "direction"))
+        walks += [
+            RealWalk(person, place, frames[start : start + count], direction)
+            for person, start, count, direction in zip(*columns, strict=True)
+        ]
     return walks
 
 
@@ -71,4 +76,4 @@ def enlarged(walk: RealWalk, crop: bool) -> RealWalk:
 
 def mirrored(walk: RealWalk) -> RealWalk:
     """The same walk to the other side."""
-    return walk._replace(frames=np.ascontiguousarray(walk.frames[..., ::-1]))
+    return walk._replace(frames=np.ascontiguousarray(walk.frames[..., ::-1]), direction=-walk.direction)

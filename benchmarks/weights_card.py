@@ -62,8 +62,9 @@ reconstructs joints, markers and a mesh. It was trained on synthetic walkers alo
 240 others with mild noise of segmentation (`mild.yaml`), and on {subjects} with strong noise, varied cameras,
 clothes and bodies (`recognise.yaml`). The last part took {steps} steps, {minutes:.0f} minutes on {machine}; seed
 {seed}, one run; data SHA-256 {data}. {values:.2f} M values, half precision, {megabytes:.1f} MB. Measured on
-{today}. Its stage 1 (600 steps) learnt on 131 walkers of a store with stronger noise: the one difference to
-`make weights`.
+{today}. What differs from `make weights`: stage 1 (600 steps) learnt on 131 walkers of a store with stronger
+noise; the learning rate of the last part fell to zero at step 4000, then rose again; and until its step 6580
+nothing was mirrored, so that all walkers went to the left.
 
 ## Figures
 
@@ -101,6 +102,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             generate(Path(folder) / "store", SMALL, progress=False)
             tables["small walkers"] = walker_rates(Path(folder) / "store", embed)
+            tables["small walkers, mirrored"] = walker_rates(Path(folder) / "store", embed, mirror=True)
         for table, by_row in tables.items():
             rows.setdefault(table, {})[name] = by_row[""]
     description = yaml.safe_load((arguments.model / "model.yaml").read_text())

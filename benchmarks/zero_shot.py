@@ -8,7 +8,7 @@ MODEL is a checkpoint, a run folder, or the folder of an exported model. Nothing
   in the published frames, "usf cropped" applies the crop rule first, as every other reader of this package does.
 - KTH: enrolled outdoors (d1), every pass of d2 (growing or shrinking figure), d3 (other clothes) and d4 (indoors)
   is a probe. "kth" compares the passes as they are; "kth mirrored" takes the nearer of a probe and its mirror
-  image, for half of the passes go to the other side.
+  image, for half of the passes go to the other side. Probes to the left and to the right are counted apart, too.
 
 A network with posture parts gives three rows: the whole embedding, its strips alone, its posture parts alone.
 `--walkers STORE` also measures held-out walkers by their protocol.
@@ -135,16 +135,24 @@ def usf_rates(
 
 def kth_rates(walks: list[RealWalk], embed: Embed) -> dict[str, dict[str, Rates]]:
     """Rank-1 [%] of passes enrolled in d1, for each other place, and of all probes."""
-    people, places = (np.array(column) for column in zip(*((w.person, w.group) for w in walks), strict=True))
+    people, places, directions = (
+        np.array(column) for column in zip(*((w.person, w.group, w.direction) for w in walks), strict=True)
+    )
     plain, turned = (embed([walk.frames for walk in each]) for each in (walks, [mirrored(walk) for walk in walks]))
     gallery, probes = np.flatnonzero(places == "d1"), np.flatnonzero(places != "d1")
+    told = directions[probes] != 0
+    headings = np.where(directions[probes] > 0, "to the right", "to the left")[told]
     tables: dict[str, dict[str, Rates]] = {"kth": {}, "kth mirrored": {}}
     for row, embeddings in plain.items():
         raw = pairwise(embeddings[probes], embeddings[gallery])
         other = pairwise(turned[row][probes], embeddings[gallery])
         for table, distances in (("kth", raw), ("kth mirrored", torch.minimum(raw, other))):
             right = people[gallery][distances.argmin(1).numpy()] == people[probes]
-            tables[table][row] = rates_by(places[probes], right) | {"all": 100.0 * float(right.mean())}
+            tables[table][row] = {
+                **rates_by(places[probes], right),
+                "all": 100.0 * float(right.mean()),
+                **rates_by(headings, right[told]),
+            }
     return tables
 
 
@@ -153,12 +161,19 @@ def rates_by(groups: np.ndarray, right: np.ndarray) -> Rates:
     return {str(group): 100.0 * float(right[groups == group].mean()) for group in np.unique(groups)}
 
 
-def walker_rates(store: Path, embed: Embed) -> dict[str, Rates]:
-    """Rank-1 [%] of held-out walkers across views, for each kind of condition, and their mean."""
+def walker_rates(store: Path, embed: Embed, mirror: bool = False) -> dict[str, Rates]:
+    """Rank-1 [%] of held-out walkers across views, for each kind of condition, and their mean.
+
+    Args:
+        store: packed store of walkers.
+        embed: what is measured.
+        mirror: turn all walks left to right first, gallery and probes.
+    """
     data = SilhouetteDataModule(str(store))
     task = data.selection
     needed = np.flatnonzero(np.logical_or.reduce([task.gallery, *task.probes.values()]))
-    rows = embed([data.store.silhouettes(int(index)) for index in needed])
+    walks = [data.store.silhouettes(int(index)) for index in needed]
+    rows = embed([np.ascontiguousarray(walk[..., ::-1]) for walk in walks] if mirror else walks)
     result = {}
     for row, embeddings in rows.items():
         scores = evaluate(embeddings, task, indices=torch.from_numpy(needed))

@@ -44,5 +44,6 @@ def test_it_is_small_and_holds_no_template_of_anybody():
 
 def test_it_does_on_walkers_what_its_card_says(tmp_path):
     generate(tmp_path / "store", SMALL, progress=False)
-    found = walker_rates(tmp_path / "store", network(str(PRETRAINED)))[""]
-    assert found == pytest.approx(figures("small walkers"), abs=0.1)
+    for mirror, table in ((False, "small walkers"), (True, "small walkers, mirrored")):
+        found = walker_rates(tmp_path / "store", network(str(PRETRAINED)), mirror)[""]
+        assert found == pytest.approx(figures(table), abs=0.1)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from benchmarks.real_sets import KTH_PLACES, RealWalk, kth_walks, mirrored
-from benchmarks.zero_shot import kth_rates, mean_silhouettes, usf_rates
+from benchmarks.zero_shot import kth_rates, mean_silhouettes, usf_rates, walker_rates
 from meshgait.errors import DataError
 
 
@@ -42,6 +42,26 @@ def test_usf_is_scored_by_person():
         probes += [RealWalk("002", f"Prb{letter}", bar(12, 4, size))]
     rates = usf_rates([*gallery, *probes], mean_silhouettes)
     assert rates["usf"][""] == dict.fromkeys([*"ABCDEFG", "mean"], 50.0)
+
+
+def test_passes_to_the_left_and_to_the_right_are_counted_apart():
+    walks = [RealWalk("a", "d1", bar(4), 1), RealWalk("b", "d1", bar(20), -1)]
+    probes = [RealWalk("a", "d2", bar(4), 1), RealWalk("b", "d3", bar(5), -1), RealWalk("b", "d4", bar(20), -1)]
+    rates = kth_rates([*walks, *probes], mean_silhouettes)["kth"][""]
+    assert rates["to the right"] == 100 and rates["to the left"] == 50
+    assert mirrored(walks[0]).direction == -1
+
+
+def test_walkers_are_mirrored_before_they_are_measured(store):
+    seen = []
+
+    def embed(walks):
+        seen.append(walks)
+        return mean_silhouettes(walks)
+
+    plain, turned = (walker_rates(store.path, embed, mirror) for mirror in (False, True))
+    assert plain == turned  # mean silhouettes have no side
+    assert all((a[..., ::-1] == b).all() for a, b in zip(*seen, strict=True))
 
 
 def test_a_network_with_posture_parts_has_a_row_for_each_kind_of_parts():
