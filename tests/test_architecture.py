@@ -64,7 +64,7 @@ ALLOWED = {
     "recogniser": {"body", "data", "models", "stages"},
     "gallery": {"data", "evaluation", "recogniser", "video"},
     "web": {"gallery", "video"},
-    "sweeps": {"viz"},
+    "sweeps": set(),
     "report": {"evaluation", "progress", "viz"},
     "tools": {
         "admission", "allocator", "body", "configured", "data", "evaluation", "gallery", "inspection", "models",
@@ -89,11 +89,11 @@ FOREIGN = {
     "wandb": {"callbacks.recognition", "callbacks.tracking", "sweeps.online"},
     "sklearn": {"evaluation.embedding_map"},
     "optuna": {"sweeps"},
-    "pydantic": {"data.storefiles", "run_folder", "textfiles"},
+    "pydantic": {"data.storefiles", "run_folder", "sweeps", "textfiles"},
     "sqlalchemy": {"sweeps"},
     "torchmetrics": {"evaluation"},
     "smplx": {"body.smpl"},
-    "matplotlib": {"viz"},
+    "matplotlib": {"sweeps.results", "viz"},
     "plotly": {"report.page", "viz.interactive"},
     "jinja2": {"report.card", "report.page", "web.app"},
     "starlette": {"web"},
@@ -122,7 +122,7 @@ RESHAPES = {"losses.body": 1, "body.raster": 2}
 PARSES = {
     "textfiles": 5,  # where text of strangers is read
     "data.table": 1, "data.storefiles": 1, "data.journal": 1,  # rows of a store, with rules of their own
-    "data.store": 1, "synthetic.generate": 1, "sweeps.schema": 1,  # dumped before, to compare
+    "data.store": 1, "synthetic.generate": 1,  # dumped before, to compare
     "training": 1, "profiling": 1,  # what this program itself has just written
     "body": 2,  # within a body's own archive
     "data.export": 1,

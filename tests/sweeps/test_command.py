@@ -54,18 +54,21 @@ def test_stages_in_a_row_get_their_own_settings_and_the_weights_before(configs):
     assert read_trial(command.specs) == command
     for word in ("--model.seed=1", "--other.model.seed=1", "--pre=1"):
         with pytest.raises(ConfigError, match=r"pre\. or fine\."):
-            command.words_of([word])
+            command.settings([word])
+    with pytest.raises(ConfigError, match="let files run code"):
+        command.settings(["--fine.trust-code-of=x"])
 
 
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        ("text", "list"),
-        ([], "list"),
-        (["${program}"], "nothing"),
+        ([], "nothing"),
+        (["${program}"], "runs ..program."),
         (["nice", "meshgait", "trial", "${args}"], "nice"),
         (["meshgait", "predict", "${args}"], "predict"),
         (["meshgait", "trial", "ONE"], "args"),
+        (["meshgait; rm", "trial", "ONE", "${args}"], "meshgait; rm"),
+        (["python", "-c", "1", "meshgait", "trial", "ONE", "${args}"], "python -c"),
         (["meshgait", "trial", "ONE", "${args_no_hyphens}", "${args}"], "args_no_hyphens"),
         (["meshgait", "trial", "ONE", "--seed", "${envvar:SEED}", "${args}"], "envvar:SEED"),
         (["meshgait", "trial", "${args}"], "experiment"),
@@ -77,15 +80,14 @@ def test_stages_in_a_row_get_their_own_settings_and_the_weights_before(configs):
     ],
 )
 def test_commands_that_cannot_be_run_are_refused(configs, words, named):
-    if isinstance(words, list):
-        words = [word.replace("ONE", configs[0]).replace("TWO", configs[1]) for word in words]
+    words = [word.replace("ONE", configs[0]).replace("TWO", configs[1]) for word in words]
     with pytest.raises(ConfigError, match=named):
         read_command(words)
 
 
 @pytest.mark.parametrize("words", [["model.seed=1"], ["--model.lr"], ["--a", "--b=1"], ["--=1"]])
 def test_words_that_are_no_arguments_are_refused(words):
-    with pytest.raises(ConfigError, match=r"--key=value|has no value"):
+    with pytest.raises(ConfigError, match="--key=value"):
         list(pairs(words))
 
 

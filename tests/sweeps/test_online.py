@@ -20,7 +20,7 @@ def alone(monkeypatch, tmp_path):
 def test_a_server_that_cannot_be_reached_is_named(alone, monkeypatch, read, content):
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     with pytest.raises(ConfigError, match=r"cannot be reached at http://127.0.0.1:9 .*leave --online away"):
-        run_online(read(content), 1, print)
+        run_online(read(content), 1)
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -46,7 +46,7 @@ def test_without_a_login_it_says_how_to_get_one(alone, monkeypatch, read, conten
     wandb.teardown()  # settings are read anew
     try:
         with pytest.raises(ConfigError, match=r"wandb login.*leave --online away"):
-            run_online(read(content), 1, print)
+            run_online(read(content), 1)
     finally:
         wandb.teardown()
         server.shutdown()

@@ -5,12 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 
 from meshgait.callbacks import panels
 from meshgait.cli import main
 from meshgait.sweeps.schema import read_sweep
-from meshgait.sweeps.space import first_value
 
 pytestmark = pytest.mark.slow
 
@@ -20,8 +20,7 @@ SWEEPS = sorted((ROOT / "experiments" / "sweeps").glob("*.yaml"))
 
 def words_of(sweep):
     """Arguments of a first trial."""
-    first = {name: first_value(distribution) for name, distribution in sweep.searched.items()}
-    return [f"--{name}={value}" for name, value in (sweep.constant | first).items()]
+    return sweep.words(optuna.create_study().ask(sweep.searched).params)
 
 
 @pytest.fixture
@@ -46,19 +45,20 @@ def test_its_first_trial_runs(path, small, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(panels, "heatmap_panel", lambda *_: np.zeros((8, 8, 3), np.uint8))
     sweep = read_sweep(path)
-    fits = sweep.command.fits(words_of(sweep), tmp_path)
-    for stage, fit in zip(sweep.command.stages, fits, strict=True):
+    fits = sweep.trial.fits(words_of(sweep), tmp_path)
+    for stage, fit in zip(sweep.trial.stages, fits, strict=True):
         # a run that it starts from need not be there
         fit += ["--model.pretrained=null"] if path.stem == "finetune" else []
         assert main([*fit, *small(stage.config)]) == 0
-    content = json.loads((sweep.command.folders(tmp_path)[-1] / "metrics.json").read_text())
-    assert np.isfinite(content["figures"][sweep.metric])
+    content = json.loads((sweep.trial.folders(tmp_path)[-1] / "metrics.json").read_text())
+    assert np.isfinite(content["figures"][sweep.metric.name])
     assert sweep.trials(None) <= 12
 
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_its_early_stops_have_validations_to_go_by(path):
     sweep = read_sweep(path)
-    if sweep.early is not None:
-        epochs, every = sweep.constant["trainer.max_epochs"], sweep.constant["trainer.check_val_every_n_epoch"]
-        assert epochs // every == sweep.early.max_iter > sweep.early.min_iter
+    if (rule := sweep.early_terminate) is not None:
+        names = ("trainer.max_epochs", "trainer.check_val_every_n_epoch")
+        epochs, every = (sweep.parameters[name].value for name in names)
+        assert epochs // every == rule.max_iter > rule.first

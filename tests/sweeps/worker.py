@@ -3,16 +3,15 @@
 import sys
 from pathlib import Path
 
-from meshgait.sweeps.progress import Progress
 from meshgait.sweeps.runner import Runner
 from meshgait.sweeps.schema import read_sweep
-from meshgait.sweeps.study import open_storage, open_study
+from meshgait.sweeps.study import open_storage, open_study, queue_trials
 
 file, url, folder, *more = sys.argv[1:]
 workers, grace = (*map(int, more), *(1, 60)[len(more) :])
 sweep = read_sweep(Path(file))
 count = sweep.trials(None)
 storage = open_storage(url, grace)
-open_study(storage, sweep, count, seed=0)
+queue_trials(open_study(storage, sweep, 0), sweep, count, 0)
 program = [sys.executable, str(Path(__file__).parent / "program.py")]
-Runner(sweep, storage, Path(folder), Progress(sweep.metric, count), count, 0, workers, program).run()
+Runner(sweep, storage, Path(folder), count, 0, workers, program).run()

@@ -20,8 +20,8 @@ from meshgait.errors import MeshGaitError
 from meshgait.inspection.report import CheckOptions, check
 from meshgait.report.folder import read_run
 from meshgait.report.tables import results, settings, summary
-from meshgait.sweeps.best import read_experiment
-from meshgait.sweeps.runner import History
+from meshgait.run_folder import RunFolder, read_settings
+from meshgait.sweeps.runner import validations
 from meshgait.sweeps.schema import read_sweep
 from meshgait.tools import compare
 from meshgait.tools.export import recipe
@@ -85,8 +85,8 @@ def test_files_of_a_run(tmp_path, capsys, file):
 
     uses = {
         "metrics.json": (lambda: compare.run(Namespace(runs=[run], errors=True, views=True)), tables),
-        "history.jsonl": (lambda: History(run / file, "val/rank1").read(), tables),
-        "config.yaml": (lambda: recipe(run / file), lambda: read_experiment(run / file), tables),
+        "history.jsonl": (lambda: validations(RunFolder(run), "val/rank1"), tables),
+        "config.yaml": (lambda: recipe(run / file), lambda: read_settings(run / file), tables),
     }
     if file == "history.jsonl":
         lines = [json.loads(line) for line in text.splitlines()]
@@ -181,7 +181,7 @@ def test_sweep_files(tmp_path, monkeypatch):
 
     def read():
         sweep = read_sweep(path)
-        assert sweep.trials(None) <= 100_000 and sweep.identity
+        assert sweep.trials(None) <= 100_000 and sweep.content
 
     several(path, dumped(SWEEP, 150), read)
     several(path, dumped(SWEEP, 15, yaml.safe_dump), read)

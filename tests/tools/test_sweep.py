@@ -47,11 +47,11 @@ def one_line(capsys):
 
 @pytest.mark.slow
 def test_a_real_trial_leaves_its_figures_and_the_best_experiment(sweep, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("meshgait.sweeps.check.check_settings", lambda *_: None)  # the trial will show
+    monkeypatch.setattr("meshgait.sweeps.settings.check_settings", lambda *_: None)  # the trial will show
     out = tmp_path / "out"
     assert main(["sweep", sweep(**{"model.optimizer.lr": {"values": [0.002]}}), "--out", str(out)]) == 0
     text = capsys.readouterr().out
-    assert "1/1 done" in text and "meshgait fit --config" in text
+    assert "best of sweep tiny: trial 0" in text and "meshgait fit --config" in text
     metrics = json.loads((out / "trial-000" / "metrics.json").read_text())
     assert metrics["step"] == 1 and f"trial 0: val/rank1 {metrics['figures']['val/rank1']:.4g}" in text
     again = tmp_path / "again"

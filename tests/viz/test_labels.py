@@ -23,7 +23,6 @@ from meshgait.viz.plots import (
 )
 from meshgait.viz.silhouettes import montage
 from meshgait.viz.suspicious_frames import SuspiciousFrame, suspicious_frames_sheet
-from meshgait.viz.sweeps import importance_figure, parallel_figure
 
 NAMES = {
     "no formula": r"$\frac$",
@@ -48,8 +47,6 @@ FIGURES = {
     "map": lambda name: embedding_figure(np.eye(4)[:, :2], [name, name, "b", "b"], [name, "x", name, "x"]),
     "history": lambda name: history_figure({name: (np.arange(3),) * 2, "b": (np.arange(3),) * 2}, name),
     "histogram": lambda name: histogram_figure(np.array([3, 0]), name, name, (0.5, name)),
-    "importance": lambda name: importance_figure({name: 0.5, "b": 0.5}, name, 3),
-    "parallel": lambda name: parallel_figure([1.0, 2, 3], {name: [name, "a", "b"], "c": [1, 2, 3]}, name, True),
 }
 FRAMES = np.zeros((4, 16, 11), np.uint8)
 

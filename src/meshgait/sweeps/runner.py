@@ -1,4 +1,4 @@
-"""Workers that run the trials of a sweep, each a process of its own, until all have a result."""
+"""The runner of a sweep: workers that run its trials, each a process of its own, until all have a result."""
 
 from __future__ import annotations
 
@@ -6,81 +6,78 @@ import contextlib
 import json
 import math
 import os
+import platform
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import RDBStorage
-from optuna.trial import TrialState
+from optuna.storages import RDBStorage, fail_stale_trials
+from optuna.trial import FrozenTrial, TrialState
 
 from meshgait.atomic import atomic_file
 from meshgait.errors import ConfigError, DataError, OutputError
+from meshgait.progress import Progress
 from meshgait.run_folder import RunFolder, read_history, read_metrics
-from meshgait.sweeps.progress import Progress
 from meshgait.sweeps.schema import Sweep
-from meshgait.sweeps.study import Queue, queue, slot_of
-from meshgait.textfiles.reading import TextFile
+from meshgait.sweeps.study import RESULTS, RETRY, best_trial, by_slot, open_study, suggest, target_reached
+from meshgait.terminal import say
 
 TRIAL = (sys.executable, "-m", "meshgait.cli", "trial")
 POLL = 0.3
 """Seconds between two looks at a trial."""
 
 PATIENCE = 20.0
-"""Seconds that a trial which was told to stop has for closing its files."""
+"""Seconds that a trial has for closing its files when it is stopped."""
 
 HOPELESS = 3
-"""So many failures without a single result, and the sweep itself must be wrong."""
+"""Failures without a single result after which the sweep itself must be wrong."""
 
 
+class TrialFailed(Exception):
+    """The trial ended without a result, or is another worker's."""
+
+
+@dataclass
 class Runner:
-    """Run waiting trials of a sweep, ``workers`` at once; trial N lies in ``folder/trial-N``.
+    """Run waiting trials of a sweep, ``workers`` at once; that of slot N lies in ``folder/trial-N``.
 
-    Args:
+    Attributes:
         sweep: what is searched.
         storage: with the sweep's study, its trials queued.
         folder: of this machine's trials.
-        progress: where events are told.
         count: number of trials.
         seed: of the draws.
         workers: trials at once.
         program: words that begin the command of a trial.
     """
 
-    def __init__(
-        self,
-        sweep: Sweep,
-        storage: RDBStorage,
-        folder: Path,
-        progress: Progress,
-        count: int,
-        seed: int = 0,
-        workers: int = 1,
-        program: Sequence[str] = TRIAL,
-    ) -> None:
-        self.sweep, self.storage, self.folder, self.progress = sweep, storage, folder, progress
-        self.count, self.seed, self.workers, self.program = count, seed, workers, tuple(program)
-        self._stop, self._lock = threading.Event(), threading.Lock()
-        self._results = self._failures = 0
-        self._environment = dict(os.environ)
-        # trials share the cores
-        self._environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    sweep: Sweep
+    storage: RDBStorage
+    folder: Path
+    count: int
+    seed: int = 0
+    workers: int = 1
+    program: Sequence[str] = TRIAL
+    _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
         """Return when no trial waits or runs, here or elsewhere.
 
         Raises:
             MeshGaitError: trials cannot have results.
-            KeyboardInterrupt: told to stop; the trials under way are queued again.
+            KeyboardInterrupt: told to stop; the trials under way wait again.
         """
+        slots = by_slot(open_study(self.storage, self.sweep, self.seed)).values()
+        done = sum(trial.state in RESULTS for trial in slots)
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with ThreadPoolExecutor(self.workers) as pool:
+        self._progress = Progress(f"sweep {self.sweep.name}", self.count, "trials", done)
+        with self._progress, ThreadPoolExecutor(self.workers) as pool:
             futures = [pool.submit(self._work) for _ in range(self.workers)]
             try:
                 wait(futures, return_when=FIRST_EXCEPTION)
@@ -91,135 +88,127 @@ class Runner:
             future.result()
 
     def _work(self) -> None:
-        pending = Queue(self.storage, self.sweep, self.count, self.seed)
+        study = open_study(self.storage, self.sweep, self.seed)
         while not self._stop.is_set():
-            if trial := pending.take():
-                self._run(pending, trial)
-            elif pending.finished():
-                return
-            else:
+            states = {trial.state for trial in study.get_trials(deepcopy=False)}
+            if TrialState.WAITING in states and not target_reached(study, self.sweep):
+                try:
+                    study.optimize(self._run, n_trials=1, catch=(TrialFailed,), callbacks=[self._ended])
+                except ValueError as error:
+                    if "Cannot tell" not in str(error):
+                        raise
+                    say("a trial was given to another worker, since nothing was heard of this one")
+            elif TrialState.RUNNING in states:
                 self._stop.wait(POLL)
+                fail_stale_trials(study)
+            else:
+                return
 
-    def _run(self, pending: Queue, trial: optuna.Trial) -> None:
-        """One trial, from its start to its result in the storage."""
-        study, slot, begun = pending.study, slot_of(trial), time.monotonic()
-        folder = self.folder / f"trial-{slot:03d}"
+    def _run(self, trial: optuna.Trial) -> float:
+        """One trial, from its start to the metric.
+
+        Raises:
+            TrialPruned: it was stopped early or diverged: a result, though without a figure.
+            TrialFailed: it ended without a result.
+        """
+        slot = trial.user_attrs.get("slot", -1)
+        # another worker may have been quicker, or two machines may have queued the same slot at once
+        if slot < 0 or by_slot(trial.study)[slot].number != trial.number:
+            raise TrialFailed
+        values = suggest(trial, self.sweep, self.count, self.seed)
+        command, folder = self.sweep.trial, self.folder / f"trial-{slot:03d}"
+        words = [*command.specs, *command.extra, *self.sweep.words(values)]
+        trial.set_user_attr("worker", f"{platform.node()}:{os.getpid()}")
+        trial.set_user_attr("folder", str(folder))
+        say(f"trial {slot} begins: {', '.join(f'{name}={value}' for name, value in values.items())}")
+        claim(folder, words)
         try:
-            words = [f"--{key}={value}" for key, value in (self.sweep.constant | trial.params).items()]
-            claim(folder, [*self.sweep.command.specs, *self.sweep.command.extra, *words])
-            trial.set_user_attr("folder", str(folder))
-            self.progress.began(slot, trial.params)
-            early = self._watch(pending, trial, folder, words)
-            value = None if early else figure(self.sweep, folder)
-            trial.set_user_attr("seconds", round(time.monotonic() - begun, 1))
-            if value is not None and math.isfinite(value):
-                study.tell(trial, value, skip_if_finished=True)
-            else:  # diverged, or so bad that the rest was not worth while: a result, though without a figure
-                early = early or f"{self.sweep.metric} is {value}"
-                trial.set_user_attr("note", early)
-                study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
-        except (_Gone, UpdateFinishedTrialError):
-            self.progress.say(f"trial {slot} was given to another worker, since nothing was heard of this one")
-        except _Failed as error:
+            run = RunFolder(command.folders(folder)[-1])
+            self._watch(
+                trial,
+                folder / "log.txt",
+                run,
+                [*self.program, f"--folder={folder}", f"--parent={os.getpid()}", *words],
+            )
+            value = figure(self.sweep.metric.name, run)
+            trial.set_user_attr("note", "")  # an error if the trial was given to another worker
+            return value
+        except (TrialFailed, optuna.TrialPruned) as error:
             trial.set_user_attr("note", str(error))
-            study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-            self._count(failed=str(error))
-            self.progress.ended(slot, f"failed: {error}", *pending.standing())
-        except BaseException as error:  # the trial itself is as good as before: it waits for a worker again
-            study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-            queue(study, slot, trial.params)
-            if not isinstance(error, _Interrupted):
-                raise
-        else:
-            self._count()
-            self.progress.ended(slot, early or f"{self.sweep.metric} {value:.4g}", *pending.standing())
+            raise
 
-    def _watch(self, pending: Queue, trial: optuna.Trial, folder: Path, words: list[str]) -> str | None:
-        """Run the trial's process to its end; says why if it was stopped early."""
-        command = self.sweep.command
-        line = [
-            *self.program,
-            f"--folder={folder}",
-            f"--parent={os.getpid()}",
-            *command.specs,
-            *command.extra,
-            *words,
-        ]
-        history = History(RunFolder(command.folders(folder)[-1]).history, self.sweep.metric)
-        heartbeat, heard, reported = pending.storage.get_heartbeat_interval(), time.monotonic(), 0
-        try:
-            with open(folder / "log.txt", "a") as log:
-                process = subprocess.Popen(
-                    line, env=self._environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-                )
-        except OSError as error:
-            raise OutputError(f"a trial cannot be started in {folder} ({error}); mend it and repeat") from error
+    def _watch(self, trial: optuna.Trial, log: Path, run: RunFolder, line: list[str]) -> None:
+        """Run the trial's process to its end, unless it is to be stopped before."""
+        rule, metric, reported, size = self.sweep.early_terminate, self.sweep.metric.name, 0, 0
+        threads = str(max(1, (os.cpu_count() or 1) // self.workers))  # trials share the cores
+        environment = {"OMP_NUM_THREADS": threads, **os.environ}
+        with log.open("a") as out:
+            process = subprocess.Popen(line, env=environment, stdout=out, stderr=out, start_new_session=True)
         try:
             while process.poll() is None:
                 if self._stop.wait(POLL):
-                    raise _Interrupted
-                if heartbeat is not None and time.monotonic() - heard > heartbeat:
-                    heard = time.monotonic()
-                    if not pending.alive(trial):
-                        raise _Gone
-                early = self.sweep.early
-                values = [] if early is None else history.read()
-                for validation, value in enumerate(values[reported:], reported + 1):
+                    raise TrialFailed("it was interrupted")
+                if rule is None or not run.history.is_file() or run.history.stat().st_size == size:
+                    continue
+                size = run.history.stat().st_size
+                for validation, value in enumerate(validations(run, metric)[reported:], reported + 1):
                     trial.report(value, validation)
                     reported = validation
-                    last = early is not None and validation == early.max_iter
-                    if not last and trial.should_prune():
-                        return f"stopped early, {self.sweep.metric} {value:.4g} at validation {validation}"
+                    if validation != rule.max_iter and trial.should_prune():
+                        raise optuna.TrialPruned(f"stopped early, {metric} {value:.4g} at validation {validation}")
         finally:
             _end(process)
         if process.returncode:
-            raise _Failed(
-                f"{_last_line(folder / 'log.txt')} (status {process.returncode}, see {folder / 'log.txt'})"
-            )
-        return None
+            last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+            raise TrialFailed(f"{last[-300:]} (status {process.returncode}, see {log})")
 
-    def _count(self, failed: str = "") -> None:
-        with self._lock:
-            self._results += not failed
-            self._failures += bool(failed)
-            if self._failures >= HOPELESS and not self._results:
-                raise ConfigError(f"{self._failures} trials failed and none had a result; the last one: {failed}")
+    def _ended(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Tell what became of a trial, and how the sweep stands."""
+        slot, slots, note = trial.user_attrs.get("slot", -1), by_slot(study), trial.user_attrs.get("note")
+        if slot < 0 or slots[slot].number != trial.number:
+            return
+        states = [found.state for found in slots.values()]
+        done = sum(state in RESULTS for state in states)
+        if trial.state == TrialState.FAIL and self._stop.is_set():
+            RETRY(study, trial)  # it is as good as before
+        elif trial.state == TrialState.FAIL:
+            say(f"trial {slot} failed: {note}")
+            if not done and states.count(TrialState.FAIL) >= HOPELESS:
+                raise ConfigError(f"{HOPELESS} trials failed and none had a result; the last one: {note}")
+        else:
+            say(f"trial {slot}: {note if trial.state == TrialState.PRUNED else self._figure(trial)}")
+        best = best_trial(study)
+        self._progress.reach(done, f"best {self._figure(best)}, trial {best.user_attrs['slot']}" if best else "")
 
-
-class History:
-    """Values of a metric so far, from a run's ``history.jsonl``: one JSON object a line."""
-
-    def __init__(self, path: Path, metric: str) -> None:
-        self.path, self.metric = path, metric
-        self._size = -1
-        self._values: list[float] = []
-
-    def read(self) -> list[float]:
-        """All values; a line that is being written is left for later."""
-        size = self.path.stat().st_size if self.path.is_file() else -1  # the run may not have come so far
-        if size != self._size:
-            self._size = size
-            values = [row[self.metric] for _, row in read_history(self.path) if self.metric in row]
-            self._values = [math.nan if value is None else value for value in values]
-        return self._values
+    def _figure(self, trial: FrozenTrial) -> str:
+        return f"{self.sweep.metric.name} {trial.value:.4g}"
 
 
-def figure(sweep: Sweep, folder: Path) -> float:
+def validations(run: RunFolder, metric: str) -> list[float]:
+    """Values of a metric so far; a line of the history that is being written is left for later."""
+    values = [row[metric] for _, row in read_history(run.history) if metric in row]
+    return [math.nan if value is None else value for value in values]
+
+
+def figure(metric: str, run: RunFolder) -> float:
     """The metric of a finished trial.
 
     Raises:
         ConfigError: its ``metrics.json`` has no such figure.
+        TrialFailed: there is none that can be read.
+        TrialPruned: it is not finite.
     """
-    path = RunFolder(sweep.command.folders(folder)[-1]).metrics()
     try:
-        figures = read_metrics(path).figures
+        figures = read_metrics(run.metrics()).figures
     except DataError as error:
-        raise _Failed(str(error)) from error
-    if sweep.metric not in figures:
+        raise TrialFailed(str(error)) from error
+    if metric not in figures:
         known = ", ".join(name for name in figures if not name.startswith("train/"))
-        raise ConfigError(f"metric {sweep.metric} is no figure of {path}; it has {known}")
-    value = figures[sweep.metric]
-    return math.nan if value is None else value
+        raise ConfigError(f"metric {metric} is no figure of {run.metrics()}; it has {known}", "name one of them")
+    value = figures[metric]
+    if value is None or not math.isfinite(value):
+        raise optuna.TrialPruned(f"{metric} is not finite")
+    return value
 
 
 def claim(folder: Path, words: list[str]) -> None:
@@ -229,17 +218,15 @@ def claim(folder: Path, words: list[str]) -> None:
         ConfigError: it is another trial's.
         OutputError: it cannot be written.
     """
-    path = folder / "arguments.json"
+    path, content = folder / "arguments.json", json.dumps(words, indent=1).encode()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         if not path.is_file():
             with atomic_file(path) as temporary:
-                temporary.write_text(json.dumps(words, indent=1) + "\n")
+                temporary.write_bytes(content)
+        if path.read_bytes().strip() != content:
+            raise ConfigError(f"{folder} holds a trial with other settings", "remove it, or give another --out")
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error}); give another --out") from error
-    known = TextFile(path, "give another --out", error=OutputError).json()
-    if known != words:
-        raise ConfigError(f"{folder} holds a trial with other settings; remove it, or give another --out")
+        raise OutputError(f"{path} cannot be read ({error.strerror})", "give another --out") from error
 
 
 def _end(process: subprocess.Popen) -> None:
@@ -251,20 +238,3 @@ def _end(process: subprocess.Popen) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # it leads a session of its own
     process.wait()
-
-
-def _last_line(path: Path) -> str:
-    lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][-300:] if lines else "it said nothing"
-
-
-class _Interrupted(Exception):
-    """The sweep is told to stop."""
-
-
-class _Gone(Exception):
-    """The trial is another worker's by now."""
-
-
-class _Failed(Exception):
-    """The trial ended without a result."""

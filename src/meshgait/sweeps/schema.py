@@ -2,101 +2,138 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from optuna.distributions import BaseDistribution
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from meshgait.errors import ConfigError
 from meshgait.sweeps.command import Command, read_command
-from meshgait.sweeps.space import MOST_TRIALS, Scalar, grid_values, read_parameters
-from meshgait.text import shown
-from meshgait.textfiles.reading import TextFile
+from meshgait.sweeps.parameters import MOST_TRIALS, Parameter, Scalar, flattened, grid_values
+from meshgait.textfiles.reading import Line, Schema, TextFile
 from meshgait.textfiles.words import name_fault
 
-PROGRAM = "meshgait"
-METHODS = ("bayes", "random", "grid")
-TOP = {
-    "program", "method", "metric", "parameters", "early_terminate", "run_cap", "command", "name", "description",
-    "project", "entity",
-}  # fmt: skip
 IDENTITY = ("method", "metric", "parameters", "early_terminate", "command")
 """Keys that make a sweep what it is: they may not change while it goes on."""
 
+Count = Annotated[int, Field(ge=1, le=MOST_TRIALS)]
 
-@dataclass(frozen=True)
-class Hyperband:
-    """``early_terminate``: at ``min_iter`` validations, and ``eta`` times as many, only the better ones go on.
 
-    Attributes:
-        min_iter: validations of the first check.
-        max_iter: validations of a whole trial; None to find out from the first whole one.
-        eta: ratio between checks, and the share that is stopped: one in ``eta`` goes on.
+def _this_program(program: str) -> str:
+    if program != "meshgait":
+        raise ValueError("a sweep runs meshgait and nothing else")
+    return program
+
+
+def _folder_name(name: str) -> str:
+    if name in (".", "..") or set(name) & set("/\\") or name_fault(name):
+        raise ValueError("no folder can be called so; choose another name")
+    return name
+
+
+class Section(Schema):
+    """Part of a sweep file: what it does not name is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Metric(Section):
+    """A figure of ``metrics.json``, and the value at which no further trial is begun."""
+
+    name: Line
+    goal: Literal["minimize", "maximize"] = "minimize"
+    target: float | None = None
+
+
+class EarlyTerminate(Section):
+    """At ``min_iter`` validations, and ``eta`` times as many, only one trial in ``eta`` goes on (hyperband).
+
+    A whole trial has ``max_iter``; without ``min_iter`` the first check is at ``max_iter / eta ** s``.
     """
 
-    min_iter: int
-    max_iter: int | None
-    eta: int
+    type: Literal["hyperband"]
+    min_iter: Count | None = None
+    max_iter: Count | None = None
+    s: Annotated[int, Field(ge=1, le=20)] | None = None
+    eta: Annotated[int, Field(ge=2, le=100)] = 3
 
-
-@dataclass(frozen=True)
-class Sweep:
-    """A sweep file.
-
-    Attributes:
-        name: of the sweep: its ``name``, or that of the file.
-        method: "bayes", "random" or "grid".
-        metric: name of the figure in ``metrics.json``.
-        maximize: whether more is better.
-        target: value of the metric at which no further trial is begun.
-        searched: distribution of each parameter by dotted name.
-        constant: further settings of each trial.
-        early: rule that stops trials early, if any.
-        cap: trials at most.
-        command: what each trial runs.
-        content: the file as it is.
-        path: of the file.
-    """
-
-    name: str
-    method: Literal["bayes", "random", "grid"]
-    metric: str
-    maximize: bool
-    target: float | None
-    searched: dict[str, BaseDistribution]
-    constant: dict[str, Scalar]
-    early: Hyperband | None
-    cap: int | None
-    command: Command
-    content: dict[str, Any] = field(repr=False)
-    path: Path
+    @model_validator(mode="after")
+    def _check(self) -> EarlyTerminate:
+        if (self.s is None) == (self.min_iter is None) or (self.s and not self.max_iter):
+            raise ValueError("give min_iter, or max_iter and s")
+        if self.max_iter and self.max_iter < self.first:
+            raise ValueError(f"max_iter {self.max_iter} is below min_iter {self.first}")
+        return self
 
     @property
-    def identity(self) -> dict[str, Any]:
-        """What may not change while the sweep goes on, as plain JSON."""
-        return json.loads(json.dumps({key: self.content.get(key) for key in IDENTITY}))
+    def first(self) -> int:
+        """Validations before the first check."""
+        return self.min_iter or max(1, (self.max_iter or 1) // self.eta ** (self.s or 0))
+
+
+class Sweep(Section):
+    """A sweep file."""
+
+    program: Annotated[Line, AfterValidator(_this_program)]
+    method: Literal["bayes", "random", "grid"]
+    metric: Metric
+    parameters: Annotated[dict[Line, Parameter], BeforeValidator(flattened), Field(min_length=1)]
+    command: list[Scalar]
+    early_terminate: EarlyTerminate | None = None
+    run_cap: Count | None = None
+    name: Annotated[Line, AfterValidator(_folder_name)] = ""
+    description: Line | None = None
+    project: Line | None = None
+    entity: Line | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Sweep:
+        for name, distribution in self.searched.items() if self.method == "grid" else ():
+            try:
+                grid_values(distribution)
+            except ValueError as error:
+                raise ValueError(f"parameters.{name}: {error}") from error
+        return self
+
+    @property
+    def searched(self) -> dict[str, BaseDistribution]:
+        """Distribution of each parameter that is searched, by dotted name."""
+        found = {name: parameter.searched for name, parameter in self.parameters.items()}
+        return {name: distribution for name, distribution in found.items() if distribution is not None}
+
+    @property
+    def trial(self) -> Command:
+        """What each trial runs."""
+        return read_command(self.command)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The file as W&B takes it, in plain JSON."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    def words(self, values: dict[str, Any]) -> list[str]:
+        """Arguments of a trial with these values of what is searched, and the constants."""
+        constant = {name: found.value for name, found in self.parameters.items() if found.value is not None}
+        return [f"--{name}={value}" for name, value in (constant | values).items()]
 
     def trials(self, wanted: int | None) -> int:
         """Number of trials: ``wanted``, else ``run_cap``, else (grid) all combinations.
 
         Raises:
-            ConfigError: nothing tells when to end, or there are not so many combinations.
+            ConfigError: nothing tells when to end, or they are too many.
         """
-        count = wanted or self.cap
+        count = wanted or self.run_cap
         if self.method == "grid":
-            size = 1
-            for name, distribution in self.searched.items():
-                size *= len(grid_values(name, distribution))
+            size = math.prod(len(grid_values(distribution)) for distribution in self.searched.values())
             count = min(count or size, size)
         if count is None:
             raise ConfigError(
-                f"{self.path}: run_cap is missing; a {self.method} search ends at run_cap or --trials N"
+                f"sweep {self.name}: run_cap is missing, which ends the search", "or give --trials N"
             )
         if count > MOST_TRIALS:
-            raise ConfigError(f"{self.path}: {count} trials are more than {MOST_TRIALS}; give --trials N")
+            raise ConfigError(f"sweep {self.name} has {count} trials, more than {MOST_TRIALS}", "give --trials N")
         return count
 
 
@@ -104,107 +141,12 @@ def read_sweep(path: Path) -> Sweep:
     """Read and check a sweep file.
 
     Raises:
-        DataError: the file is missing, no YAML, or has a key twice.
-        ConfigError: a key or value that is wrong or not supported, by name.
+        DataError: the file is missing, no YAML, or has a key or value that is wrong or not supported.
+        ConfigError: its command cannot be run.
     """
-    remedy = "give a sweep file, e.g. experiments/sweeps/pretrain.yaml"
-    content = TextFile(path, remedy).yaml(dict[Any, Any])
+    sweep: Sweep = TextFile(path, "take experiments/sweeps/pretrain.yaml as an example").yaml(Sweep)
     try:
-        return _sweep(path, content)
+        sweep.trial.settings(sweep.words(dict.fromkeys(sweep.searched, 0)))  # each must belong to a stage
     except ConfigError as error:
-        raise ConfigError(f"{path}: {shown(error, 1000)}") from error
-
-
-def _sweep(path: Path, content: dict[str, Any]) -> Sweep:
-    _only("the sweep", content, TOP)
-    if missing := {"method", "metric", "parameters", "command", "program"} - content.keys():
-        raise ConfigError(f"{', '.join(sorted(missing))} is missing")
-    if content["program"] != PROGRAM:
-        raise ConfigError(f"program is {content['program']!r}; a sweep runs {PROGRAM} and nothing else")
-    method = content["method"]
-    if method not in METHODS:
-        raise ConfigError(f"method {method} is not supported; use one of {', '.join(METHODS)}")
-    metric = _mapping("metric", content["metric"], {"name", "goal", "target"})
-    goal = metric.get("goal", "minimize")
-    if not isinstance(metric.get("name"), str):
-        raise ConfigError("metric: name is missing; give a figure of metrics.json, e.g. val/rank1 or val/mpjpe")
-    if goal not in ("minimize", "maximize"):
-        raise ConfigError(f"metric: goal is {goal}; use minimize or maximize")
-    target = metric.get("target")
-    if target is not None and (
-        isinstance(target, bool) or not isinstance(target, int | float) or target != target
-    ):
-        raise ConfigError(f"metric: target is {target!r}; give a number")
-    searched, constant = read_parameters(content["parameters"])
-    if method == "grid":
-        for name, distribution in searched.items():
-            grid_values(name, distribution)
-    command = read_command(content["command"])
-    command.words_of([f"--{name}=0" for name in (*searched, *constant)])  # each must belong to a stage
-    cap = content.get("run_cap")
-    return Sweep(
-        name=_name(content, path),
-        method=method,
-        metric=metric["name"],
-        maximize=goal == "maximize",
-        target=target,
-        searched=searched,
-        constant=constant,
-        early=_hyperband(content["early_terminate"]) if content.get("early_terminate") else None,
-        cap=None if cap is None else _positive("run_cap", cap, MOST_TRIALS),
-        command=command,
-        content=content,
-        path=path,
-    )
-
-
-def _hyperband(content: object) -> Hyperband:
-    rule = _mapping("early_terminate", content, {"type", "min_iter", "max_iter", "s", "eta"})
-    if rule.get("type") != "hyperband":
-        raise ConfigError(f"early_terminate: type {rule.get('type')} is not supported; use hyperband")
-    most = {"eta": 100, "s": 20}
-    numbers = {
-        key: _positive(f"early_terminate: {key}", value, most.get(key, MOST_TRIALS))
-        for key, value in rule.items()
-        if key != "type"
-    }
-    eta, longest = numbers.get("eta", 3), numbers.get("max_iter")
-    if eta < 2:
-        raise ConfigError(f"early_terminate: eta is {eta}; it must be at least 2")
-    if "min_iter" in numbers:
-        if "s" in numbers:
-            raise ConfigError("early_terminate: s goes with max_iter, not with min_iter; remove one")
-        shortest = numbers["min_iter"]
-    elif longest and "s" in numbers:
-        shortest = max(1, longest // eta ** numbers["s"])
-    else:
-        raise ConfigError("early_terminate: give min_iter, or max_iter and s")
-    if longest is not None and longest < shortest:
-        raise ConfigError(f"early_terminate: max_iter {longest} is below min_iter {shortest}")
-    return Hyperband(shortest, longest, eta)
-
-
-def _positive(name: str, value: object, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ConfigError(f"{name} is {value!r}; give a whole number of at least 1 and at most {most}")
-    return value
-
-
-def _name(content: dict[str, Any], path: Path) -> str:
-    """Name of the sweep, which becomes that of a folder."""
-    name = str(content.get("name") or path.stem)
-    if name in (".", "..") or set(name) & set("/\\") or name_fault(name):
-        raise ConfigError(f"name is {shown(name)!r}, which no folder can be called; choose another")
-    return name
-
-
-def _mapping(name: str, content: object, keys: set[str]) -> Mapping[str, Any]:
-    if not isinstance(content, Mapping):
-        raise ConfigError(f"{name} is {content!r}; give {', '.join(sorted(keys))} under it")
-    _only(name, content, keys)
-    return content
-
-
-def _only(where: str, content: Mapping, keys: set[str]) -> None:
-    if wrong := sorted(map(str, content.keys() - keys)):
-        raise ConfigError(f"{where} holds {', '.join(wrong)}, not supported; known are {', '.join(sorted(keys))}")
+        raise ConfigError(f"{path}: {error.what}", error.remedy) from error
+    return sweep if sweep.name else sweep.model_copy(update={"name": path.stem})

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,9 +19,6 @@ AGENT = "WANDB_SWEEP_ID"
 
 OF_A_RUN = (AGENT, "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
 
-STOPPED = 143
-"""Exit status of a trial that was told to stop."""
-
 
 def trial_folder(environment: Mapping[str, str]) -> Path:
     """Run folder of a trial that a W&B agent started.
@@ -28,15 +26,12 @@ def trial_folder(environment: Mapping[str, str]) -> Path:
     Raises:
         ConfigError: no agent did.
     """
-    try:
-        names = environment[AGENT], environment["WANDB_RUN_ID"]
-        if any(name in ("", "..") or Path(name).name != name for name in names):  # a server gave them
-            raise ConfigError(f"{'/'.join(names)!r} is no sweep and run of W&B; give --folder runs/my-trial")
-        return Path("runs/sweeps").joinpath(*names)
-    except KeyError as error:
-        raise ConfigError(
-            f"--folder is missing, and no W&B agent set {error}; give --folder runs/my-trial"
-        ) from error
+    names = environment.get(AGENT), environment.get("WANDB_RUN_ID")
+    if None in names:
+        raise ConfigError("--folder is missing, and no agent of W&B started this", "give --folder runs/my-trial")
+    if any(name in ("", "..") or Path(str(name)).name != name for name in names):  # a server gave them
+        raise ConfigError(f"{names} is no sweep and run of W&B", "give --folder runs/my-trial")
+    return Path("runs/sweeps").joinpath(*map(str, names))
 
 
 def run_trial(command: Command, words: Sequence[str], folder: Path, parent: int | None = None) -> int:
@@ -51,41 +46,20 @@ def run_trial(command: Command, words: Sequence[str], folder: Path, parent: int 
         parent: process that the trial ends with, however that one ends.
     """
     fits = command.fits(words, folder)
-    for stage, fit in zip(command.folders(folder), fits, strict=True):
+    for root, fit in zip(command.folders(folder), fits, strict=True):
         environment = dict(os.environ)
         if AGENT in environment and fit is not fits[-1]:  # the agent's run is that of the last stage
             environment = {key: value for key, value in environment.items() if key not in OF_A_RUN}
         elif AGENT in environment and not any(word.startswith("--wandb=") for word in fit):
             fit.append("--wandb=online")  # the server waits to hear of it
-        if RunFolder(stage).finished:
+        if RunFolder(root).finished:
             continue
-        if status := _Fit(fit, environment, parent).wait():
-            return status
+        process = subprocess.Popen([sys.executable, "-m", "meshgait.cli", *fit], env=environment)
+        signal.signal(signal.SIGTERM, lambda *_, fit=process: fit.terminate())
+        while process.poll() is None:
+            if parent is not None and os.getppid() != parent:
+                process.kill()
+            time.sleep(0.3)
+        if process.returncode:
+            return process.returncode if process.returncode > 0 else 128 - process.returncode
     return 0
-
-
-class _Fit:
-    """A `meshgait fit` that ends when it is told to, or when the process that wants it is gone."""
-
-    def __init__(self, words: Sequence[str], environment: Mapping[str, str], parent: int | None) -> None:
-        self.parent, self.told = parent, False
-        self.process = subprocess.Popen([sys.executable, "-m", "meshgait.cli", *words], env=environment)
-        signal.signal(signal.SIGTERM, self._stop)
-
-    def wait(self) -> int:
-        """Exit status once it has ended."""
-        try:
-            while True:
-                try:
-                    status = self.process.wait(timeout=0.3)
-                    return STOPPED if self.told else status if status >= 0 else 128 - status
-                except subprocess.TimeoutExpired:
-                    if self.parent is not None and os.getppid() != self.parent:
-                        return STOPPED
-        finally:
-            self.process.kill()  # nothing, if it has ended
-            self.process.wait()
-
-    def _stop(self, *_: object) -> None:
-        self.told = True
-        self.process.terminate()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from meshgait.errors import ConfigError, OutputError
 from meshgait.extras import require
-from meshgait.terminal import console
+from meshgait.terminal import say
 
 HELP = "search settings with a W&B sweep file, here (by Optuna) or at W&B"
 
@@ -51,23 +51,20 @@ def run(arguments: argparse.Namespace) -> None:
     """Run the sweep to its end and write what it found."""
     require("sweeps", "a sweep")
     # Optuna and matplotlib take a while, so help does not wait for them
-    from meshgait.sweeps import study as studies
-    from meshgait.sweeps.check import check_settings
     from meshgait.sweeps.online import run_online
-    from meshgait.sweeps.progress import Progress
-    from meshgait.sweeps.results import Results
+    from meshgait.sweeps.results import write_results
     from meshgait.sweeps.runner import Runner
     from meshgait.sweeps.schema import read_sweep
+    from meshgait.sweeps.settings import check_settings
+    from meshgait.sweeps.study import DATABASE_ERRORS, by_slot, open_storage, open_study, queue_trials
 
-    for name in ("workers", "grace"):
-        if getattr(arguments, name) < 1:
-            raise ConfigError(f"--{name} is {getattr(arguments, name)}", "give at least 1")
-    if arguments.seed < 0 or (arguments.trials is not None and arguments.trials < 1):
-        raise ConfigError(f"--seed is {arguments.seed}, --trials is {arguments.trials}", "neither may be so small")
-    sweep = read_sweep(arguments.file)
-    out = console()
+    for name, least in (("workers", 1), ("grace", 1), ("trials", 1), ("seed", 0)):
+        if (value := getattr(arguments, name)) is not None and value < least:
+            raise ConfigError(f"--{name} is {value}", f"give at least {least}")
+    sweep, seed = read_sweep(arguments.file), arguments.seed
     if arguments.online:
-        return run_online(sweep, arguments.workers, out.print)
+        check_settings(sweep)
+        return run_online(sweep, arguments.workers)
     count = sweep.trials(arguments.trials)
     folder = arguments.out or Path("runs") / "sweeps" / sweep.name
     try:
@@ -75,16 +72,15 @@ def run(arguments: argparse.Namespace) -> None:
     except OSError as error:
         raise OutputError(f"{folder} cannot be made ({error.strerror})", "give another --out") from error
     try:
-        storage = studies.open_storage(arguments.storage or f"sqlite:///{folder / 'sweep.db'}", arguments.grace)
-        if not studies.known(storage, sweep):
-            check_settings(sweep, out.print)
-        study = studies.open_study(storage, sweep, count, arguments.seed)
-        done, _ = studies.Queue(storage, sweep, count, arguments.seed).standing()
-        out.print(f"sweep {sweep.name}: {done} of {count} trials done, {arguments.workers} workers, in {folder}")
-        with Progress(sweep.metric, count, done, out) as progress:
-            Runner(sweep, storage, folder, progress, count, arguments.seed, arguments.workers).run()
-        Results(sweep, study).write(folder, study, out)
-    except studies.DATABASE_ERRORS as error:
+        storage = open_storage(arguments.storage or f"sqlite:///{folder / 'sweep.db'}", arguments.grace)
+        study = open_study(storage, sweep, seed)
+        if not by_slot(study):
+            check_settings(sweep)
+        queue_trials(study, sweep, count, seed)
+        say(f"sweep {sweep.name}: {count} trials, {arguments.workers} workers, in {folder}")
+        Runner(sweep, storage, folder, count, seed, arguments.workers).run()
+        write_results(sweep, study, folder)
+    except DATABASE_ERRORS as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise OutputError(
             f"the storage of sweep {sweep.name} cannot be used ({reason})", "mend it and repeat the command"
