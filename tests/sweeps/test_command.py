@@ -4,7 +4,7 @@ import pytest
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from meshgait.errors import ConfigError
-from meshgait.sweeps.command import Command, StageConfig, pairs, read_command, read_trial
+from meshgait.sweeps.command import Command, pairs, read_command, read_trial
 
 
 @pytest.fixture
@@ -28,30 +28,32 @@ def test_a_trial_of_one_stage(configs):
         "${args}",
     ]
     command = read_command(words)
-    assert command == Command((StageConfig("", Path(configs[0])),), ("--wandb", "disabled"))
+    assert command == Command({"": Path(configs[0])}, ["--wandb", "disabled"])
     assert command.fits(["--model.seed=0.1"], Path("run")) == [
-        ["fit", "--config", configs[0], "--wandb=disabled", "--model.seed=0.1", "--trainer.default_root_dir=run",
+        ["fit", f"--config={configs[0]}", "--wandb=disabled", "--model.seed=0.1", "--trainer.default_root_dir=run",
          "--ckpt_path=last"]
     ]  # fmt: skip
 
 
-def test_fit_is_a_trial_of_one_stage(configs):
-    command = read_command(["${env}", "${program}", "fit", f"--config={configs[0]}", "--threads", "1", "${args}"])
-    assert command == Command((StageConfig("", Path(configs[0])),), ("--threads=1",))
+@pytest.mark.parametrize("config", [["--config=ONE"], ["--config", "ONE"]])
+def test_fit_is_a_trial_of_one_stage(configs, config):
+    config = [word.replace("ONE", configs[0]) for word in config]
+    command = read_command(["${env}", "${program}", "fit", *config, "--threads", "1", "${args}"])
+    assert command == Command({"": Path(configs[0])}, ["--threads", "1"])
 
 
 def test_stages_in_a_row_get_their_own_settings_and_the_weights_before(configs):
     command = read_command(["${program}", "trial", f"pre={configs[0]}", f"fine={configs[1]}", "${args}"])
     first, second = command.fits(["--fine.model.seed=2", "--pre.model.seed=1", "--fine.data.seed=3"], Path("run"))
     assert first == [
-        "fit", "--config", configs[0], "--model.seed=1", "--trainer.default_root_dir=run/pre", "--ckpt_path=last"
+        "fit", f"--config={configs[0]}", "--model.seed=1", "--trainer.default_root_dir=run/pre", "--ckpt_path=last"
     ]  # fmt: skip
     assert second == [
-        "fit", "--config", configs[1], "--model.pretrained=run/pre/checkpoints/last.ckpt", "--model.seed=2",
+        "fit", f"--config={configs[1]}", "--model.pretrained=run/pre/checkpoints/last.ckpt", "--model.seed=2",
         "--data.seed=3", "--trainer.default_root_dir=run/fine", "--ckpt_path=last",
     ]  # fmt: skip
     assert command.folders(Path("run")) == [Path("run/pre"), Path("run/fine")]
-    assert read_trial(command.specs) == command
+    assert read_trial(command.words) == command
     for word in ("--model.seed=1", "--other.model.seed=1", "--pre=1"):
         with pytest.raises(ConfigError, match=r"pre\. or fine\."):
             command.settings([word])
@@ -75,8 +77,8 @@ def test_stages_in_a_row_get_their_own_settings_and_the_weights_before(configs):
         (["meshgait", "trial", "absent.yaml", "${args}"], "absent.yaml"),
         (["meshgait", "trial", "ONE", "TWO", "${args}"], "name"),
         (["meshgait", "trial", "a=ONE", "a=TWO", "${args}"], "name"),
-        (["meshgait", "fit", "${args}"], "--config"),
-        (["meshgait", "fit", "--config", "ONE", "--config", "TWO", "${args}"], "--config"),
+        (["meshgait", "fit", "${args}"], "experiment"),
+        (["meshgait", "fit", "--threads=1", "${args}"], "experiment"),
     ],
 )
 def test_commands_that_cannot_be_run_are_refused(configs, words, named):

@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 
@@ -13,7 +14,7 @@ from meshgait.errors import ConfigError, DataError, OutputError
 from meshgait.run_folder import RunFolder
 from meshgait.sweeps import results
 from meshgait.sweeps.runner import Runner, claim, validations
-from meshgait.sweeps.study import RETRY, by_slot, open_storage, open_study, queue_trials
+from meshgait.sweeps.study import RETRY, by_slot, known, open_storage, open_study
 
 pytestmark = pytest.mark.slow
 
@@ -28,9 +29,8 @@ def run(tmp_path, read, capsys):
         sweep = read(content)
         count = sweep.trials(None)
         storage = open_storage(f"sqlite:///{tmp_path / 'sweep.db'}", 60)
-        study = open_study(storage, sweep, 0)
-        queue_trials(study, sweep, count, 0)
-        Runner(sweep, storage, tmp_path / "out", count, 0, workers, PROGRAM).run()
+        study = open_study(storage, sweep, count, 0)
+        Runner(sweep, storage, study, tmp_path / "out", count, 0, workers, PROGRAM).run()
         return study, capsys.readouterr().out
 
     return done
@@ -38,7 +38,7 @@ def run(tmp_path, read, capsys):
 
 def finished(url, sweep):
     """Trials with a result, as anyone sees them who asks the storage."""
-    study = open_study(open_storage(url, 60), sweep, seed=0)
+    study = optuna.load_study(study_name=sweep.name, storage=open_storage(url, 60))
     return [trial for trial in study.get_trials() if trial.state.name == "COMPLETE"]
 
 
@@ -68,7 +68,7 @@ def test_twelve_trials_of_two_workers_killed_in_the_middle_and_resumed(worker, r
     content |= {"run_cap": 12, "parameters": content["parameters"] | {"seconds": {"value": 0.2}}}
     sweep, url, out = read(content), f"sqlite:///{tmp_path / 'shared.db'}", tmp_path / "out"
     first = [worker(write(content), url, out, 1, 2) for _ in range(2)]
-    while len(finished(url, sweep)) < 4:
+    while not known(open_storage(url, 60), sweep) or len(finished(url, sweep)) < 4:
         assert all(process.poll() is None for process in first), first[0].stdout.read().decode()
         time.sleep(0.1)
     for process in first:
@@ -109,7 +109,7 @@ def test_a_worker_that_is_told_to_stop_gives_its_trial_back_at_once(worker, read
         time.sleep(0.05)
     process.terminate()
     assert process.wait(60) != 0
-    study = open_study(open_storage(url, 60), sweep, 0)
+    study = optuna.load_study(study_name=sweep.name, storage=open_storage(url, 60))
     assert sorted(trial.state.name for trial in study.get_trials()) == ["FAIL", "WAITING", "WAITING"]
     assert [trial.state.name for trial in by_slot(study).values()] == ["WAITING", "WAITING"]
 
@@ -119,8 +119,7 @@ def test_a_trial_that_was_given_to_another_worker_has_the_result_of_that_one(rea
     content |= {"run_cap": 1, "parameters": content["parameters"] | {"seconds": {"value": 1}}}
     sweep, url = read(content), f"sqlite:///{tmp_path / 'sweep.db'}"
     storage = open_storage(url, 4)
-    study = open_study(storage, sweep, 0)
-    queue_trials(study, sweep, 1, 0)
+    study = open_study(storage, sweep, 1, 0)
 
     def give():
         while not starts(tmp_path / "out"):
@@ -130,7 +129,7 @@ def test_a_trial_that_was_given_to_another_worker_has_the_result_of_that_one(rea
 
     thread = threading.Thread(target=give)
     thread.start()
-    Runner(sweep, storage, tmp_path / "out", 1, program=PROGRAM).run()
+    Runner(sweep, storage, study, tmp_path / "out", 1, program=PROGRAM).run()
     thread.join()
     assert "was given to another worker" in capsys.readouterr().out
     assert [trial.state.name for trial in study.get_trials()] == ["FAIL", "COMPLETE"]
@@ -139,9 +138,8 @@ def test_a_trial_that_was_given_to_another_worker_has_the_result_of_that_one(rea
 
 def test_a_slot_that_was_queued_twice_runs_once(run, read, content, tmp_path):
     """Two machines that begin at once may both queue it."""
-    study = open_study(open_storage(f"sqlite:///{tmp_path / 'sweep.db'}", 60), read(content), 0)
-    for slot in (0, 1, 1):
-        study.enqueue_trial({}, user_attrs={"slot": slot})
+    study = open_study(open_storage(f"sqlite:///{tmp_path / 'sweep.db'}", 60), read(content), 2, 0)
+    study.enqueue_trial({}, user_attrs={"slot": 1})
     study, _ = run(content | {"run_cap": 2}, workers=1)
     assert [trial.state.name for trial in study.get_trials()] == ["COMPLETE", "COMPLETE", "FAIL"]
     assert starts(tmp_path / "out") == {"trial-000": 1, "trial-001": 1}
@@ -228,7 +226,7 @@ def test_results_are_a_csv_pictures_and_the_best_experiment(run, read, content, 
     assert f"--x={best.params['x']}" in told and "meshgait fit --config" in told
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "trials.csv").read_text())))
     assert [int(row["trial"]) for row in rows] == list(range(6))
-    assert {row["state"] for row in rows} == {"done"} and all(row["seconds"] for row in rows)
+    assert {row["state"] for row in rows} == {"complete"} and all(row["seconds"] for row in rows)
     trials = by_slot(study).values()
     assert [float(row["val/x"]) for row in rows] == [trial.value for trial in trials]
     assert [float(row["x"]) for row in rows] == [trial.params["x"] for trial in trials]

@@ -46,10 +46,10 @@ def test_its_first_trial_runs(path, small, tmp_path, monkeypatch):
     monkeypatch.setattr(panels, "heatmap_panel", lambda *_: np.zeros((8, 8, 3), np.uint8))
     sweep = read_sweep(path)
     fits = sweep.trial.fits(words_of(sweep), tmp_path)
-    for stage, fit in zip(sweep.trial.stages, fits, strict=True):
+    for config, fit in zip(sweep.trial.stages.values(), fits, strict=True):
         # a run that it starts from need not be there
         fit += ["--model.pretrained=null"] if path.stem == "finetune" else []
-        assert main([*fit, *small(stage.config)]) == 0
+        assert main([*fit, *small(config)]) == 0
     content = json.loads((sweep.trial.folders(tmp_path)[-1] / "metrics.json").read_text())
     assert np.isfinite(content["figures"][sweep.metric.name])
     assert sweep.trials(None) <= 12

@@ -8,7 +8,7 @@ from optuna.pruners import HyperbandPruner, NopPruner
 from optuna.trial import TrialState
 
 from meshgait.errors import ConfigError, MeshGaitError, OutputError
-from meshgait.sweeps.study import by_slot, open_storage, open_study, queue_trials, suggest, target_reached
+from meshgait.sweeps.study import by_slot, free_trials, known, open_storage, open_study, suggest, target_reached
 
 pytestmark = pytest.mark.slow
 
@@ -16,13 +16,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def url(tmp_path):
     return f"sqlite:///{tmp_path / 'sweep.db'}"
-
-
-def queued(storage, sweep, count, seed=0):
-    """The study, with its trials queued."""
-    study = open_study(storage, sweep, seed)
-    queue_trials(study, sweep, count, seed)
-    return study
 
 
 def states(study):
@@ -41,27 +34,28 @@ def draws(study, sweep, count, seed=0):
 
 def test_all_trials_are_queued_once(url, read, content):
     sweep, storage = read(content), open_storage(url, 60)
+    assert not known(storage, sweep)
     for _ in range(2):
-        study = queued(storage, sweep, 6)
-    assert list(by_slot(study)) == list(range(6))
+        study = open_study(storage, sweep, 6, 0)
+    assert known(storage, sweep) and list(by_slot(study)) == list(range(6))
     assert states(study) == {"WAITING": 6}
-    assert states(queued(storage, sweep, 8)) == {"WAITING": 8}
+    assert states(open_study(storage, sweep, 8, 0)) == {"WAITING": 8}
     with pytest.raises(ConfigError, match="8 trials"):
-        queued(storage, sweep, 6)
+        open_study(storage, sweep, 6, 0)
 
 
 def test_a_sweep_that_was_changed_is_not_taken_up(url, read, content):
     storage = open_storage(url, 60)
-    queued(storage, read(content), 6)
+    open_study(storage, read(content), 6, 0)
     with pytest.raises(ConfigError, match="another parameters, seed"):
-        queued(storage, read(content | {"parameters": {"x": {"values": [1, 2]}}}), 6, seed=1)
-    queued(storage, read(content | {"description": "of no matter", "run_cap": 9}), 6)
+        open_study(storage, read(content | {"parameters": {"x": {"values": [1, 2]}}}), 6, 1)
+    open_study(storage, read(content | {"description": "of no matter", "run_cap": 9}), 6, 0)
 
 
 def test_what_is_random_depends_on_the_seed(tmp_path, read, content):
     sweep, found = read(content), []
     for i, (count, seed) in enumerate([(3, 0), (9, 0), (3, 1)]):
-        study = queued(open_storage(f"sqlite:///{tmp_path / f'{i}.db'}", 60), sweep, count, seed)
+        study = open_study(open_storage(f"sqlite:///{tmp_path / f'{i}.db'}", 60), sweep, count, seed)
         found.append(draws(study, sweep, count, seed))
     few, many, other = found
     assert many[:3] == few != other
@@ -71,7 +65,7 @@ def test_what_is_random_depends_on_the_seed(tmp_path, read, content):
 
 def test_a_grid_is_gone_through_in_order(url, read, content):
     sweep = read(content | {"method": "grid", "parameters": {"x": {"values": [1, 2]}, "k": {"min": 3, "max": 4}}})
-    study = queued(open_storage(url, 60), sweep, 4)
+    study = open_study(open_storage(url, 60), sweep, 4, 0)
     assert draws(study, sweep, 4) == [{"x": x, "k": k} for x in (1, 2) for k in (3, 4)]
 
 
@@ -90,10 +84,10 @@ def test_bayes_learns_from_results(read, content):
 def test_workers_never_share_a_trial(url, read, content):
     sweep, taken = read(content | {"run_cap": 12}), []
     storages = [open_storage(url, 60) for _ in range(2)]
-    queued(storages[0], sweep, 12)
+    open_study(storages[0], sweep, 12, 0)
 
     def work(storage):
-        study = open_study(storage, sweep, 0)
+        study = open_study(storage, sweep, 12, 0)
         while states(study)["WAITING"]:
             trial = study.ask()
             taken.append(trial.user_attrs.get("slot"))
@@ -109,12 +103,12 @@ def test_workers_never_share_a_trial(url, read, content):
 
 def test_failed_trials_are_queued_again_by_the_next_command(url, read, content):
     storage, sweep = open_storage(url, 60), read(content | {"method": "bayes"})
-    study = queued(storage, sweep, 1)
+    study = open_study(storage, sweep, 1, 0)
     trial = study.ask()
     values = suggest(trial, sweep, 1, 0)
     study.tell(trial, state=TrialState.FAIL)
     assert states(study) == {"FAIL": 1}
-    assert states(queued(storage, sweep, 1)) == {"FAIL": 1, "WAITING": 1}
+    assert states(open_study(storage, sweep, 1, 0)) == {"FAIL": 1, "WAITING": 1}
     again = study.ask()
     assert again.user_attrs["slot"] == 0 and suggest(again, sweep, 1, 0) == values
 
@@ -122,7 +116,7 @@ def test_failed_trials_are_queued_again_by_the_next_command(url, read, content):
 @pytest.mark.parametrize(("goal", "values"), [("minimize", [3.0, 0.5]), ("maximize", [0.2, 2.0])])
 def test_the_target_is_reached_by_one_trial(url, read, content, goal, values):
     sweep = read(content | {"metric": {"name": "val/x", "goal": goal, "target": 1.0}})
-    study = queued(open_storage(url, 60), sweep, 6)
+    study = open_study(open_storage(url, 60), sweep, 6, 0)
     reached = [target_reached(study, sweep)]
     for value in values:
         study.tell(study.ask(), value)
@@ -132,10 +126,10 @@ def test_the_target_is_reached_by_one_trial(url, read, content, goal, values):
 
 
 def test_early_terminate_is_hyperband(url, tmp_path, read, content):
-    assert isinstance(open_study(open_storage(url, 60), read(content), 0).pruner, NopPruner)
+    assert isinstance(open_study(open_storage(url, 60), read(content), 6, 0).pruner, NopPruner)
     sweep = read(content | {"early_terminate": {"type": "hyperband", "min_iter": 1, "max_iter": 4, "eta": 2}})
     other = open_storage(f"sqlite:///{tmp_path / 'other.db'}", 60)
-    assert isinstance(open_study(other, sweep, 0).pruner, HyperbandPruner)
+    assert isinstance(open_study(other, sweep, 6, 0).pruner, HyperbandPruner)
 
 
 def test_storages_that_cannot_be_used_are_named(tmp_path):
@@ -168,19 +162,22 @@ def test_slots_count_the_trial_that_has_not_failed():
     assert {slot: found.number for slot, found in by_slot(study).items()} == {0: 1, 1: 2, 2: 6}
 
 
-def test_the_trial_of_a_dead_worker_waits_again_with_the_same_parameters(url, read, content):
+def test_the_trials_of_dead_workers_wait_again_with_the_same_parameters(url, read, content):
     sweep = read(content | {"method": "bayes"})
     storage = open_storage(url, 1)
-    study, lost = queued(storage, sweep, 1), []
+    study, lost, seen = open_study(storage, sweep, 2, 0), [], set()
 
     def die(trial):
-        lost.append((trial.number, suggest(trial, sweep, 1, 0)))
+        lost.append((trial.number, suggest(trial, sweep, 2, 0)))
         raise SystemExit  # which Optuna does not take for a failure: the trial is under way for ever
 
     with pytest.raises(SystemExit):
         study.optimize(die, n_trials=1)
-    assert states(study) == {"RUNNING": 1}
+    study.ask()  # a worker that dies before its first word
+    free_trials(storage, study, seen)
+    assert states(study) == {"RUNNING": 2}
     time.sleep(2.1)
-    optuna.storages.fail_stale_trials(study)
-    ((slot, again),) = by_slot(study).items()
-    assert (slot, again.state.name, again.params) == (0, "WAITING", lost[0][1]) and again.number != lost[0][0]
+    free_trials(storage, study, seen)
+    again = by_slot(study)
+    assert [trial.state.name for trial in again.values()] == ["WAITING", "WAITING"]
+    assert again[0].params == lost[0][1] and again[0].number != lost[0][0]

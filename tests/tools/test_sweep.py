@@ -47,7 +47,7 @@ def one_line(capsys):
 
 @pytest.mark.slow
 def test_a_real_trial_leaves_its_figures_and_the_best_experiment(sweep, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("meshgait.sweeps.settings.check_settings", lambda *_: None)  # the trial will show
+    monkeypatch.setattr("meshgait.sweeps.results.check_settings", lambda *_: None)  # the trial will show
     out = tmp_path / "out"
     assert main(["sweep", sweep(**{"model.optimizer.lr": {"values": [0.002]}}), "--out", str(out)]) == 0
     text = capsys.readouterr().out

@@ -27,31 +27,32 @@ ARGS = "${args}"
 EXAMPLE = "give e.g. command: [${env}, ${program}, trial, experiments/pretrain/walkers.yaml, ${args}]"
 
 
-class StageConfig(NamedTuple):
-    """Prefix of a stage's parameters ("" where it is the only one), and the experiment YAML it starts from."""
-
-    name: str
-    config: Path
-
-
 class Command(NamedTuple):
-    """Stages that a trial runs in a row, and further arguments of each trial."""
+    """What `meshgait trial` is given.
 
-    stages: tuple[StageConfig, ...]
-    extra: tuple[str, ...] = ()
+    Attributes:
+        stages: experiment YAML of each stage by its name, which its parameters begin with; "" of a single one.
+        extra: further arguments.
+    """
+
+    stages: dict[str, Path]
+    extra: list[str]
 
     @property
-    def specs(self) -> list[str]:
-        """The stages as words of `meshgait trial`."""
-        return [f"{stage.name}={stage.config}" if stage.name else str(stage.config) for stage in self.stages]
+    def words(self) -> list[str]:
+        """The words of `meshgait trial`."""
+        return [
+            *(f"{name}={config}" if name else str(config) for name, config in self.stages.items()),
+            *self.extra,
+        ]
 
-    def settings(self, words: Sequence[str]) -> list[list[tuple[str, str]]]:
-        """(setting, value) of each stage, from ``--key=value`` words (or ``--key value``) and ``extra``.
+    def settings(self, words: Sequence[str]) -> dict[str, list[str]]:
+        """Arguments of each stage by its name, from ``extra`` and further words.
 
         Raises:
             ConfigError: an argument of no stage, that is none, or that a sweep may not give.
         """
-        found: dict[str, list[tuple[str, str]]] = {stage.name: [] for stage in self.stages}
+        found: dict[str, list[str]] = {name: [] for name in self.stages}
         for key, value in pairs([*self.extra, *words]):
             name, _, inner = key.partition(".") if "" not in found else ("", "", key)
             if name not in found or not inner:
@@ -60,48 +61,46 @@ class Command(NamedTuple):
                 raise ConfigError(
                     f"{inner} cannot be given in a sweep, it would let files run code", "leave it out"
                 )
-            found[name].append((renamed_setting(inner, value), value))
-        return list(found.values())
+            found[name].append(f"--{renamed_setting(inner, value)}={value}")
+        return found
 
     def folders(self, folder: Path) -> list[Path]:
         """Run folder of each stage below that of the trial."""
-        return [folder / stage.name for stage in self.stages]
+        return [folder / name for name in self.stages]
 
     def fits(self, words: Sequence[str], folder: Path) -> list[list[str]]:
         """Words of `meshgait` for each stage; a later one starts from the weights of the one before."""
         lines: list[list[str]] = []
-        roots = self.folders(folder)
-        for i, (stage, given) in enumerate(zip(self.stages, self.settings(words), strict=True)):
-            weights = [f"--model.pretrained={RunFolder(roots[i - 1]).last_checkpoint}"] if i else []
-            line = ["fit", "--config", str(stage.config), *weights, *(f"--{key}={value}" for key, value in given)]
-            lines.append([*line, f"--trainer.default_root_dir={roots[i]}", "--ckpt_path=last"])
+        weights: list[str] = []
+        for name, given in self.settings(words).items():
+            own = [f"--trainer.default_root_dir={folder / name}", "--ckpt_path=last"]
+            lines.append(["fit", f"--config={self.stages[name]}", *weights, *given, *own])
+            weights = [f"--model.pretrained={RunFolder(folder / name).last_checkpoint}"]
         return lines
 
 
 def read_command(content: Sequence[object]) -> Command:
-    """The ``command`` of a sweep file: `trial` with one or more stages, or `fit` with one ``--config``.
+    """The ``command`` of a sweep file: `trial` with one or more stages, or `fit --config` with one.
 
     Raises:
         ConfigError: it runs something else, or has macros that cannot be honoured.
     """
     words = list(map(str, content))
     verb = next((i for i, word in enumerate(words) if word in ("trial", "fit")), len(words))
-    if not HEAD.fullmatch(" ".join(words[: verb + 1])):
-        raise ConfigError(
-            f"command runs {shown(' '.join(words[:4])) or 'nothing'}, which is not supported", EXAMPLE
-        )
-    rest = words[verb + 1 :]
+    head, rest = words[: verb + 1], words[verb + 1 :]
+    if not HEAD.fullmatch(" ".join(head)):
+        raise ConfigError(f"command runs {shown(' '.join(head)) or 'nothing'}, which is not supported", EXAMPLE)
     if rest.count(ARGS) != 1:
         raise ConfigError(f"command needs {ARGS} once, or no parameter would arrive", EXAMPLE)
     rest.remove(ARGS)
     if macros := [word for word in rest if "${" in word]:
         raise ConfigError(f"command: {shown(macros[0])} is not supported", f"use {ARGS}")
-    if words[verb] == "fit":
-        given = list(pairs(rest))
-        configs = [value for key, value in given if key == "config"]
-        if len(configs) != 1:
-            raise ConfigError(f"command: fit takes one --config in a sweep, not {len(configs)}", EXAMPLE)
-        rest = [*configs, *(f"--{key}={value}" for key, value in given if key != "config")]
+    if head[-1] == "fit":
+        rest = (
+            rest[1:]
+            if rest[:1] == ["--config"]
+            else [*(word.removeprefix("--config=") for word in rest[:1]), *rest[1:]]
+        )
     return read_trial(rest)
 
 
@@ -113,16 +112,15 @@ def read_trial(words: Sequence[str]) -> Command:
     """
     count = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     matches = [match for word in words[:count] if (match := NAMED.fullmatch(word))]
-    stages = [StageConfig(match[1] or "", Path(match[2])) for match in matches]
-    names = {stage.name for stage in stages}
+    stages = {match[1] or "": Path(match[2]) for match in matches}
     if not stages:
         raise ConfigError("trial: an experiment is missing", "give a YAML, e.g. experiments/pretrain/walkers.yaml")
-    if len(stages) > 1 and ("" in names or len(names) < len(stages)):
+    if len(stages) < len(matches) or ("" in stages and len(stages) > 1):
         raise ConfigError("trial: stages in a row need a name each", "give e.g. pretrain=A.yaml finetune=B.yaml")
-    for _, config in stages:
+    for config in stages.values():
         if not os.path.isfile(config):  # of a name that is too long as well
             raise ConfigError(f"the experiment {shown(config)} is missing", "correct the path, relative to here")
-    return Command(tuple(stages), tuple(words[count:]))
+    return Command(stages, list(words[count:]))
 
 
 def pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -7,53 +7,43 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from pydantic import ConfigDict, Field, PlainValidator, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
 from meshgait.textfiles.reading import Schema
 from meshgait.textfiles.words import BREAKING
 
-BOUNDS = {"min", "max"}
 KEYS = {"constant": {"value"}, "categorical": {"values"}}
-"""Keys of a distribution; all others have bounds."""
+"""Keys of a distribution; all others have min and max."""
 
-MOST_TRIALS = 100_000
 OURS = ("trainer.default_root_dir", "ckpt_path", "config")
 """Settings that each trial gets from the sweep itself."""
 
-
-def _number(value: object) -> int | float:
-    if isinstance(value, str):
-        raise ValueError(f"{value!r} is text to YAML; write numbers as 0.001 or 1.0e-3")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 1e300:
-        raise ValueError("it must be a number")
-    return value
+MOST_TRIALS = 100_000
 
 
-def _scalar(value: object) -> bool | int | float | str:
-    text = isinstance(value, str) and not BREAKING.search(value)
-    if not text and not (isinstance(value, bool | int | float) and math.isfinite(value)):
-        raise ValueError("it must be a number, text on one line, true or false")
-    return value  # type: ignore[return-value]
+def _scalar(value: object) -> object:
+    if isinstance(value, str) and not BREAKING.search(value):
+        return value
+    if isinstance(value, bool | int | float) and -1e300 < value < 1e300:
+        return value
+    raise ValueError("it must be a number, text on one line, true or false")
 
 
-Number = Annotated[int | float, PlainValidator(_number)]
-Scalar = Annotated[bool | int | float | str, PlainValidator(_scalar)]
+Scalar = Annotated[Any, PlainValidator(_scalar)]
 
 
-class Parameter(Schema):
+class Parameter(Schema, extra="forbid", frozen=True):
     """One setting: a constant, or values to choose from, or the bounds of a distribution."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     distribution: Literal[
         "constant", "categorical", "int_uniform", "uniform", "q_uniform", "log_uniform", "log_uniform_values",
         "q_log_uniform_values", None,
     ] = None  # fmt: skip
-    value: Scalar | None = None
+    value: Scalar = None
     values: Annotated[list[Scalar], Field(min_length=1)] | None = None
-    min: Number | None = None
-    max: Number | None = None
-    q: Number | None = None
+    min: Scalar = None
+    max: Scalar = None
+    q: Scalar = None
 
     @model_validator(mode="after")
     def _check(self) -> Parameter:
@@ -67,49 +57,50 @@ class Parameter(Schema):
         Raises:
             ValueError: keys are missing or too many, or values or bounds make no sense.
         """
-        given = {key for key in ("value", "values", "min", "max", "q") if getattr(self, key) is not None}
+        given = self.model_fields_set - {"distribution"}
         implied = "int_uniform" if isinstance(self.min, int) and isinstance(self.max, int) else "uniform"
         implied = next((kind for kind, keys in KEYS.items() if given == keys), implied)
         kind = self.distribution or implied  # as W&B takes it where none is named
-        keys = KEYS.get(kind, BOUNDS)
-        if not keys <= given <= keys | ({"q"} if kind.startswith("q_") else set()):
+        keys = KEYS.get(kind, {"min", "max"})
+        if not keys <= given <= (keys | {"q"} if kind.startswith("q_") else keys):
             raise ValueError(
                 f"{kind} takes {' and '.join(sorted(keys))}, not {', '.join(sorted(given)) or 'nothing'}"
             )
-        if self.values is not None:
-            if len(set(map(str, self.values))) < len(self.values):
-                raise ValueError(f"a value is there twice in {self.values}")
-            return CategoricalDistribution(self.values)
-        if self.min is None or self.max is None:
+        if kind == "constant":
             return None
-        if self.min >= self.max:
-            raise ValueError(f"min is {self.min}, max is {self.max}; min must be below max")
-        return _range(kind, self.min, self.max, 1 if self.q is None else self.q)
+        if self.values is None:
+            return _range(kind, self.min, self.max, 1 if self.q is None else self.q)
+        if len(set(map(str, self.values))) < len(self.values):
+            raise ValueError(f"a value is there twice in {self.values}")
+        return CategoricalDistribution(self.values)
 
 
-def _range(kind: str, low: float, high: float, quantum: float) -> BaseDistribution:
-    whole = all(isinstance(number, int) for number in (low, high, quantum))
-    if kind == "uniform" or kind == "log_uniform_values":
+def _range(kind: str, low: Any, high: Any, quantum: Any) -> BaseDistribution:  # noqa: ANN401
+    if wrong := [bound for bound in (low, high, quantum) if isinstance(bound, str | bool)]:
+        raise ValueError(f"{wrong[0]!r} is no number to YAML; write numbers as 0.001 or 1.0e-3")
+    if low >= high:
+        raise ValueError(f"min is {low}, max is {high}; min must be below max")
+    if kind in ("uniform", "log_uniform_values"):
         return FloatDistribution(low, high, log=kind != "uniform")
     if kind == "log_uniform":  # its bounds are exponents
         if max(-low, high) > 700:
             raise ValueError(f"min {low} and max {high} are exponents of e; keep them in single digits")
         return FloatDistribution(math.exp(low), math.exp(high), log=True)
-    if kind == "q_uniform":
-        if quantum <= 0 or any(abs(bound / quantum - round(bound / quantum)) > 1e-9 for bound in (low, high)):
-            raise ValueError(f"min {low} and max {high} must be multiples of a positive q, which is {quantum}")
-        if not whole:
-            return FloatDistribution(low, high, step=quantum)
-    elif not whole or quantum != 1:
-        raise ValueError(f"{kind} is supported for whole min and max, with q 1, only")
-    return IntDistribution(int(low), int(high), log="log" in kind, step=int(quantum))
+    whole = all(isinstance(bound, int) for bound in (low, high, quantum))
+    if not whole and kind != "q_uniform":
+        raise ValueError(f"{kind} is supported for whole numbers only")
+    if quantum <= 0 or any(abs(bound / quantum - round(bound / quantum)) > 1e-9 for bound in (low, high)):
+        raise ValueError(f"min {low} and max {high} must be multiples of a positive q, which is {quantum}")
+    if whole:
+        return IntDistribution(low, high, log="log" in kind, step=quantum)  # Optuna has no log with steps
+    return FloatDistribution(low, high, step=quantum)
 
 
 def flattened(content: Any) -> Any:  # noqa: ANN401
     """Parameters by dotted name, where W&B allows them nested: ``{model: {parameters: {lr: ...}}}``.
 
     Raises:
-        ValueError: a name that a sweep cannot give, is there twice, or has values beside nested parameters.
+        ValueError: a name is the sweep's to give, is there twice, or has values beside nested parameters.
     """
     flat: dict[Any, Any] = {}
     for name, entry in content.items() if isinstance(content, Mapping) else ():
@@ -119,10 +110,10 @@ def flattened(content: Any) -> Any:  # noqa: ANN401
             if len(entry) > 1:
                 raise ValueError(f"{name} has other keys beside nested parameters")
         for key in found:
-            if str(key).endswith(OURS):
-                raise ValueError(f"{key} is given to each trial by the sweep; leave it out")
             if key in flat:
                 raise ValueError(f"{key} is there twice, nested and dotted; keep one")
+            if str(key).endswith(OURS):
+                raise ValueError(f"{key} is given to each trial by the sweep; leave it out")
         flat |= found
     return flat
 

@@ -1,10 +1,16 @@
-"""What a sweep leaves: ``trials.csv``, two pictures by Optuna, and the best settings as experiments."""
+"""What a sweep leaves: ``trials.csv``, two pictures by Optuna, and the best settings as experiments.
+
+Experiments come from the command line of `meshgait fit` itself, so that they are checked on the way.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import optuna
@@ -13,15 +19,45 @@ from optuna.trial import TrialState
 from optuna.visualization.matplotlib import plot_parallel_coordinate, plot_param_importances
 
 from meshgait.atomic import atomic_file
+from meshgait.errors import ConfigError
 from meshgait.sweeps.schema import Sweep
-from meshgait.sweeps.settings import experiments
 from meshgait.sweeps.study import best_trial, by_slot
 from meshgait.terminal import say
+from meshgait.text import shown
 from meshgait.textfiles.words import spreadsheet_cell
 
-STATES = {TrialState.COMPLETE: "done", TrialState.PRUNED: "stopped early", TrialState.FAIL: "failed"}
-ABOUT = ("worker", "folder", "note")
-"""What workers note about a trial."""
+
+def experiments(sweep: Sweep, values: dict[str, Any], folder: Path) -> dict[str, str]:
+    """Experiment of each stage as YAML, by the stage's name.
+
+    Args:
+        sweep: what is searched.
+        values: of the parameters that are searched.
+        folder: run folder that the experiments name.
+
+    Raises:
+        ConfigError: a stage knows no such setting, or the value is none for it.
+    """
+    found, command = {}, sweep.trial
+    for (name, config), fit in zip(command.stages.items(), command.fits(sweep.words(values), folder), strict=True):
+        line = [sys.executable, "-m", "meshgait.cli", *fit, "--ckpt_path=null", "--print_config"]
+        done = subprocess.run(line, capture_output=True, text=True)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1].removeprefix("meshgait: ")
+            raise ConfigError(f"the sweep's settings do not fit {config} ({shown(reason)})", "correct them")
+        found[name] = done.stdout
+    return found
+
+
+def check_settings(sweep: Sweep) -> None:
+    """Find out before any trial whether a sweep's settings are settings at all, by a first draw of them.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    say("checking the settings ...")
+    draw = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask(sweep.searched)
+    experiments(sweep, draw.params, Path("unused"))
 
 
 def write_results(sweep: Sweep, study: optuna.Study, folder: Path) -> None:
@@ -50,12 +86,12 @@ def trials_csv(sweep: Sweep, study: optuna.Study) -> str:
     """All trials by slot."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trial", "state", sweep.metric.name, *sweep.searched, "seconds", *ABOUT])
+    notes = ("worker", "folder", "note")
+    writer.writerow(["trial", "state", sweep.metric.name, *sweep.searched, "seconds", *notes])
     for slot, trial in by_slot(study).items():
-        row = [slot, STATES.get(trial.state, trial.state.name.lower()), trial.value]
-        row += [trial.params.get(name) for name in sweep.searched]
-        row += [round(trial.duration.total_seconds(), 1) if trial.duration else None]
-        writer.writerow(map(spreadsheet_cell, [*row, *(trial.user_attrs.get(name) for name in ABOUT)]))
+        row = [slot, trial.state.name.lower(), trial.value, *(trial.params.get(name) for name in sweep.searched)]
+        row += [trial.duration.total_seconds() if trial.duration else None, *map(trial.user_attrs.get, notes)]
+        writer.writerow(map(spreadsheet_cell, row))
     return text.getvalue()
 
 

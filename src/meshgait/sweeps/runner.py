@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import math
 import os
@@ -17,15 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
-from optuna.storages import RDBStorage, fail_stale_trials
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from meshgait.atomic import atomic_file
-from meshgait.errors import ConfigError, DataError, OutputError
+from meshgait.errors import ConfigError, DataError
 from meshgait.progress import Progress
 from meshgait.run_folder import RunFolder, read_history, read_metrics
 from meshgait.sweeps.schema import Sweep
-from meshgait.sweeps.study import RESULTS, RETRY, best_trial, by_slot, open_study, suggest, target_reached
+from meshgait.sweeps.study import RESULTS, RETRY, best_trial, by_slot, free_trials, suggest, target_reached
 from meshgait.terminal import say
 
 TRIAL = (sys.executable, "-m", "meshgait.cli", "trial")
@@ -49,7 +50,8 @@ class Runner:
 
     Attributes:
         sweep: what is searched.
-        storage: with the sweep's study, its trials queued.
+        storage: of the sweep.
+        study: in it, with trials queued.
         folder: of this machine's trials.
         count: number of trials.
         seed: of the draws.
@@ -59,6 +61,7 @@ class Runner:
 
     sweep: Sweep
     storage: RDBStorage
+    study: optuna.Study
     folder: Path
     count: int
     seed: int = 0
@@ -73,8 +76,7 @@ class Runner:
             MeshGaitError: trials cannot have results.
             KeyboardInterrupt: told to stop; the trials under way wait again.
         """
-        slots = by_slot(open_study(self.storage, self.sweep, self.seed)).values()
-        done = sum(trial.state in RESULTS for trial in slots)
+        done = sum(trial.state in RESULTS for trial in by_slot(self.study).values())
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         self._progress = Progress(f"sweep {self.sweep.name}", self.count, "trials", done)
         with self._progress, ThreadPoolExecutor(self.workers) as pool:
@@ -88,19 +90,20 @@ class Runner:
             future.result()
 
     def _work(self) -> None:
-        study = open_study(self.storage, self.sweep, self.seed)
+        study, seen = copy.copy(self.study), set[int]()  # each trial has a sampler of its own
+        study.pruner = copy.deepcopy(self.study.pruner)
         while not self._stop.is_set():
             states = {trial.state for trial in study.get_trials(deepcopy=False)}
             if TrialState.WAITING in states and not target_reached(study, self.sweep):
                 try:
-                    study.optimize(self._run, n_trials=1, catch=(TrialFailed,), callbacks=[self._ended])
+                    study.optimize(self._run, n_trials=1, catch=(TrialFailed, DataError), callbacks=[self._ended])
                 except ValueError as error:
                     if "Cannot tell" not in str(error):
                         raise
                     say("a trial was given to another worker, since nothing was heard of this one")
             elif TrialState.RUNNING in states:
                 self._stop.wait(POLL)
-                fail_stale_trials(study)
+                free_trials(self.storage, study, seen)
             else:
                 return
 
@@ -110,36 +113,38 @@ class Runner:
         Raises:
             TrialPruned: it was stopped early or diverged: a result, though without a figure.
             TrialFailed: it ended without a result.
+            ConfigError: the metric is no figure of it.
         """
         slot = trial.user_attrs.get("slot", -1)
         # another worker may have been quicker, or two machines may have queued the same slot at once
         if slot < 0 or by_slot(trial.study)[slot].number != trial.number:
             raise TrialFailed
         values = suggest(trial, self.sweep, self.count, self.seed)
-        command, folder = self.sweep.trial, self.folder / f"trial-{slot:03d}"
-        words = [*command.specs, *command.extra, *self.sweep.words(values)]
+        command, metric, folder = self.sweep.trial, self.sweep.metric.name, self.folder / f"trial-{slot:03d}"
+        words, run = [*command.words, *self.sweep.words(values)], RunFolder(command.folders(folder)[-1])
         trial.set_user_attr("worker", f"{platform.node()}:{os.getpid()}")
         trial.set_user_attr("folder", str(folder))
         say(f"trial {slot} begins: {', '.join(f'{name}={value}' for name, value in values.items())}")
         claim(folder, words)
         try:
-            run = RunFolder(command.folders(folder)[-1])
-            self._watch(
-                trial,
-                folder / "log.txt",
-                run,
-                [*self.program, f"--folder={folder}", f"--parent={os.getpid()}", *words],
-            )
-            value = figure(self.sweep.metric.name, run)
-            trial.set_user_attr("note", "")  # an error if the trial was given to another worker
-            return value
-        except (TrialFailed, optuna.TrialPruned) as error:
+            self._watch(trial, folder, run, words)
+            figures = read_metrics(run.metrics()).figures
+            if metric not in figures:
+                known = ", ".join(name for name in figures if not name.startswith("train/"))
+                raise ConfigError(f"metric {metric} is no figure of {run.metrics()}; it has {known}", "name one")
+            if (value := figures[metric]) is None:
+                raise optuna.TrialPruned(f"{metric} is not finite")
+        except (TrialFailed, DataError, optuna.TrialPruned) as error:
             trial.set_user_attr("note", str(error))
             raise
+        trial.set_user_attr("note", "")  # an error if the trial was given to another worker
+        return value
 
-    def _watch(self, trial: optuna.Trial, log: Path, run: RunFolder, line: list[str]) -> None:
+    def _watch(self, trial: optuna.Trial, folder: Path, run: RunFolder, words: list[str]) -> None:
         """Run the trial's process to its end, unless it is to be stopped before."""
-        rule, metric, reported, size = self.sweep.early_terminate, self.sweep.metric.name, 0, 0
+        rule, metric, log = self.sweep.early_terminate, self.sweep.metric.name, folder / "log.txt"
+        reported = seen = 0
+        line = [*self.program, f"--folder={folder}", f"--parent={os.getpid()}", *words]
         threads = str(max(1, (os.cpu_count() or 1) // self.workers))  # trials share the cores
         environment = {"OMP_NUM_THREADS": threads, **os.environ}
         with log.open("a") as out:
@@ -148,9 +153,10 @@ class Runner:
             while process.poll() is None:
                 if self._stop.wait(POLL):
                     raise TrialFailed("it was interrupted")
-                if rule is None or not run.history.is_file() or run.history.stat().st_size == size:
+                size = run.history.stat().st_size if rule and run.history.is_file() else 0
+                if rule is None or size == seen:
                     continue
-                size = run.history.stat().st_size
+                seen = size
                 for validation, value in enumerate(validations(run, metric)[reported:], reported + 1):
                     trial.report(value, validation)
                     reported = validation
@@ -164,51 +170,26 @@ class Runner:
 
     def _ended(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Tell what became of a trial, and how the sweep stands."""
-        slot, slots, note = trial.user_attrs.get("slot", -1), by_slot(study), trial.user_attrs.get("note")
+        slot, slots, metric = trial.user_attrs.get("slot", -1), by_slot(study), self.sweep.metric.name
         if slot < 0 or slots[slot].number != trial.number:
             return
         states = [found.state for found in slots.values()]
-        done = sum(state in RESULTS for state in states)
+        done, failed = sum(state in RESULTS for state in states), states.count(TrialState.FAIL)
+        note = trial.user_attrs.get("note") or f"{metric} {trial.value:.4g}"
         if trial.state == TrialState.FAIL and self._stop.is_set():
             RETRY(study, trial)  # it is as good as before
-        elif trial.state == TrialState.FAIL:
-            say(f"trial {slot} failed: {note}")
-            if not done and states.count(TrialState.FAIL) >= HOPELESS:
-                raise ConfigError(f"{HOPELESS} trials failed and none had a result; the last one: {note}")
-        else:
-            say(f"trial {slot}: {note if trial.state == TrialState.PRUNED else self._figure(trial)}")
+        elif failed >= HOPELESS and not done:
+            raise ConfigError(f"{failed} trials failed and none had a result; the last one: {note}")
+        say(f"trial {slot}{' failed' * (trial.state == TrialState.FAIL)}: {note}")
         best = best_trial(study)
-        self._progress.reach(done, f"best {self._figure(best)}, trial {best.user_attrs['slot']}" if best else "")
-
-    def _figure(self, trial: FrozenTrial) -> str:
-        return f"{self.sweep.metric.name} {trial.value:.4g}"
+        standing = f"best {metric} {best.value:.4g}, trial {best.user_attrs['slot']}" if best else ""
+        self._progress.reach(done, standing)
 
 
 def validations(run: RunFolder, metric: str) -> list[float]:
     """Values of a metric so far; a line of the history that is being written is left for later."""
     values = [row[metric] for _, row in read_history(run.history) if metric in row]
     return [math.nan if value is None else value for value in values]
-
-
-def figure(metric: str, run: RunFolder) -> float:
-    """The metric of a finished trial.
-
-    Raises:
-        ConfigError: its ``metrics.json`` has no such figure.
-        TrialFailed: there is none that can be read.
-        TrialPruned: it is not finite.
-    """
-    try:
-        figures = read_metrics(run.metrics()).figures
-    except DataError as error:
-        raise TrialFailed(str(error)) from error
-    if metric not in figures:
-        known = ", ".join(name for name in figures if not name.startswith("train/"))
-        raise ConfigError(f"metric {metric} is no figure of {run.metrics()}; it has {known}", "name one of them")
-    value = figures[metric]
-    if value is None or not math.isfinite(value):
-        raise optuna.TrialPruned(f"{metric} is not finite")
-    return value
 
 
 def claim(folder: Path, words: list[str]) -> None:
@@ -219,14 +200,11 @@ def claim(folder: Path, words: list[str]) -> None:
         OutputError: it cannot be written.
     """
     path, content = folder / "arguments.json", json.dumps(words, indent=1).encode()
-    try:
-        if not path.is_file():
-            with atomic_file(path) as temporary:
-                temporary.write_bytes(content)
-        if path.read_bytes().strip() != content:
-            raise ConfigError(f"{folder} holds a trial with other settings", "remove it, or give another --out")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be read ({error.strerror})", "give another --out") from error
+    if not path.is_file():
+        with atomic_file(path) as temporary:
+            temporary.write_bytes(content)
+    if path.read_bytes().strip() != content:
+        raise ConfigError(f"{folder} holds a trial with other settings", "remove it, or give another --out")
 
 
 def _end(process: subprocess.Popen) -> None:

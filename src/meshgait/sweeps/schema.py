@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from optuna.distributions import BaseDistribution
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from meshgait.errors import ConfigError
 from meshgait.sweeps.command import Command, read_command
@@ -15,16 +15,7 @@ from meshgait.sweeps.parameters import MOST_TRIALS, Parameter, Scalar, flattened
 from meshgait.textfiles.reading import Line, Schema, TextFile
 from meshgait.textfiles.words import name_fault
 
-IDENTITY = ("method", "metric", "parameters", "early_terminate", "command")
-"""Keys that make a sweep what it is: they may not change while it goes on."""
-
 Count = Annotated[int, Field(ge=1, le=MOST_TRIALS)]
-
-
-def _this_program(program: str) -> str:
-    if program != "meshgait":
-        raise ValueError("a sweep runs meshgait and nothing else")
-    return program
 
 
 def _folder_name(name: str) -> str:
@@ -33,13 +24,7 @@ def _folder_name(name: str) -> str:
     return name
 
 
-class Section(Schema):
-    """Part of a sweep file: what it does not name is refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Metric(Section):
+class Metric(Schema, extra="forbid", frozen=True):
     """A figure of ``metrics.json``, and the value at which no further trial is begun."""
 
     name: Line
@@ -47,7 +32,7 @@ class Metric(Section):
     target: float | None = None
 
 
-class EarlyTerminate(Section):
+class EarlyTerminate(Schema, extra="forbid", frozen=True):
     """At ``min_iter`` validations, and ``eta`` times as many, only one trial in ``eta`` goes on (hyperband).
 
     A whole trial has ``max_iter``; without ``min_iter`` the first check is at ``max_iter / eta ** s``.
@@ -73,10 +58,10 @@ class EarlyTerminate(Section):
         return self.min_iter or max(1, (self.max_iter or 1) // self.eta ** (self.s or 0))
 
 
-class Sweep(Section):
+class Sweep(Schema, extra="forbid", frozen=True):
     """A sweep file."""
 
-    program: Annotated[Line, AfterValidator(_this_program)]
+    program: Literal["meshgait"]
     method: Literal["bayes", "random", "grid"]
     metric: Metric
     parameters: Annotated[dict[Line, Parameter], BeforeValidator(flattened), Field(min_length=1)]
@@ -124,17 +109,18 @@ class Sweep(Section):
         Raises:
             ConfigError: nothing tells when to end, or they are too many.
         """
-        count = wanted or self.run_cap
-        if self.method == "grid":
-            size = math.prod(len(grid_values(distribution)) for distribution in self.searched.values())
-            count = min(count or size, size)
-        if count is None:
-            raise ConfigError(
-                f"sweep {self.name}: run_cap is missing, which ends the search", "or give --trials N"
-            )
+        size = (
+            math.prod(len(grid_values(found)) for found in self.searched.values())
+            if self.method == "grid"
+            else None
+        )
+        count = min(wanted or self.run_cap or size or math.inf, size or math.inf)
         if count > MOST_TRIALS:
-            raise ConfigError(f"sweep {self.name} has {count} trials, more than {MOST_TRIALS}", "give --trials N")
-        return count
+            raise ConfigError(
+                f"sweep {self.name} has no end, or more than {MOST_TRIALS} trials",
+                "set run_cap, or give --trials N",
+            )
+        return int(count)
 
 
 def read_sweep(path: Path) -> Sweep:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.pruners import HyperbandPruner, NopPruner
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
@@ -23,7 +23,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from meshgait.errors import ConfigError, OutputError
 from meshgait.sweeps.parameters import grid_values
-from meshgait.sweeps.schema import IDENTITY, Sweep
+from meshgait.sweeps.schema import Sweep
+
+IDENTITY = ("method", "metric", "parameters", "early_terminate", "command", "seed")
+"""What makes a sweep what it is: it may not change while it goes on."""
 
 DATABASE_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 RESULTS = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -33,13 +36,13 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 RETRY = RetryHeartbeatStaleTrialCallback()
 
 
-def open_storage(url: str, grace: int, attempts: int = 5) -> RDBStorage:
+def open_storage(url: str, grace: int, attempts: int = 3) -> RDBStorage:
     """Connect to a storage; its tables are made where there are none.
 
     Args:
         url: of SQLAlchemy, e.g. sqlite:///sweep.db or postgresql+psycopg://user:password@host/name.
         grace: seconds after which a worker that is not heard of is taken for dead.
-        attempts: to make the tables, which other workers may be making at the same time.
+        attempts: to make the tables, which another worker may be making at the same time.
 
     Raises:
         ConfigError: the URL makes no sense, or its driver is not installed.
@@ -55,13 +58,11 @@ def open_storage(url: str, grace: int, attempts: int = 5) -> RDBStorage:
             heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=5),
         )
     except (ArgumentError, ImportError):  # which may show the password
-        raise ConfigError(
-            "--storage is no database URL, or needs a driver that is not installed",
-            "give e.g. sqlite:///sweep.db, or `pip install 'meshgait[postgres]'` and postgresql+psycopg://...",
-        ) from None
+        remedy = "give e.g. sqlite:///sweep.db, or `pip install 'meshgait[postgres]'` and postgresql+psycopg://..."
+        raise ConfigError("--storage is no database URL, or its driver is not installed", remedy) from None
     except DBAPIError as error:
-        if attempts > 1 and "connect" not in str(error) and "unable to open" not in str(error):
-            time.sleep(1)
+        if attempts > 1:
+            time.sleep(0.5)
             return open_storage(url, grace, attempts - 1)
         reason = str(error.orig).splitlines()[0]
         raise OutputError(f"the storage cannot be used ({reason})", "correct --storage or --out") from error
@@ -72,52 +73,40 @@ def open_storage(url: str, grace: int, attempts: int = 5) -> RDBStorage:
     return storage
 
 
-def open_study(storage: RDBStorage, sweep: Sweep, seed: int) -> optuna.Study:
-    """The sweep's study in the storage, made where there is none.
-
-    Raises:
-        ConfigError: the storage holds a sweep of this name with other settings.
-    """
-    rule = sweep.early_terminate
-    study = optuna.create_study(
-        storage=storage,
-        study_name=sweep.name,
-        direction=f"{sweep.metric.goal}",
-        sampler=RandomSampler(),  # `suggest` has one for each slot
-        pruner=HyperbandPruner(rule.first, rule.max_iter or "auto", rule.eta) if rule else NopPruner(),
-        load_if_exists=True,
-    )
-    content = {**sweep.content, "seed": seed}
-    known = study.user_attrs.get("sweep", content)
-    if other := [key for key in (*IDENTITY, "seed") if known.get(key) != content.get(key)]:
-        raise ConfigError(
-            f"sweep {sweep.name} was begun with another {', '.join(other)}",
-            "restore it, or give the sweep another name and --out",
-        )
-    return study
-
-
-def queue_trials(study: optuna.Study, sweep: Sweep, count: int, seed: int) -> None:
-    """Queue the trials of a sweep that are neither done nor under way.
+def open_study(storage: RDBStorage, sweep: Sweep, count: int, seed: int) -> optuna.Study:
+    """The sweep's study in the storage, with a trial queued for each slot that has neither a result nor a worker.
 
     Failed trials wait again, since whatever made them fail may have been mended.
 
     Raises:
-        ConfigError: there are more than ``count`` already.
+        ConfigError: the storage holds a sweep of this name with other settings, or with more trials.
     """
-    study.set_user_attr("sweep", {**sweep.content, "seed": seed})
-    study.set_metric_names([sweep.metric.name])
+    goal, rule = sweep.metric.goal, sweep.early_terminate
+    pruner = HyperbandPruner(rule.first, rule.max_iter or "auto", rule.eta) if rule else NopPruner()
+    study = optuna.create_study(
+        storage=storage, study_name=sweep.name, direction=f"{goal}", pruner=pruner, load_if_exists=True
+    )
+    content = {**sweep.content, "seed": seed}
+    known = study.user_attrs.get("sweep", content)
+    if other := [key for key in IDENTITY if known.get(key) != content.get(key)]:
+        raise ConfigError(
+            f"sweep {sweep.name} was begun with another {', '.join(other)}",
+            "restore it, or give the sweep another name and --out",
+        )
     there = by_slot(study)
     if count <= max(there, default=-1):
         raise ConfigError(
             f"sweep {sweep.name} has {len(there)} trials already", f"give --trials {len(there)} or more"
         )
+    study.set_user_attr("sweep", content)
+    study.set_metric_names([sweep.metric.name])
     values = [grid_values(found) for found in sweep.searched.values()] if sweep.method == "grid" else []
     for slot, point in zip(range(count), itertools.cycle(itertools.product(*values)), strict=False):
         if slot not in there:  # what is not given here is sampled when a worker takes the trial
             study.enqueue_trial(dict(zip(sweep.searched, point, strict=False)), user_attrs={"slot": slot})
         elif there[slot].state == TrialState.FAIL:
             RETRY(study, there[slot])
+    return study
 
 
 def by_slot(study: optuna.Study) -> dict[int, FrozenTrial]:
@@ -138,9 +127,30 @@ def best_trial(study: optuna.Study) -> FrozenTrial | None:
 def target_reached(study: optuna.Study, sweep: Sweep) -> bool:
     """Whether a trial is as good as the file asks for."""
     best, target = best_trial(study), sweep.metric.target
-    if best is None or best.value is None or target is None:
-        return False
-    return best.value >= target if sweep.metric.goal == "maximize" else best.value <= target
+    sign = 1 if sweep.metric.goal == "maximize" else -1
+    return best is not None and target is not None and sign * best.values[0] >= sign * target
+
+
+def free_trials(storage: RDBStorage, study: optuna.Study, seen: set[int]) -> None:
+    """Let the trials of dead workers wait again.
+
+    Args:
+        storage: of the study.
+        study: with the trials.
+        seen: trials whose worker had not yet said anything; it may have died before, and then they would never
+            end, so that their time runs from when they are first seen here.
+    """
+    identifier = storage.get_study_id_from_name(study.study_name)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if "worker" not in trial.user_attrs and trial.number not in seen:
+            seen.add(trial.number)
+            storage.record_heartbeat(storage.get_trial_id_from_study_id_trial_number(identifier, trial.number))
+    optuna.storages.fail_stale_trials(study)
+
+
+def known(storage: RDBStorage, sweep: Sweep) -> bool:
+    """Whether the storage holds the sweep already."""
+    return sweep.name in optuna.get_all_study_names(storage)
 
 
 def suggest(trial: optuna.Trial, sweep: Sweep, count: int, seed: int) -> dict[str, Any]:
@@ -149,19 +159,15 @@ def suggest(trial: optuna.Trial, sweep: Sweep, count: int, seed: int) -> dict[st
     Draws depend on (seed, slot) and, for bayes (TPE), on the results so far.
     """
     own = int(np.random.SeedSequence((seed, trial.user_attrs["slot"])).generate_state(1)[0])
-    sampler: BaseSampler = RandomSampler(own)
-    if sweep.method == "bayes":  # a short sweep should not spend all of its trials on random ones
-        sampler = TPESampler(n_startup_trials=max(2, min(10, count // 4)), constant_liar=True, seed=own)
-    trial.study.sampler = sampler
+    # a short sweep should not spend all of its trials on random ones
+    startup = max(2, min(10, count // 4))
+    tpe = TPESampler(n_startup_trials=startup, constant_liar=True, seed=own)
+    trial.study.sampler = tpe if sweep.method == "bayes" else RandomSampler(own)
     for name, found in sweep.searched.items():
-        _suggest(trial, name, found)
+        if isinstance(found, CategoricalDistribution):
+            trial.suggest_categorical(name, found.choices)
+        elif isinstance(found, IntDistribution):
+            trial.suggest_int(name, found.low, found.high, step=found.step, log=found.log)
+        elif isinstance(found, FloatDistribution):
+            trial.suggest_float(name, found.low, found.high, step=found.step, log=found.log)
     return trial.params
-
-
-def _suggest(trial: optuna.Trial, name: str, found: BaseDistribution) -> None:
-    if isinstance(found, CategoricalDistribution):
-        trial.suggest_categorical(name, found.choices)
-    elif isinstance(found, IntDistribution):
-        trial.suggest_int(name, found.low, found.high, step=found.step, log=found.log)
-    elif isinstance(found, FloatDistribution):
-        trial.suggest_float(name, found.low, found.high, step=found.step, log=found.log)

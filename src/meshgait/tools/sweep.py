@@ -52,11 +52,10 @@ def run(arguments: argparse.Namespace) -> None:
     require("sweeps", "a sweep")
     # Optuna and matplotlib take a while, so help does not wait for them
     from meshgait.sweeps.online import run_online
-    from meshgait.sweeps.results import write_results
+    from meshgait.sweeps.results import check_settings, write_results
     from meshgait.sweeps.runner import Runner
     from meshgait.sweeps.schema import read_sweep
-    from meshgait.sweeps.settings import check_settings
-    from meshgait.sweeps.study import DATABASE_ERRORS, by_slot, open_storage, open_study, queue_trials
+    from meshgait.sweeps.study import DATABASE_ERRORS, known, open_storage, open_study
 
     for name, least in (("workers", 1), ("grace", 1), ("trials", 1), ("seed", 0)):
         if (value := getattr(arguments, name)) is not None and value < least:
@@ -73,12 +72,11 @@ def run(arguments: argparse.Namespace) -> None:
         raise OutputError(f"{folder} cannot be made ({error.strerror})", "give another --out") from error
     try:
         storage = open_storage(arguments.storage or f"sqlite:///{folder / 'sweep.db'}", arguments.grace)
-        study = open_study(storage, sweep, seed)
-        if not by_slot(study):
+        if not known(storage, sweep):
             check_settings(sweep)
-        queue_trials(study, sweep, count, seed)
+        study = open_study(storage, sweep, count, seed)
         say(f"sweep {sweep.name}: {count} trials, {arguments.workers} workers, in {folder}")
-        Runner(sweep, storage, folder, count, seed, arguments.workers).run()
+        Runner(sweep, storage, study, folder, count, seed, arguments.workers).run()
         write_results(sweep, study, folder)
     except DATABASE_ERRORS as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from meshgait.errors import ConfigError
-from meshgait.sweeps import trial
-from meshgait.sweeps.command import Command, StageConfig
-from meshgait.sweeps.trial import run_trial, trial_folder
+from meshgait.sweeps.command import Command
+from meshgait.tools import trial
+from meshgait.tools.trial import run_trial, trial_folder
 
 STAND_IN = f"""#!{sys.executable}
 # stands in for python -m meshgait.cli fit: notes what it is given, and leaves figures
@@ -47,20 +47,20 @@ def fits(tmp_path, monkeypatch):
 
 @pytest.fixture
 def both():
-    return Command((StageConfig("one", Path("a.yaml")), StageConfig("two", Path("b.yaml"))))
+    return lambda *extra: Command({"one": Path("a.yaml"), "two": Path("b.yaml")}, list(extra))
 
 
 def test_stages_are_run_in_a_row_and_not_again(fits, both, tmp_path):
     for _ in range(2):
-        assert run_trial(both, ["--one.x=1", "--two.y=2"], tmp_path) == 0
+        assert run_trial(both("--one.x=1", "--two.y=2"), tmp_path) == 0
     ((one, _),) = fits(tmp_path / "one")
     ((two, _),) = fits(tmp_path / "two")
-    assert one[:4] == ["fit", "--config", "a.yaml", "--x=1"] and "--y=2" in two
+    assert one[:3] == ["fit", "--config=a.yaml", "--x=1"] and "--y=2" in two
     assert f"--model.pretrained={tmp_path / 'one' / 'checkpoints' / 'last.ckpt'}" in two
 
 
 def test_a_stage_that_fails_ends_the_trial(fits, both, tmp_path):
-    assert run_trial(both, ["--one.fails=1"], tmp_path) == 2
+    assert run_trial(both("--one.fails=1"), tmp_path) == 2
     assert not (tmp_path / "two").exists()
 
 
@@ -68,13 +68,13 @@ def test_the_last_stage_is_the_agents_run(fits, both, tmp_path, monkeypatch):
     """Stages before it must not write into that run; the server waits for figures of the last one."""
     for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):
         monkeypatch.setenv(name, "abc")
-    assert run_trial(both, [], tmp_path) == 0
+    assert run_trial(both(), tmp_path) == 0
     ((one, one_env),) = fits(tmp_path / "one")
     ((two, two_env),) = fits(tmp_path / "two")
     assert one_env == {} and "--wandb=online" not in one
     assert two_env["WANDB_RUN_ID"] == "abc" and "--wandb=online" in two
-    single = Command((StageConfig("", Path("a.yaml")),), ("--wandb=offline",))
-    assert run_trial(single, [], tmp_path / "single") == 0
+    single = Command({"": Path("a.yaml")}, ["--wandb=offline"])
+    assert run_trial(single, tmp_path / "single") == 0
     assert "--wandb=online" not in fits(tmp_path / "single")[0][0]
 
 
@@ -87,11 +87,11 @@ def test_the_folder_of_an_agents_trial_is_its_own():
 TRIAL = """
 import sys
 from pathlib import Path
-from meshgait.sweeps.command import Command, StageConfig
-from meshgait.sweeps.trial import run_trial
+from meshgait.sweeps.command import Command
+from meshgait.tools.trial import run_trial
 
 sys.executable, folder, parent = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-sys.exit(run_trial(Command((StageConfig("", Path("a.yaml")),)), [], folder, parent))
+sys.exit(run_trial(Command({"": Path("a.yaml")}, []), folder, parent))
 """
 
 
