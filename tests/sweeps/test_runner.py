@@ -234,3 +234,16 @@ def test_results_are_a_csv_pictures_and_the_best_experiment(run, read, content, 
     assert f"x: {best.params['x']!r}\nroot: runs/small-best" in text
     for name in ("importance.png", "parallel.png"):
         assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_value_that_is_no_formula_leaves_the_other_files(read, content, tmp_path, monkeypatch, capsys):
+    sweep = read(content | {"parameters": {"k": {"values": ["$^$", "b"]}}})
+    monkeypatch.setattr(results, "experiments", lambda *_: {"one": "", "two": ""})
+    study = optuna.create_study()
+    for slot, choice in enumerate(["$^$", "b"]):
+        study.enqueue_trial({"k": choice}, user_attrs={"slot": slot})
+        study.tell(study.ask(sweep.searched), slot)
+    results.write_results(sweep, study, tmp_path / "out")
+    assert "parallel.png cannot be drawn" in capsys.readouterr().out
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert files == {"trials.csv", "importance.png", "best-one.yaml", "best-two.yaml"}

@@ -64,6 +64,7 @@ def test_a_real_trial_leaves_its_figures_and_the_best_experiment(sweep, tmp_path
     assert metrics["figures"] == json.loads((again / "metrics.json").read_text())["figures"]
     assert not (out / "parallel.png").exists() and "too few" in text
     # repeating the command of a finished sweep runs nothing and tells the same
+    monkeypatch.setattr("meshgait.sweeps.results.experiments", lambda *_: {})
     assert main(["sweep", sweep(**{"model.optimizer.lr": {"values": [0.002]}}), "--out", str(out)]) == 0
     assert "begins" not in capsys.readouterr().out
 

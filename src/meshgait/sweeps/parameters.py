@@ -32,7 +32,7 @@ def _scalar(value: object) -> object:
 Scalar = Annotated[Any, PlainValidator(_scalar)]
 
 
-class Parameter(Schema, extra="forbid", frozen=True):
+class Parameter(Schema, extra="forbid"):
     """One setting: a constant, or values to choose from, or the bounds of a distribution."""
 
     distribution: Literal[

@@ -14,6 +14,7 @@ from typing import Any
 
 import matplotlib
 import optuna
+from matplotlib.figure import Figure
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import TrialState
 from optuna.visualization.matplotlib import plot_parallel_coordinate, plot_param_importances
@@ -106,9 +107,13 @@ def _pictures(sweep: Sweep, study: optuna.Study) -> dict[str, bytes]:
     importance = plot_param_importances(study, evaluator, target_name=sweep.metric.name)
     parallel = plot_parallel_coordinate(study, target_name=sweep.metric.name)
     files = {}
-    for name, figure in (("importance.png", importance.figure), ("parallel.png", parallel.figure)):
+    for name, axes in (("importance.png", importance), ("parallel.png", parallel)):
+        figure, picture = axes.figure, io.BytesIO()
+        assert isinstance(figure, Figure)  # not a part of one
         figure.set_size_inches(max(7, 2 * len(sweep.searched)), 5)
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=120, bbox_inches="tight")
-        files[name] = picture.getvalue()
+        try:
+            figure.savefig(picture, format="png", dpi=120, bbox_inches="tight")
+            files[name] = picture.getvalue()
+        except ValueError as error:  # a value with dollar signs that is taken for a formula
+            say(f"{name} cannot be drawn ({shown(error)})")
     return files

@@ -24,7 +24,7 @@ def _folder_name(name: str) -> str:
     return name
 
 
-class Metric(Schema, extra="forbid", frozen=True):
+class Metric(Schema, extra="forbid"):
     """A figure of ``metrics.json``, and the value at which no further trial is begun."""
 
     name: Line
@@ -32,7 +32,7 @@ class Metric(Schema, extra="forbid", frozen=True):
     target: float | None = None
 
 
-class EarlyTerminate(Schema, extra="forbid", frozen=True):
+class EarlyTerminate(Schema, extra="forbid"):
     """At ``min_iter`` validations, and ``eta`` times as many, only one trial in ``eta`` goes on (hyperband).
 
     A whole trial has ``max_iter``; without ``min_iter`` the first check is at ``max_iter / eta ** s``.
@@ -58,7 +58,7 @@ class EarlyTerminate(Schema, extra="forbid", frozen=True):
         return self.min_iter or max(1, (self.max_iter or 1) // self.eta ** (self.s or 0))
 
 
-class Sweep(Schema, extra="forbid", frozen=True):
+class Sweep(Schema, extra="forbid"):
     """A sweep file."""
 
     program: Literal["meshgait"]

@@ -81,10 +81,10 @@ def open_study(storage: RDBStorage, sweep: Sweep, count: int, seed: int) -> optu
     Raises:
         ConfigError: the storage holds a sweep of this name with other settings, or with more trials.
     """
-    goal, rule = sweep.metric.goal, sweep.early_terminate
+    rule = sweep.early_terminate
     pruner = HyperbandPruner(rule.first, rule.max_iter or "auto", rule.eta) if rule else NopPruner()
     study = optuna.create_study(
-        storage=storage, study_name=sweep.name, direction=f"{goal}", pruner=pruner, load_if_exists=True
+        storage=storage, study_name=sweep.name, direction=sweep.metric.goal, pruner=pruner, load_if_exists=True
     )
     content = {**sweep.content, "seed": seed}
     known = study.user_attrs.get("sweep", content)
