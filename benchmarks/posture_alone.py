@@ -26,7 +26,8 @@ from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.data.dataset import SequenceDataset
 from meshgait.data.frame_sampler import FrameSampler, sample_frames
 from meshgait.evaluation.scoring import evaluate
-from meshgait.losses.identity import classification_loss, triplet_loss
+from meshgait.losses.classification import classification_loss
+from meshgait.losses.triplet import triplet_loss
 from meshgait.models.backbone import Stem
 from meshgait.models.heads import StripClassifier
 from meshgait.models.lifter import Lifter, Reconstructor

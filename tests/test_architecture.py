@@ -290,3 +290,29 @@ def test_all_output_goes_through_one_module():
 
 def test_each_module_says_what_it_is_for():
     assert [name for name, tree in TREES.items() if not ast.get_docstring(tree)] == []
+
+
+FOUND_BY_NAME = {
+    "frame sampler": ("frame_sampler", "FrameSampler"),
+    "triplet loss": ("triplet", "triplet_loss"),
+    "gather with gradient": ("distributed", "all_gather"),
+    "checkpoint reading": ("checkpoint", "read_checkpoint"),
+    "resume position": ("resume_position", "resume_position"),
+    "autocast island": ("autocast", "full_precision"),
+    "SyncBN": ("sync_batchnorm", "convert_sync_batchnorm"),
+    "heatmap encoder": ("heatmap_encoder", "HeatmapEncoder"),
+    "CMC": ("cmc", "cmc"),
+    "atomic write": ("atomic", "atomic_file"),
+}
+"""What a stranger looks for, the name of the one file that has it, and what it is called there."""
+
+
+@pytest.mark.parametrize("wanted", FOUND_BY_NAME)
+def test_a_stranger_finds_it_by_the_name_of_its_file(wanted):
+    file, definition = FOUND_BY_NAME[wanted]
+    assert len([name for name in MODULES if name.rsplit(".", 1)[-1] == file]) == 1
+    places = [
+        name for name, tree in TREES.items() for node in tree.body
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == definition
+    ]  # fmt: skip
+    assert [name.rsplit(".", 1)[-1] for name in places] == [file]

@@ -10,7 +10,7 @@ from meshgait.callbacks.evaluate import RetrievalEvaluation
 from meshgait.callbacks.evaluation_file import EvaluationFile
 from meshgait.callbacks.recognition import RecognitionPictures, roles
 from meshgait.data.datamodule import SilhouetteDataModule
-from meshgait.evaluation.curves import cmc, first_ranks
+from meshgait.evaluation.cmc import cmc, first_ranks
 from meshgait.evaluation.record import EvaluationRecord
 from tests.callbacks.test_evaluate import run
 

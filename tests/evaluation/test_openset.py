@@ -5,7 +5,7 @@ import pytest
 
 from meshgait.errors import DataError
 from meshgait.evaluation.openset import hold_out, open_set, searches
-from tests.evaluation.test_curves import loops, make
+from tests.evaluation.records import loops, make
 
 
 def by_loops(record, out, fpir):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import conv2d
 
-from meshgait.models.blocks import GlobalContext, ResidualBlock, ResidualStage, TimeConvolution
+from meshgait.models.blocks import GlobalContext, ResidualBlock, ResidualStage, TimeConvolution, multiply_per_frame
 
 
 def test_a_residual_block_without_weights_passes_its_input():
@@ -65,3 +65,10 @@ def test_a_pseudo_3d_block_without_its_convolution_over_time_is_the_plain_block(
     assert not torch.allclose(deep(x, mask), plain(x))
     torch.nn.init.zeros_(deep.time.conv.weight)
     torch.testing.assert_close(deep(x, mask), plain(x))
+
+
+def test_product_per_frame():
+    weight, maps = torch.randn(3, 5), torch.randn(4, 5, 7)
+    got = multiply_per_frame(weight, maps)
+    torch.testing.assert_close(got, torch.stack([weight @ frame for frame in maps]))
+    assert got.is_contiguous()

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from meshgait.models.backbone import Stem
-from meshgait.models.lifter import HeatmapEncoder, Lifter, Reconstructor, per_frame
+from meshgait.models.heatmap_encoder import HeatmapEncoder
+from meshgait.models.lifter import Lifter, Reconstructor
 
 
 @pytest.mark.parametrize(
@@ -67,10 +68,3 @@ def test_depth_can_depend_on_the_whole_figure(tiny_size):
     frames = torch.rand(1, 64, 44, requires_grad=True)
     network(frames).volumes[0, 3, :, 0, 0].square().sum().backward()
     assert frames.grad[0, 60:, 40:].abs().sum() > 0
-
-
-def test_product_per_frame():
-    weight, maps = torch.randn(3, 5), torch.randn(4, 5, 7)
-    got = per_frame(weight, maps)
-    torch.testing.assert_close(got, torch.stack([weight @ frame for frame in maps]))
-    assert got.is_contiguous()

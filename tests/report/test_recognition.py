@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from meshgait.evaluation.curves import cmc, first_ranks, verification
+from meshgait.evaluation.cmc import cmc, first_ranks
+from meshgait.evaluation.verification import verification
 from meshgait.report.folder import read_run
 from meshgait.report.recognition import by_protocol, comparisons, conditions, recognition
 from tests.report.runs import make_run, record

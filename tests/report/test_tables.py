@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from meshgait.evaluation.curves import ErrorRates
+from meshgait.evaluation.verification import ErrorRates
 from meshgait.report import tables
 from meshgait.report.folder import read_run, read_runs
 from tests.report.runs import make_run

@@ -18,7 +18,7 @@ from meshgait.body.heatmaps import read_volumes
 from meshgait.data.datamodule import BodyDataModule, SilhouetteDataModule
 from meshgait.data.store import Store
 from meshgait.data.transforms import Augmentation
-from meshgait.losses.identity import between_subject_distance, triplet_loss
+from meshgait.losses.triplet import between_subject_distance, triplet_loss
 from meshgait.models.meshgait import NetworkConfig
 from meshgait.models.sync_batchnorm import CpuSyncBatchNorm, convert_sync_batchnorm, revert_sync_batchnorm
 from meshgait.stages.config import BodyConfig, Branch3DConfig, OptimizerConfig

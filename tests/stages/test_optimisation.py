@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from meshgait.stages.optimisation import Schedule, WarmupCosine, fitted_state, keep_settings, layout
+from meshgait.stages.optimisation import Schedule, WarmupCosine
+from meshgait.stages.optimizer_state import fitted_state, keep_settings, optimizer_layout
 
 
 def network():
@@ -62,10 +63,10 @@ def test_what_was_learnt_follows_its_parameter_into_another_grouping():
     module = network()
     optimizer, schedule = make(module, 8, 0.01)
     train(module, optimizer, schedule, 2)
-    saved, state = layout(module, "AdamW", optimizer.param_groups), optimizer.state_dict()
+    saved, state = optimizer_layout(module, "AdamW", optimizer.param_groups), optimizer.state_dict()
     assert fitted_state(state, saved, saved) is state
     groups = [{"params": list(module[1].parameters())}, {"params": [module[0].weight]}]
-    own = layout(module, "AdamW", groups)
+    own = optimizer_layout(module, "AdamW", groups)
     fitted = fitted_state(state, saved, own)
     other = torch.optim.AdamW(groups, lr=1.0)
     keep_settings(other)
@@ -80,8 +81,8 @@ def test_another_class_of_optimiser_begins_with_nothing(saved):
     module = network()
     optimizer, schedule = make(module, 8, 0.01)
     train(module, optimizer, schedule, 2)
-    known = layout(module, "AdamW", optimizer.param_groups) if saved else None
+    known = optimizer_layout(module, "AdamW", optimizer.param_groups) if saved else None
     groups = [{"params": [parameter]} for parameter in module.parameters()]
-    own = layout(module, "SGD", groups)
+    own = optimizer_layout(module, "SGD", groups)
     fitted = fitted_state(optimizer.state_dict(), known, own)
     assert fitted["state"] == {} and [len(group["params"]) for group in fitted["param_groups"]] == [1, 1, 1, 1]

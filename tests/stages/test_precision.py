@@ -14,7 +14,8 @@ from meshgait.body.heatmaps import expected_points, read_volumes
 from meshgait.cli import main
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.evaluation.distances import pairwise
-from meshgait.losses.identity import between_subject_distance, classification_loss, triplet_loss
+from meshgait.losses.classification import classification_loss
+from meshgait.losses.triplet import between_subject_distance, triplet_loss
 from meshgait.models.heads import StripClassifier, StripLinear
 from meshgait.models.lifter import Lifter
 from meshgait.models.mesh import MeshDecoder

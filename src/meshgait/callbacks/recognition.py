@@ -15,8 +15,8 @@ from meshgait.callbacks.evaluate import RetrievalEvaluation
 from meshgait.callbacks.lookup import callbacks_of
 from meshgait.callbacks.pictures import Pictures, wandb_loggers
 from meshgait.data.trainer_data import datamodule_of
+from meshgait.evaluation.cmc import cmc, first_ranks
 from meshgait.evaluation.confusions import Confusion, worst_confusions
-from meshgait.evaluation.curves import cmc, first_ranks
 from meshgait.evaluation.embedding_map import embedding_map
 from meshgait.evaluation.record import EvaluationRecord
 from meshgait.evaluation.scoring import Scores

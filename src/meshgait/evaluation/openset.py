@@ -17,7 +17,7 @@ from einops import rearrange
 
 from meshgait.errors import DataError
 from meshgait.evaluation.bootstrap import DRAWS, draw_subjects, interval
-from meshgait.evaluation.curves import Record, pair_distances
+from meshgait.evaluation.comparisons import Record, pair_distances
 
 HELD_OUT = 0.5
 """Share of the gallery's subjects that are taken out of it: as many searches are non-mated as mated."""

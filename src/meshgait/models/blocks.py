@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from einops import rearrange
 from einops.layers.torch import Rearrange
 from torch import Tensor, nn
@@ -118,3 +119,11 @@ class GlobalContext(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, h, w) -> the same shape."""
         return x + self.net(x)
+
+
+def multiply_per_frame(weight: Tensor, maps: Tensor) -> Tensor:
+    """(o, c) times each of (n, c, x) -> (n, o, x), contiguous.
+
+    A plain product would fold n into x and transpose the result: one more pass over a volume.
+    """
+    return torch.bmm(weight.expand(maps.shape[0], -1, -1).to(maps.dtype), maps)

@@ -1,4 +1,4 @@
-"""3D branch: early silhouette features -> volumes of joints and markers -> features for recognition."""
+"""Lifter of the 3D branch: early silhouette features -> volumes of joints and markers."""
 
 from __future__ import annotations
 
@@ -15,27 +15,16 @@ from meshgait.batch import BodyEstimate
 from meshgait.body.heatmaps import read_volumes
 from meshgait.models.activation_checkpointing import enable_checkpointing, is_checkpointed, maybe_checkpoint
 from meshgait.models.backbone import Stem, as_images
-from meshgait.models.blocks import GlobalContext, ResidualStage, conv_bn
-from meshgait.models.size import FEATURE_STRIDE, NetworkSize
+from meshgait.models.blocks import GlobalContext, conv_bn, multiply_per_frame
+from meshgait.models.size import NetworkSize
 
 LOGIT_GAIN = 8.0
 """Factor on the volumes' logits. Over thousands of voxels a softmax of small logits is flat, its expectation
 rests in the middle and its gradient is tiny; a larger gain lets peaks grow at the same learning rate."""
-PROBABILITY_GAIN = 16.0
-"""Brings a peak of one voxel's spread (probability ~ 1 / 16) to about 1 for the batch norm that reads it."""
-
 # The volumes are by far the largest tensors of the network (88 x 8 x 16 x 11 floats a frame in the narrow
-# configuration), and on a CPU each pass over them costs about as much as a convolution. So they are written
-# by one matrix product in the layout that the softmax wants, read by one, and gains and biases are put on the
-# small side of those products.
-
-
-def per_frame(weight: Tensor, maps: Tensor) -> Tensor:
-    """(o, c) times each of (n, c, x) -> (n, o, x), contiguous.
-
-    A plain product would fold n into x and transpose the result: one more pass over a volume.
-    """
-    return torch.bmm(weight.expand(maps.shape[0], -1, -1).to(maps.dtype), maps)
+# configuration), and on a CPU each pass over them costs about as much as a convolution. So one matrix product
+# writes them in the layout that the softmax wants, another reads them (`HeatmapEncoder`), and gains and biases are
+# put on the small side of those products.
 
 
 def _conv_relu(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -79,39 +68,13 @@ class Lifter(nn.Module):
     def volumes(self, fine: Tensor) -> Tensor:
         """(N, C, H', W') -> probability volumes (N, K, D, H', W'), float32."""
         features = rearrange(pad(fine, (0, 0, 0, 0, 0, 1), value=1.0) * LOGIT_GAIN, "n c h w -> n c (h w)")
-        logits = per_frame(self.head, features)  # the padded channel of ones carries the bias
+        logits = multiply_per_frame(self.head, features)  # the padded channel of ones carries the bias
         volumes = torch.softmax(rearrange(logits, "n (k d) x -> n k (d x)", k=self.points).float(), dim=-1)
         return rearrange(volumes, "n k (d h w) -> n k d h w", d=self.depth, h=fine.shape[-2])
 
 
 def _resize(x: Tensor, like: Tensor) -> Tensor:
     return interpolate(x, like.shape[-2:], mode="nearest")
-
-
-class HeatmapEncoder(nn.Module):
-    """Features of the volumes on the grid of the 2D branch: (N, K, D, H', W') -> (N, C', H / 4, W / 4)."""
-
-    def __init__(self, size: NetworkSize) -> None:
-        super().__init__()
-        width = size.reader_channels
-        self.fold = nn.Parameter(torch.empty(width, size.points * size.volume_depth))
-        nn.init.kaiming_uniform_(self.fold, nonlinearity="relu")
-        self.norm = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
-        self.stage = ResidualStage(width, width, 1, FEATURE_STRIDE // size.volume_stride)
-
-    def forward(self, volumes: Tensor) -> Tensor:
-        """Read probability volumes."""
-        return self.refined(self.folded(volumes))
-
-    def folded(self, volumes: Tensor) -> Tensor:
-        """The one product that reads the volumes: (N, K, D, H', W') -> (N, C', H', W')."""
-        height = volumes.shape[-2]
-        folded = per_frame(self.fold * PROBABILITY_GAIN, rearrange(volumes, "n k d h w -> n (k d) (h w)"))
-        return rearrange(folded, "n c (h w) -> n c h w", h=height)
-
-    def refined(self, folded: Tensor) -> Tensor:
-        """The layers after that product: (N, C', H', W') -> (N, C', H / 4, W / 4)."""
-        return self.stage(self.norm(folded))
 
 
 BLOCK_BYTES = {"cpu": 2**22}

@@ -15,7 +15,8 @@ from meshgait.models.activation_checkpointing import enable_checkpointing, is_ch
 from meshgait.models.backbone import Stem, Trunk, as_images
 from meshgait.models.fusion import FusionKind, make_fusion
 from meshgait.models.heads import StripClassifier, StripLinear
-from meshgait.models.lifter import HeatmapEncoder, Lifter, Reconstructor, read_by_blocks
+from meshgait.models.heatmap_encoder import HeatmapEncoder
+from meshgait.models.lifter import Lifter, Reconstructor, read_by_blocks
 from meshgait.models.pooling import strips, temporal_max
 from meshgait.models.posture import PostureReader
 from meshgait.models.size import FEATURE_STRIDE, NetworkSize

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from meshgait.errors import DataError
-from meshgait.evaluation.curves import FirstRanks, Verification, cmc, cmc_band, first_ranks, verification
+from meshgait.evaluation.cmc import FirstRanks, cmc, cmc_band, first_ranks
 from meshgait.evaluation.record import EvaluationRecord
+from meshgait.evaluation.verification import Verification, verification
 from meshgait.report.folder import Run
 
 RANKS = 20

@@ -23,17 +23,17 @@ from meshgait.models.size import NetworkSize
 from meshgait.stages.checkpoint import NETWORK, SETTINGS, Checkpoint
 from meshgait.stages.config import BodyConfig, OptimizerConfig
 from meshgait.stages.optimisation import (
-    EPOCH_STEPS,
-    OPTIMIZER,
     Schedule,
     WarmupCosine,
     WarmupSteps,
     decay_groups,
+)
+from meshgait.stages.optimizer_state import OPTIMIZER, fitted_state, keep_settings, optimizer_layout
+from meshgait.stages.resume_position import (
+    EPOCH_STEPS,
+    ResumePosition,
     epoch_steps,
-    fitted_state,
-    keep_settings,
-    layout,
-    progress,
+    resume_position,
     total_steps,
 )
 
@@ -59,7 +59,7 @@ class Stage(LightningModule):
         self.optimizer, self.augmentation, self.seed = optimizer, augmentation, seed
         self.settings: dict[str, Any] = {}
         self.total_steps = 0  # of the training, once it is known
-        self._progress: dict[str, int] | None = None  # where a checkpoint was that it goes on from
+        self._position: ResumePosition | None = None  # of the checkpoint that the training goes on from
         self.terms: dict[str, Tensor] = {}  # of the last training step, for callbacks that check them
 
     @classmethod
@@ -138,7 +138,7 @@ class Stage(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW or SGD with a linear warm-up, then a cosine over all steps of the fit, or milestones."""
-        groups, total = self.parameter_groups(), total_steps(self.trainer, self._progress)
+        groups, total = self.parameter_groups(), total_steps(self.trainer, self._position)
         if not math.isfinite(total):
             raise ConfigError(
                 "the learning rate falls over all steps of a training, and this one has no end",
@@ -185,7 +185,7 @@ class Stage(LightningModule):
         checkpoint[SETTINGS] = {"stage": type(self).__name__, "version": __version__, **self.settings}
         if self._trainer is not None and len(self.trainer.optimizers) == 1:
             optimizer = self.trainer.optimizers[0]
-            checkpoint[OPTIMIZER] = layout(self, type(optimizer).__name__, optimizer.param_groups)
+            checkpoint[OPTIMIZER] = optimizer_layout(self, type(optimizer).__name__, optimizer.param_groups)
             checkpoint[EPOCH_STEPS] = epoch_steps(self.trainer)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -203,8 +203,8 @@ class Stage(LightningModule):
             )
         if self._trainer is not None and self.trainer.training and "configure_optimizers" not in vars(self):
             kind = SGD if self.optimizer.name == "sgd" else AdamW
-            own, saved = layout(self, kind.__name__, self.parameter_groups()), checkpoint.get(OPTIMIZER)
-            states, self._progress = checkpoint.get("optimizer_states", []), progress(checkpoint)
+            own, saved = optimizer_layout(self, kind.__name__, self.parameter_groups()), checkpoint.get(OPTIMIZER)
+            states, self._position = checkpoint.get("optimizer_states", []), resume_position(checkpoint)
             checkpoint["optimizer_states"] = [fitted_state(state, saved, own) for state in states]
 
     def log_gathered(self, figures: dict[str, Any], prog_bar: bool = False) -> None:

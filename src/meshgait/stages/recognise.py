@@ -16,7 +16,8 @@ from meshgait.data.trainer_data import datamodule_of
 from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
 from meshgait.evaluation.body import BodyErrors
-from meshgait.losses.identity import accuracy, between_subject_distance, classification_loss, triplet_loss
+from meshgait.losses.classification import accuracy, classification_loss
+from meshgait.losses.triplet import between_subject_distance, triplet_loss
 from meshgait.models.meshgait import MeshGait, NetworkConfig
 from meshgait.models.size import NetworkSize
 from meshgait.stages.base import Stage, body_config, body_settings

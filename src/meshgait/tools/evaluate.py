@@ -16,12 +16,12 @@ from meshgait.data.custom_protocol import CustomProtocol
 from meshgait.data.partitions import Partition
 from meshgait.data.protocols import PROTOCOLS, EvaluationProtocol, Selection, get_protocol
 from meshgait.errors import ConfigError
-from meshgait.evaluation.curves import verification
 from meshgait.evaluation.distances import Distance
 from meshgait.evaluation.embeddings import Embeddings
 from meshgait.evaluation.openset import HELD_OUT, open_set
 from meshgait.evaluation.scoring import Scores, evaluate
 from meshgait.evaluation.submission import nearest_rows, write_submission
+from meshgait.evaluation.verification import verification
 from meshgait.protocol_evaluation import select_embedded, sequence_names
 from meshgait.terminal import PlainTable, console, say
 from meshgait.textfiles.json_text import finite
@@ -130,7 +130,7 @@ def figures(scores: dict[str, Scores], protocol: EvaluationProtocol) -> dict[str
 
 @dataclass(frozen=True)
 class _Record:
-    """What `meshgait.evaluation.curves` asks for."""
+    """What `meshgait.evaluation.verification` asks for."""
 
     embeddings: np.ndarray
     distance: Distance

@@ -41,7 +41,7 @@ DET_TICKS = (0.01, 0.1, 1, 5, 20, 50, 80, 95)
 
 
 class Rates(Protocol):
-    """FMR and FNMR in percent per threshold; `meshgait.evaluation.curves.ErrorRates` has this form."""
+    """FMR and FNMR in percent per threshold; `meshgait.evaluation.verification.ErrorRates` has this form."""
 
     @property
     def fmr(self) -> np.ndarray: ...  # noqa: D102

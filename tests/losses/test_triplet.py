@@ -5,7 +5,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from meshgait.losses.identity import accuracy, between_subject_distance, classification_loss, triplet_loss
+from meshgait.losses.triplet import between_subject_distance, triplet_loss
 
 
 def triplet_by_loops(embeddings, labels, margin, count_itself=False):
@@ -114,24 +114,6 @@ def test_no_tensor_is_as_large_as_all_triplets(subjects, sequences):
         triplet_loss(embeddings, torch.arange(subjects).repeat_interleave(sequences)).backward()
     assert embeddings.grad.any()
     assert largest.elements == strips * batch * (sequences - 1) * batch < strips * batch**3 / 30
-
-
-def test_classification_is_that_of_plain_loops():
-    logits, labels, scale, smoothing = torch.rand(3, 2, 4) * 2 - 1, torch.tensor([2, 0, 3]), 16.0, 0.1
-    total = 0.0
-    for b in range(3):
-        for s in range(2):
-            scaled = [scale * x for x in logits[b, s].tolist()]
-            norm = math.log(sum(math.exp(x) for x in scaled))
-            for k in range(4):
-                wanted = smoothing / 4 + (1 - smoothing) * (k == labels[b].item())
-                total -= wanted * (scaled[k] - norm)
-    assert classification_loss(logits, labels).item() == pytest.approx(total / 6, rel=1e-5)
-
-
-def test_accuracy_counts_strips():
-    logits = torch.tensor([[[0.9, 0.1], [0.2, 0.8]], [[0.3, 0.7], [0.4, 0.6]]])
-    assert accuracy(logits, torch.tensor([0, 1])).item() == pytest.approx(3 / 4)
 
 
 def test_separation_is_the_mean_distance_between_subjects():

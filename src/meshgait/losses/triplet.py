@@ -1,11 +1,10 @@
-"""Identity losses over strip embeddings; computed in float32 whatever the precision of the network."""
+"""Triplet loss over strip embeddings; computed in float32 whatever the precision of the network."""
 
 from __future__ import annotations
 
 import torch
-from einops import rearrange, reduce, repeat
+from einops import rearrange, reduce
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from meshgait import distributed
 
@@ -67,23 +66,3 @@ def between_subject_distance(embeddings: Tensor, labels: Tensor) -> Tensor:
         distances = _distances(strips, strips)
         others = labels[:, None] != labels[None, :]
         return (distances * others).sum() / (others.sum() * len(distances)).clamp(min=1)
-
-
-def classification_loss(logits: Tensor, labels: Tensor, scale: float = 16.0, smoothing: float = 0.1) -> Tensor:
-    """Cross-entropy of scaled cosine logits, label-smoothed, mean over samples and strips (GaitBase, CVPR 2023).
-
-    Devices have equally many samples, so the mean over ranks is that of the whole batch.
-
-    Args:
-        logits: (B, S, classes) in [-1, 1].
-        labels: (B,) int64 in [0, classes).
-        scale: factor on the cosine.
-        smoothing: label smoothing.
-    """
-    flat = rearrange(logits.float() * scale, "b s k -> (b s) k")
-    return cross_entropy(flat, repeat(labels, "b -> (b s)", s=logits.shape[1]), label_smoothing=smoothing)
-
-
-def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Share of (sample, strip) pairs whose largest logit is the right class."""
-    return (logits.argmax(-1) == labels[:, None]).float().mean()

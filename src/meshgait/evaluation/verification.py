@@ -1,9 +1,8 @@
-"""Curves of recognition with their uncertainty: CMC (identification) and DET (verification).
+"""Verification: error rates (FMR, FNMR, EER) and the DET curve, with their uncertainty.
 
-Terms of ISO/IEC 19795-1:2021. A comparison of two sequences of one person is *mated*, of two persons *non-mated*;
-it matches if its distance is at most the threshold. FMR (false match rate): share of the non-mated comparisons
-that match; FNMR (false non-match rate): share of the mated ones that do not; EER: where both are equal. The
-comparisons are the protocol's: what it excludes (such as pairs of one view) counts nowhere. Rates are in percent.
+Terms of ISO/IEC 19795-1:2021. A comparison (`meshgait.evaluation.comparisons`) matches if its distance is at most
+the threshold. FMR (false match rate): share of the non-mated comparisons that match; FNMR (false non-match rate):
+share of the mated ones that do not; EER: where both are equal. Rates are in percent.
 
 Intervals resample subjects (`meshgait.evaluation.bootstrap`): a comparison of persons drawn k and l times weighs
 k·l times, one of a person drawn k times with itself k times.
@@ -11,68 +10,23 @@ k·l times, one of a person drawn k times with itself k times.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from einops import einsum, rearrange
 
 from meshgait.errors import DataError
-from meshgait.evaluation.bootstrap import DRAWS, bootstrap_subjects, draw_subjects, interval
-from meshgait.evaluation.distances import BLOCK_ELEMENTS, Distance, blocks
-from meshgait.evaluation.ranking import LabelledEmbeddings, rank, subject_distances
-from meshgait.evaluation.scoring import Task
+from meshgait.evaluation.bootstrap import DRAWS, draw_subjects, interval
+from meshgait.evaluation.comparisons import Pairs, Record, pair_distances
+from meshgait.evaluation.distances import BLOCK_ELEMENTS
 
 SAMPLE = 2**22
 """Comparisons that thresholds are chosen from, spread over the probes; the rates are of all of them."""
 
 LAST_DIGIT = 3e-7
 """Of a float32 distance, relative to the largest."""
-
-
-class Record(Protocol):
-    """What was embedded; `meshgait.evaluation.record.EvaluationRecord` has this form."""
-
-    @property
-    def embeddings(self) -> np.ndarray:
-        """(N, S, D) of the task's sequences."""
-
-    @property
-    def distance(self) -> Distance:
-        """How they are compared."""
-
-    def task(self) -> Task:
-        """Who is looked for among whom."""
-
-
-class FirstRanks(NamedTuple):
-    """Probes that have a match in the gallery: rank (P,) of the first one, from 1, and the probe's label (P,)."""
-
-    ranks: np.ndarray
-    labels: np.ndarray
-
-
-class Pairs(NamedTuple):
-    """A block of comparisons: distances (p, g), labels of its rows (p,) and columns (g,), counted (p, g) bool."""
-
-    distances: np.ndarray
-    probes: np.ndarray
-    gallery: np.ndarray
-    counted: np.ndarray
-
-    @property
-    def match(self) -> np.ndarray:
-        """(p, g) bool: both are the same person."""
-        return rearrange(self.probes, "p -> p 1") == self.gallery
-
-    def mated(self) -> np.ndarray:
-        """Distances (n,) of pairs of one person."""
-        return self.distances[self.counted & self.match]
-
-    def nonmated(self) -> np.ndarray:
-        """Distances (n,) of pairs of two persons."""
-        return self.distances[self.counted & ~self.match]
 
 
 class ErrorRates(NamedTuple):
@@ -118,27 +72,6 @@ class Verification(NamedTuple):
     def fnmr_interval(self, fmr: float) -> np.ndarray:
         """Interval (2,) of the FNMR at a false match rate in percent."""
         return interval(np.array([_fnmr_at(*curve, np.array(fmr)) for curve in zip(*self.draws, strict=True)]))
-
-
-def cmc(first: np.ndarray, ranks: int = 20) -> np.ndarray:
-    """Share in percent (ranks,) of the probes whose first match is at that rank or before.
-
-    Args:
-        first: (P,) rank of the first match of each probe, from 1.
-        ranks: length of the curve.
-    """
-    if not len(first):
-        return np.full(ranks, np.nan)
-    return 100 * _within(first, ranks).mean(axis=0)
-
-
-def cmc_band(first: FirstRanks, ranks: int = 20, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
-    """95 % interval (2, ranks) of `cmc` over the probes' subjects; the gallery stays as it is."""
-    return bootstrap_subjects(100.0 * _within(first.ranks, ranks), first.labels, draws, seed)
-
-
-def _within(first: np.ndarray, ranks: int) -> np.ndarray:
-    return rearrange(first, "p -> p 1") <= np.arange(1, ranks + 1)
 
 
 def error_rates(mated: np.ndarray, nonmated: np.ndarray, points: int = 200) -> ErrorRates:
@@ -188,59 +121,6 @@ def _fnmr_at(fmr: np.ndarray, fnmr: np.ndarray, wanted: np.ndarray) -> np.ndarra
     width = fmr[after] - fmr[before]
     share = np.where(width > 0, (wanted - fmr[before]) / np.where(width > 0, width, 1), 0)
     return fnmr[before] + share * (fnmr[after] - fnmr[before])
-
-
-def first_ranks(record: Record, condition: str) -> FirstRanks:
-    """Rank of the first match of each probe (of each person, where the protocol scores persons).
-
-    Each probe against the whole gallery without the pairs that the protocol excludes, as in `Scores.pooled_rank1`.
-    """
-    found = []
-    for pairs in pair_distances(record, condition):
-        distances, match, counted = map(torch.from_numpy, (pairs.distances, pairs.match, pairs.counted))
-        ranking = rank(distances, match, ~counted)
-        matched = (ranking.matches > 0).numpy()
-        found.append((ranking.first.numpy()[matched], pairs.probes[matched]))
-    return FirstRanks(*(np.concatenate(column) for column in zip(*found, strict=True)))
-
-
-def pair_distances(
-    record: Record,
-    condition: str,
-    every: int = 1,
-    block_elements: int = BLOCK_ELEMENTS,
-) -> Iterator[Pairs]:
-    """All comparisons of a probe condition, in blocks of probes sorted by label, so that memory stays bounded.
-
-    Args:
-        record: of the evaluation.
-        condition: name of its probes.
-        every: step; 3 takes every third probe.
-        block_elements: distances held at a time.
-    """
-    task = record.task()
-    embeddings = torch.from_numpy(np.asarray(record.embeddings))
-    gallery = _side(embeddings, task, np.flatnonzero(task.gallery))
-    chosen = np.flatnonzero(task.probes[condition])
-    probe = _side(embeddings, task, chosen[np.argsort(task.labels[chosen], kind="stable")][::every])
-    if task.scoring == "subjects":
-        between, persons, columns = (x.numpy() for x in subject_distances(probe, gallery, record.distance))
-        yield Pairs(between, persons, columns, np.ones_like(between, dtype=bool))
-        return
-    columns = gallery.labels.numpy()
-    for rows, block in blocks(probe.embeddings, gallery.embeddings, record.distance, block_elements):
-        labels = probe.labels[rows].numpy()
-        excluded = (rearrange(probe.views[rows], "p -> p 1") == gallery.views).numpy()
-        if task.exclude == "same_subject_and_view":
-            excluded &= rearrange(labels, "p -> p 1") == columns
-        elif task.exclude == "none":
-            excluded[:] = False
-        yield Pairs(block.numpy(), labels, columns, ~excluded)
-
-
-def _side(embeddings: torch.Tensor, task: Task, chosen: np.ndarray) -> LabelledEmbeddings:
-    labels, views = (torch.from_numpy(np.asarray(column)[chosen]) for column in (task.labels, task.views))
-    return LabelledEmbeddings(embeddings[torch.from_numpy(chosen)].float(), labels, views)
 
 
 def verification(
