@@ -60,6 +60,19 @@ def test_old_words_do_as_well(build, capsys):
     assert old == groups(build(NEW))
 
 
+def test_old_names_within_groups_work_in_files_of_groups_and_in_braces(build, capsys, tmp_path):
+    new = build({"network": {"fusion": "3d-only"}, "body": {"losses": {"marginal_cross_entropy": 0.25}}})
+    assert capsys.readouterr().err == "" and new.supervision.weights["marginal_cross_entropy"] == 0.25
+    (tmp_path / "body.yaml").write_text("losses: {confidence: 0.25}")
+    for words in (
+        ["--model.network.fusion=deep", "--model.body.losses.confidence=0.25"],
+        ['--model.network={"fusion": "deep"}', '--model.body.losses={"confidence": 0.25}'],
+        ["--model.network.fusion", "deep", "--model.body", str(tmp_path / "body.yaml")],
+    ):
+        assert groups(build({}, *words)) == groups(new)
+        assert "marginal_cross_entropy" in capsys.readouterr().err
+
+
 def test_a_null_in_a_group_is_no_file_of_that_name(build):
     stage = build(
         {"body": {"file": "gone.npz", "markers": "gone.npz"}},

@@ -49,6 +49,14 @@ def test_embeddings_are_those_of_the_version_that_wrote_them(file, name):
 
 
 @torch.no_grad()
+def test_a_network_whose_fusion_had_another_name():
+    path = FILES / "stage-2-3d-only.ckpt"
+    assert torch.load(path, weights_only=True)["meshgait"]["fusion"] == "deep"
+    assert read_checkpoint(path).settings["fusion"] == "3d-only"
+    assert close(RecogniseStage.load(path)(WALKS, MASK).embeddings, "stage-2-3d-only")
+
+
+@torch.no_grad()
 def test_points_of_stage_1_are_as_well():
     path = FILES / "stage-1.ckpt"
     found = ReconstructStage.restore(read_checkpoint(path))(WALKS[1]).points
@@ -62,24 +70,26 @@ def test_stage_2_starts_from_the_kept_stage_1():
     assert stem and all(torch.equal(value, kept[f"network.stem.{name}"]) for name, value in stem.items())
 
 
-def go_on(path, store, root):
-    """Exit code of a fit that goes on from a checkpoint of stage 2."""
+def go_on(path, store, root, **more):
+    """Exit code of a fit that goes on from a checkpoint of stage 2, with more settings."""
     settings = {
         "trainer.default_root_dir": root, "trainer.max_epochs": 2, "trainer.accelerator": "cpu",
         "trainer.check_val_every_n_epoch": 2,
         "model.size": json.dumps(read_checkpoint(FILES / "stage-2.ckpt").settings["size"]),
         "model.decoder": "simplex", "model.optimizer": "sgd", "model.pretrained": "null", "wandb": "disabled",
         "pictures": 0, "data.store": store, "data.batches": 4, "data.subjects": 2, "data.sequences": 2,
-        "data.frames": 3, "ckpt_path": path,
+        "data.frames": 3, "ckpt_path": path, **more,
     }  # fmt: skip
     words = [f"--{name}={value}" for name, value in settings.items()]
     return main(["fit", "--config", str(EXPERIMENTS / "finetune" / "walkers.yaml"), *words])
 
 
 @pytest.mark.slow
-def test_a_training_goes_on_from_the_kept_checkpoint(tiny_store, tmp_path):
-    path = FILES / "stage-2.ckpt"
-    assert go_on(path, tiny_store, tmp_path / "run") == 0
+@pytest.mark.parametrize(("file", "fusion"), [("stage-2", "attention"), ("stage-2-3d-only", "deep")])
+def test_a_training_goes_on_from_the_kept_checkpoint(tiny_store, tmp_path, capsys, file, fusion):
+    path = FILES / f"{file}.ckpt"
+    assert go_on(path, tiny_store, tmp_path / "run", **{"model.network.fusion": fusion}) == 0
+    assert ("is --model.network.fusion 3d-only" in capsys.readouterr().err) == (fusion == "deep")
     before, after = (read_checkpoint(p) for p in (path, tmp_path / "run" / "checkpoints" / "last.ckpt"))
     assert (before.step, after.step) == (4, 8)
     moved = [not torch.equal(value, after.weights[name]) for name, value in before.weights.items()]

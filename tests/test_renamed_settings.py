@@ -1,12 +1,24 @@
 import inspect
 from dataclasses import fields, is_dataclass
-from typing import get_type_hints
+from typing import get_args, get_type_hints
 
 import pytest
 import yaml
 
 from meshgait.errors import ConfigError
-from meshgait.renamed_settings import MODEL, renamed_setting, renamed_settings, renamed_words, renaming_note
+from meshgait.renamed_settings import (
+    FIGURES,
+    IN_GROUPS,
+    MODEL,
+    VALUES,
+    renamed_figures,
+    renamed_group,
+    renamed_network,
+    renamed_setting,
+    renamed_settings,
+    renamed_words,
+    renaming_note,
+)
 from meshgait.stages.recognise import RecogniseStage
 
 STAGE = "meshgait.stages.recognise.RecogniseStage"
@@ -27,6 +39,64 @@ def test_each_new_name_is_a_setting_of_the_stage(name):
     group, setting = name.split(".")
     kind = get_type_hints(RecogniseStage.__init__)[group]
     assert is_dataclass(kind) and setting in {field.name for field in fields(kind)}
+
+
+@pytest.mark.parametrize("old", [*IN_GROUPS, *VALUES])
+def test_what_is_renamed_within_groups_is_a_setting_of_them_by_its_new_name(old):
+    *groups, last = old.split(".")
+    kind = get_type_hints(RecogniseStage.__init__)[groups[0]]
+    for group in groups[1:]:
+        kind = get_type_hints(kind)[group]
+    names = {field.name for field in fields(kind)}
+    assert IN_GROUPS.get(old, last) in names and (last in names) == (old in VALUES)
+    values = get_args(get_type_hints(kind)[last]) if old in VALUES else ()
+    assert set(VALUES.get(old, {}).values()) <= set(values) and not set(VALUES.get(old, {})) & set(values)
+
+
+def test_names_and_values_within_groups():
+    found, names = renamed(
+        {"body": {"losses": {"confidence": 0.2, "edges": 0}}, "network": {"fusion": "deep", "use_3d": True}}
+    )
+    assert found == {
+        "body": {"losses": {"marginal_cross_entropy": 0.2, "edges": 0}},
+        "network": {"fusion": "3d-only", "use_3d": True},
+    }
+    assert names == {
+        "model.body.losses.confidence": "model.body.losses.marginal_cross_entropy",
+        "model.network.fusion deep": "model.network.fusion 3d-only",
+    }
+    # as it was before there were groups
+    assert renamed({"losses": {"confidence": 0.2}, "fusion": "deep"})[0] == {
+        "body": {"losses": {"marginal_cross_entropy": 0.2}}, "network": {"fusion": "3d-only"}
+    }  # fmt: skip
+    with pytest.raises(ConfigError, match=r"confidence and marginal_cross_entropy of model\.body\.losses are one"):
+        renamed({"body": {"losses": {"confidence": 0.2, "marginal_cross_entropy": 0.2}}})
+    for other in ({"body": {}}, {"body": {"losses": "x.yaml"}}, {"network": {"fusion": ["deep"]}}):
+        assert renamed(other) == (other, {})
+
+
+@pytest.mark.parametrize(
+    ("content", "new"),
+    [
+        ({"confidence": 1, "joints": 0}, {"marginal_cross_entropy": 1, "joints": 0}),
+        ({"losses": {"confidence": 1}}, {"losses": {"marginal_cross_entropy": 1}}),
+        ({"fusion": "deep"}, {"fusion": "3d-only"}),
+        ({"network": {"fusion": "deep"}}, {"network": {"fusion": "3d-only"}}),
+        ({"fusion": "concat"}, {"fusion": "concat"}),
+        ([{"confidence": 1}], [{"confidence": 1}]),
+    ],
+)
+def test_files_of_groups(content, new):
+    found, names = renamed_group(content)
+    assert found == new and bool(names) == (found != content)
+
+
+def test_networks_of_checkpoints_and_figures():
+    assert renamed_network({"size": {}, "fusion": "deep"}) == {"size": {}, "fusion": "3d-only"}
+    assert renamed_network({"fusion": {}}) == {"fusion": {}}
+    assert renamed_figures({"val/loss": 1.0, **dict.fromkeys(FIGURES, 2.0)}) == {
+        "val/loss": 1.0, **dict.fromkeys(FIGURES.values(), 2.0)
+    }  # fmt: skip
 
 
 def test_no_old_name_is_an_argument_but_those_that_are_groups_now():
@@ -108,6 +178,9 @@ def test_what_is_given_is_not_changed_itself():
         ("model.body", "{file: null}", "model.body"),
         ("model.body", "null", "model.body.file"),
         ("model.seed", "1", "model.seed"),
+        ("model.body.losses.confidence", "1", "model.body.losses.marginal_cross_entropy"),
+        ("model.init_args.body.losses.confidence", "1", "model.body.losses.marginal_cross_entropy"),
+        ("model.losses.confidence", "1", "model.body.losses.marginal_cross_entropy"),
         ("model", STAGE, "model"),
         ("model.init_args", "{}", "model.init_args"),
         ("optimizer.lr", "1", "optimizer.lr"),
@@ -132,6 +205,16 @@ def test_words_of_the_command_line_with_their_values_beside_or_after():
         },
     )
     assert renamed_words(["--model.seed=1"]) == (["--model.seed=1"], {})
+
+
+@pytest.mark.parametrize("name", ["--model.network.fusion", "--model.fusion", "--model.init_args.network.fusion"])
+def test_values_of_the_command_line(name):
+    words, names = renamed_words(["fit", name, "deep", "--x"])
+    assert words[:1] + words[2:] == ["fit", "3d-only", "--x"]
+    assert [new.endswith("network.fusion 3d-only") for new in names.values()] == [True]
+    words, names = renamed_words([f"{name}=deep", "deep"])
+    assert words[0].endswith("fusion=3d-only") and words[1] == "deep" and len(names) == 1
+    assert renamed_words([name, "concat", "deep"])[0][1:] == ["concat", "deep"]
 
 
 def test_the_note_names_both():

@@ -28,6 +28,16 @@ def test_history_is_read_as_it_was_written(tmp_path):
     assert read_history(lines.path) == [(3, {"loss": 0.5, "val/x": None})]
 
 
+def test_figures_of_older_runs_have_the_names_of_now(tmp_path):
+    (tmp_path / "history.jsonl").write_text('{"step": 3, "train/confidence": 0.5, "train/loss": 1.0}\n')
+    assert read_history(tmp_path / "history.jsonl") == [
+        (3, {"train/marginal_cross_entropy": 0.5, "train/loss": 1.0})
+    ]
+    (tmp_path / "metrics.json").write_text('{"figures": {"train/confidence": 0.5}, "step": 4}')
+    found = measured(read_metrics(tmp_path / "metrics.json"))
+    assert found == {"figures": {"train/marginal_cross_entropy": 0.5}, "step": 4}
+
+
 @pytest.mark.parametrize("line", ["[" * 5000, '{"step": "3"}', '{"step": null}', "[]", "3", "\udcff"])
 def test_a_damaged_line_is_dropped_by_a_fit_that_goes_on(tmp_path, line):
     lines = HistoryLines(tmp_path / "history.jsonl")

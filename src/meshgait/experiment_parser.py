@@ -9,7 +9,7 @@ import yaml
 from jsonargparse import get_loader, set_loader
 
 from meshgait.messages import note
-from meshgait.renamed_settings import renamed_settings, renamed_words, renaming_note
+from meshgait.renamed_settings import renamed_group, renamed_settings, renamed_words, renaming_note
 from meshgait.textfiles.yaml_text import yaml_loader
 
 PARSER_MODE = "omegaconf+"
@@ -30,6 +30,8 @@ def prepare_parsing(words: Sequence[str], foreign: bool = False) -> list[str]:
         if text == "None":  # how the parser passes the null of --model.GROUP.SETTING=null on
             return None
         content, renamed = renamed_settings(plain(text, path), overlays=not foreign)
+        if not foreign and not renamed:
+            content, renamed = renamed_group(content)
         if renamed.keys() - told:  # a file may be read several times
             note(renaming_note(renamed))
             told.update(renamed)

@@ -1,11 +1,12 @@
-"""Settings of experiments that have another name since they are in groups: old names still work, with a note.
+"""Old names of settings, of their values and of logged figures: they still work for one release, with a note.
 
-They are read here for one release; `docs/renamed.md` has them as a table.
+`docs/renamed.md` has them as a table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -35,7 +36,16 @@ MODEL = {
     "class_weight": "identity.class_weight",
     "margin": "identity.margin",
 }
-"""Old and new name of each setting of ``model``."""
+"""Old and new name of each setting of ``model`` that was in no group."""
+
+IN_GROUPS = {"body.losses.confidence": "marginal_cross_entropy"}
+"""Settings of groups of ``model``, and what the last part of their name is now."""
+
+VALUES = {"network.fusion": {"deep": "3d-only"}}
+"""Settings of groups of ``model``, and the old and new names of their values."""
+
+FIGURES = {"train/confidence": "train/marginal_cross_entropy"}
+"""Old and new name of logged figures."""
 
 GROUPS = {name.split(".")[0] for name in MODEL.values()}
 FILES = (".yaml", ".yml", ".json")
@@ -67,7 +77,33 @@ def renamed_settings(content: object, overlays: bool = True) -> tuple[Any, dict[
     for name in [name for name in settings if name not in kept]:
         kept = _put(kept, MODEL[name].split("."), settings[name], name)
         renamed[f"model.{name}"] = f"model.{MODEL[name]}"
+    kept, inside = _renamed_in_groups(kept, "")
+    renamed |= {f"model.{old}": f"model.{new}" for old, new in inside.items()}
     return ({**content, "model": {**model, "init_args": kept}} if renamed else content), renamed
+
+
+def renamed_group(content: object) -> tuple[Any, dict[str, str]]:
+    """Content of a file, or of an argument in braces, that holds the settings of a group of ``model`` alone.
+
+    Returns:
+        (content, {old name: new name} of what was renamed).
+    """
+    renamed: dict[str, str] = {}
+    if isinstance(content, dict):
+        for group in ("", "network", "body", "body.losses"):
+            content, names = _renamed_in_groups(content, group)
+            renamed |= {f"model.{old}": f"model.{new}" for old, new in names.items()}
+    return content, renamed
+
+
+def renamed_network(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint or an exported model says of its network, by the names of now."""
+    return _renamed_in_groups(dict(settings), "network")[0]
+
+
+def renamed_figures(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Logged figures by the names of now."""
+    return {FIGURES.get(name, name): value for name, value in figures.items()}
 
 
 def renamed_setting(name: str, value: str) -> str:
@@ -76,23 +112,41 @@ def renamed_setting(name: str, value: str) -> str:
     if part != "model" or not rest:
         return name
     inner = rest[1:] if rest[0] == "init_args" else rest
-    if not inner or not _is_old(inner[0], value if len(inner) == 1 else {}):
+    if inner and _is_old(inner[0], value if len(inner) == 1 else {}):
+        inner = [*MODEL[inner[0]].split("."), *inner[1:]]
+    elif ".".join(inner) not in IN_GROUPS:
         return name
-    return ".".join(["model", MODEL[inner[0]], *inner[1:]])
+    if new := IN_GROUPS.get(".".join(inner)):
+        inner = [*inner[:-1], new]
+    return ".".join(["model", *inner])
+
+
+def renamed_value(name: str, value: str) -> str:
+    """The new name of a value of the setting ``name``, such as ``model.network.fusion``; others as they are."""
+    path = name.removeprefix("model.").removeprefix("init_args.")
+    return VALUES.get(path, {}).get(value, value) if name.startswith("model.") else value
 
 
 def renamed_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """The words of a command line by the new names, and {old name: new name} of what was renamed."""
     result: list[str] = []
     renamed: dict[str, str] = {}
+    next_word: str | None = None  # the new name of a value that is a word of its own
     for word, following in zip_longest(words, words[1:], fillvalue=""):
-        name, equals, value = word.partition("=")
-        new = name
-        if name.startswith("--"):
-            new = f"--{renamed_setting(name.removeprefix('--'), value if equals else following)}"
-        if new != name:
+        if next_word is not None or not word.startswith("--"):
+            result.append(word if next_word is None else next_word)
+            next_word = None
+            continue
+        name, equals, beside = word.partition("=")
+        value = beside if equals else following
+        setting = renamed_setting(name.removeprefix("--"), value)
+        new, new_value = f"--{setting}", renamed_value(setting, value)
+        if new_value != value:
+            renamed[f"{name} {value}"] = f"{new} {new_value}"
+            next_word = None if equals else new_value
+        elif new != name:
             renamed[name] = new
-        result.append(f"{new}{equals}{value}")
+        result.append(f"{new}={new_value}" if equals else new)
     return result, renamed
 
 
@@ -130,3 +184,45 @@ def _put(settings: dict[str, Any], path: Sequence[str], value: object, old: str)
     if not isinstance(group, dict):
         raise ConfigError(f"model.{old} belongs to model.{first}, which is {group}", "give its values one by one")
     return {**settings, first: _put(group, rest, value, old)}
+
+
+def _renamed_in_groups(settings: dict[str, Any], group: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Settings of a group ("" for all of ``model``) by the new names within groups, and what was renamed."""
+    renamed: dict[str, str] = {}
+
+    def rename(path: str, inner: dict[str, Any], last: str) -> dict[str, Any]:
+        if last not in inner:
+            return inner
+        new = IN_GROUPS[path]
+        if new in inner:
+            raise ConfigError(
+                f"{last} and {new} of model.{path.rpartition('.')[0]} are one setting, and both are given",
+                "leave the first out",
+            )
+        renamed[path] = f"{path.rpartition('.')[0]}.{new}"
+        return {new if name == last else name: value for name, value in inner.items()}
+
+    def replace(path: str, inner: dict[str, Any], last: str) -> dict[str, Any]:
+        value = inner.get(last)
+        if not isinstance(value, str) or value not in VALUES[path]:
+            return inner
+        renamed[f"{path} {value}"] = f"{path} {VALUES[path][value]}"
+        return {**inner, last: VALUES[path][value]}
+
+    for changed, change in ((IN_GROUPS, rename), (VALUES, replace)):
+        for path in changed:
+            if path.startswith(group):
+                parts = path.removeprefix(group).lstrip(".").split(".")
+                settings = _changed_at(settings, parts, partial(change, path))
+    return settings, renamed
+
+
+def _changed_at(
+    settings: dict[str, Any], path: Sequence[str], change: Callable[[dict[str, Any], str], dict[str, Any]]
+) -> dict[str, Any]:
+    """Settings whose group that has the last name of ``path`` went through ``change``; as they are without it."""
+    first, *rest = path
+    if not rest:
+        return change(settings, first)
+    inner = settings.get(first)
+    return {**settings, first: _changed_at(inner, rest, change)} if isinstance(inner, dict) else settings

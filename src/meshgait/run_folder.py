@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from meshgait.atomic import atomic_file
 from meshgait.errors import DataError
-from meshgait.renamed_settings import renamed_settings
+from meshgait.renamed_settings import renamed_figures, renamed_settings
 from meshgait.textfiles.json_text import finite
 from meshgait.textfiles.reading import Line, Schema, TextFile
 
@@ -163,7 +163,8 @@ def read_metrics(path: Path) -> Metrics:
     Raises:
         DataError: the file is missing, or holds no figures of a run.
     """
-    return TextFile(path, TRAIN, "figures of a run").json(Metrics)
+    metrics = TextFile(path, TRAIN, "figures of a run").json(Metrics)
+    return metrics.model_copy(update={"figures": renamed_figures(metrics.figures)})
 
 
 def measured(metrics: Metrics) -> dict[str, Any]:
@@ -198,7 +199,7 @@ def read_history(path: Path) -> list[tuple[int, dict[str, float | None]]]:
         DataError: a line is no record of figures.
     """
     rows = TextFile(path, "remove the line, or the file", "history of a run").json_lines(HistoryRow)
-    return [(row.step, row.__pydantic_extra__) for row in rows]
+    return [(row.step, renamed_figures(row.__pydantic_extra__)) for row in rows]
 
 
 def read_settings(path: Path) -> dict[str, Any]:

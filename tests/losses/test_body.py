@@ -122,7 +122,7 @@ def test_collapsed_meshes_give_finite_gradients():
     assert finite(loss, predicted)
 
 
-def test_confidence_is_the_cross_entropy_at_the_true_cells():
+def test_marginal_cross_entropy_is_that_at_the_true_cells():
     u, v, d = (torch.rand(2, 3, n, requires_grad=True) for n in (4, 5, 6))
     cells = torch.tensor([[[0, 1, 2], [3, 4, 5], [1, 1, 1]], [[2, 0, 0], [0, 3, 4], [0, 0, 0]]])
     inside = torch.tensor([[True, True, False], [True, True, True]])
@@ -136,7 +136,7 @@ def test_confidence_is_the_cross_entropy_at_the_true_cells():
     assert finite(loss, u, v, d)
 
 
-def test_confidence_bears_probabilities_of_zero():
+def test_marginal_cross_entropy_bears_probabilities_of_zero():
     zero = torch.zeros(1, 1, 3, requires_grad=True)
     loss = marginal_cross_entropy(
         (zero,) * 3, torch.zeros(1, 1, 3).long(), torch.ones(1, 1).bool(), torch.tensor([True])

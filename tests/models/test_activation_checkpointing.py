@@ -40,7 +40,7 @@ def blocks_of(request, tiny_size, monkeypatch):
     [
         (True, {}),
         (True, {"detach_heatmaps": True}),
-        (True, {"fusion": "deep"}),
+        (True, {"fusion": "3d-only"}),
         (False, {}),
         (False, {"use_3d": False}),
     ],

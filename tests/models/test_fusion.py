@@ -7,19 +7,19 @@ from meshgait.models.fusion import AttentionFusion, ConcatFusion, make_fusion
 
 @pytest.mark.parametrize("kind", ["attention", "concat"])
 def test_shapes_and_gradients_of_both_branches(kind):
-    flat, deep = torch.randn(2, 6, 4, 3, requires_grad=True), torch.randn(2, 5, 4, 3, requires_grad=True)
-    fused = make_fusion(kind, 6, 5)(flat, deep)
-    assert fused.shape == flat.shape
+    maps_2d, maps_3d = torch.randn(2, 6, 4, 3, requires_grad=True), torch.randn(2, 5, 4, 3, requires_grad=True)
+    fused = make_fusion(kind, 6, 5)(maps_2d, maps_3d)
+    assert fused.shape == maps_2d.shape
     fused.square().sum().backward()
-    assert flat.grad.abs().sum() > 0 and deep.grad.abs().sum() > 0
+    assert maps_2d.grad.abs().sum() > 0 and maps_3d.grad.abs().sum() > 0
 
 
 def test_attention_with_even_weights_is_the_plain_sum():
     fusion = AttentionFusion(6, 5).eval()
     torch.nn.init.zeros_(fusion.weigh[-1].weight)
     torch.nn.init.zeros_(fusion.weigh[-1].bias)
-    flat, deep = torch.randn(2, 6, 4, 3), torch.randn(2, 5, 4, 3)
-    torch.testing.assert_close(fusion(flat, deep), flat + fusion.project(deep))
+    maps_2d, maps_3d = torch.randn(2, 6, 4, 3), torch.randn(2, 5, 4, 3)
+    torch.testing.assert_close(fusion(maps_2d, maps_3d), maps_2d + fusion.project(maps_3d))
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -27,8 +27,8 @@ def test_attention_can_choose_a_branch(which):
     fusion = AttentionFusion(6, 5).eval()
     torch.nn.init.zeros_(fusion.weigh[-1].weight)
     fusion.weigh[-1].bias.data = 50.0 * torch.nn.functional.one_hot(torch.tensor(which), 2)
-    flat, deep = torch.randn(2, 6, 4, 3), torch.randn(2, 5, 4, 3)
-    torch.testing.assert_close(fusion(flat, deep), 2 * (flat, fusion.project(deep))[which])
+    maps_2d, maps_3d = torch.randn(2, 6, 4, 3), torch.randn(2, 5, 4, 3)
+    torch.testing.assert_close(fusion(maps_2d, maps_3d), 2 * (maps_2d, fusion.project(maps_3d))[which])
 
 
 def test_names():

@@ -221,6 +221,6 @@ def test_padding_does_not_matter_to_a_pseudo_3d_network(tiny_size, walks):
 
 
 def test_without_a_2d_branch_the_volumes_alone_tell(tiny_size, walks):
-    network = trained(MeshGait(tiny_size, 3, fusion="deep"))
+    network = trained(MeshGait(tiny_size, 3, fusion="3d-only"))
     assert network.trunk is None
     assert network(walks, ALL).embeddings.shape == (2, 16 + tiny_size.posture_parts, 8)

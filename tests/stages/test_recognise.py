@@ -169,7 +169,7 @@ class Terms(Callback):
 
 
 IDENTITY = {"loss", "triplet", "classification", "accuracy", "distance"}
-BODY = {"joints", "markers", "vertices", "confidence", "edges", "normals"}
+BODY = {"joints", "markers", "vertices", "marginal_cross_entropy", "edges", "normals"}
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def perfect_estimate(supervision, truth, size):
 def test_the_truth_costs_nothing_but_what_markers_cannot_tell(supervision, truth, size):
     _, terms, reading = supervision(perfect_estimate(supervision, truth, size), truth, MASK)
     assert terms["joints"] < 1e-6 and terms["markers"] < 1e-6
-    assert terms["confidence"] < 1e-4
+    assert terms["marginal_cross_entropy"] < 1e-4
     assert terms["vertices"] < 0.015  # metres; the simplex decoder's own error is about a centimetre
     error = (reading.vertices - reading.true_vertices).norm(dim=-1).mean()
     assert 0.001 < error < 0.025
@@ -84,13 +84,13 @@ def test_the_reading_is_smpl_truth_in_metres(supervision, truth, size, default_m
 
 
 def test_the_total_is_the_weighted_sum_of_the_terms(truth, size):
-    weights = BodyLossWeights(joints=2.0, markers=3.0, vertices=0, confidence=0.5, edges=0, normals=0)
+    weights = BodyLossWeights(joints=2.0, markers=3.0, vertices=0, marginal_cross_entropy=0.5, edges=0, normals=0)
     supervision = BodySupervision(size, BodyConfig(decoder="simplex", losses=weights))
     total, terms, _ = supervision(random_estimate(size)[1], truth, MASK)
-    assert set(terms) == {"joints", "markers", "confidence"}
-    assert total.item() == pytest.approx(
-        2 * terms["joints"].item() + 3 * terms["markers"].item() + 0.5 * terms["confidence"].item(), rel=1e-5
-    )
+    assert set(terms) == {"joints", "markers", "marginal_cross_entropy"}
+    factors = {"joints": 2, "markers": 3, "marginal_cross_entropy": 0.5}
+    expected = sum(factor * terms[name].item() for name, factor in factors.items())
+    assert total.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_padding_and_untrusted_frames_do_not_count(supervision, truth, size):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from meshgait.errors import ConfigError
 from meshgait.models.blocks import conv_bn
 
-FusionKind = Literal["attention", "concat", "deep"]
+FusionKind = Literal["attention", "concat", "3d-only"]
 
 
 class AttentionFusion(nn.Module):
@@ -19,47 +19,48 @@ class AttentionFusion(nn.Module):
     The factor 2 keeps the magnitude of a plain sum where both weights are one half.
     """
 
-    def __init__(self, flat: int, deep: int) -> None:
+    def __init__(self, channels_2d: int, channels_3d: int) -> None:
         super().__init__()
-        self.project = conv_bn(deep, flat, 1)
+        self.project = conv_bn(channels_3d, channels_2d, 1)
+        hidden = max(channels_2d // 4, 8)
         self.weigh = nn.Sequential(
-            *conv_bn(2 * flat, max(flat // 4, 8), 1), nn.ReLU(inplace=True), nn.Conv2d(max(flat // 4, 8), 2, 1)
+            *conv_bn(2 * channels_2d, hidden, 1), nn.ReLU(inplace=True), nn.Conv2d(hidden, 2, 1)
         )
 
-    def forward(self, flat: Tensor, deep: Tensor) -> Tensor:
+    def forward(self, maps_2d: Tensor, maps_3d: Tensor) -> Tensor:
         """(N, C, h, w), (N, C', h, w) -> (N, C, h, w)."""
-        deep = self.project(deep)
-        weights = torch.softmax(self.weigh(torch.cat([flat, deep], dim=1)), dim=1)
-        return 2 * (weights[:, :1] * flat + weights[:, 1:] * deep)
+        maps_3d = self.project(maps_3d)
+        weights = torch.softmax(self.weigh(torch.cat([maps_2d, maps_3d], dim=1)), dim=1)
+        return 2 * (weights[:, :1] * maps_2d + weights[:, 1:] * maps_3d)
 
 
 class ConcatFusion(nn.Module):
     """Concatenation and a 1x1 convolution."""
 
-    def __init__(self, flat: int, deep: int) -> None:
+    def __init__(self, channels_2d: int, channels_3d: int) -> None:
         super().__init__()
-        self.mix = conv_bn(flat + deep, flat, 1)
+        self.mix = conv_bn(channels_2d + channels_3d, channels_2d, 1)
 
-    def forward(self, flat: Tensor, deep: Tensor) -> Tensor:
+    def forward(self, maps_2d: Tensor, maps_3d: Tensor) -> Tensor:
         """(N, C, h, w), (N, C', h, w) -> (N, C, h, w)."""
-        return self.mix(torch.cat([flat, deep], dim=1))
+        return self.mix(torch.cat([maps_2d, maps_3d], dim=1))
 
 
 class Only3D(nn.Module):
     """The 3D branch alone, as wide as the 2D branch would be: what the volumes say without the 2D map."""
 
-    def __init__(self, flat: int, deep: int) -> None:
+    def __init__(self, channels_2d: int, channels_3d: int) -> None:
         super().__init__()
-        self.project = conv_bn(deep, flat, 1)
+        self.project = conv_bn(channels_3d, channels_2d, 1)
 
-    def forward(self, flat: Tensor | None, deep: Tensor) -> Tensor:
+    def forward(self, maps_2d: Tensor | None, maps_3d: Tensor) -> Tensor:
         """Nothing, (N, C', h, w) -> (N, C, h, w)."""
-        return self.project(deep)
+        return self.project(maps_3d)
 
 
-def make_fusion(kind: FusionKind, flat: int, deep: int) -> nn.Module:
-    """The fusion of that name for maps of ``flat`` (2D) and ``deep`` (3D) channels."""
-    kinds = {"attention": AttentionFusion, "concat": ConcatFusion, "deep": Only3D}
+def make_fusion(kind: FusionKind, channels_2d: int, channels_3d: int) -> nn.Module:
+    """The fusion of that name for maps of these numbers of channels."""
+    kinds = {"attention": AttentionFusion, "concat": ConcatFusion, "3d-only": Only3D}
     if kind not in kinds:
         raise ConfigError(f"fusion is {kind!r}", f"use one of {sorted(kinds)}")
-    return kinds[kind](flat, deep)
+    return kinds[kind](channels_2d, channels_3d)

@@ -30,7 +30,7 @@ class NetworkConfig:
     Attributes:
         use_3d: whether there is a 3D branch.
         reads_smpl: in place of a 3D branch, SMPL parameters that are given transform the 2D maps (SMPLGait).
-        fusion: how the branches are fused; "deep" has no 2D branch.
+        fusion: how the branches are fused; "3d-only" has no 2D branch.
         detach_heatmaps: stop identity gradients at the volumes, so that only 3D losses shape them.
     """
 
@@ -73,7 +73,7 @@ class MeshGait(nn.Module):
         self.size = size
         self.detach_heatmaps = detach_heatmaps
         self.stem = Stem(size)
-        self.trunk = Trunk(size) if not use_3d or fusion != "deep" else None
+        self.trunk = Trunk(size) if not use_3d or fusion != "3d-only" else None
         if use_3d:
             self.lifter: Lifter | None = Lifter(size)
             self.reader = HeatmapEncoder(size)
@@ -135,7 +135,7 @@ class MeshGait(nn.Module):
         return temporal_max(maps, mask)
 
     def _forward_3d(
-        self, lifter: Lifter, flat: Tensor | None, early: Tensor, mask: Tensor, with_body: bool
+        self, lifter: Lifter, maps_2d: Tensor | None, early: Tensor, mask: Tensor, with_body: bool
     ) -> tuple[Tensor, list[Tensor], BodyEstimate | None]:
         """3D branch: fused maps (B, C, h, w), further parts of the embedding, estimate of the lifted frames."""
         lifted = mask[:, :: self.size.lift_every]
@@ -144,14 +144,15 @@ class MeshGait(nn.Module):
         whole = torch.is_grad_enabled() or torch.compiler.is_exporting()
         if whole and not is_checkpointed(lifter):
             volumes = lifter(early)
-            deep = self.reader(volumes.detach() if self.detach_heatmaps else volumes)
+            maps_3d = self.reader(volumes.detach() if self.detach_heatmaps else volumes)
             read = self._read(volumes, with_body)
         else:
             folded, *rest = read_by_blocks(lifter, early, lambda x: self._fold_and_read(x, with_body))
             read = tuple(rest)
-            deep = maybe_checkpoint(self.reader, folded, step=self.reader.refined)
+            maps_3d = maybe_checkpoint(self.reader, folded, step=self.reader.refined)
         extra = [] if self.posture is None else [self.posture(read[0], lifted)]
-        return self.fusion(flat, temporal_max(deep, lifted)), extra, BodyEstimate(*read) if with_body else None
+        fused = self.fusion(maps_2d, temporal_max(maps_3d, lifted))
+        return fused, extra, BodyEstimate(*read) if with_body else None
 
     def _read(self, volumes: Tensor, with_body: bool) -> tuple[Tensor, ...]:
         """Contents of a `BodyEstimate` besides the volumes; the points alone if no body is wanted."""

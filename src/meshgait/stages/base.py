@@ -20,6 +20,7 @@ from meshgait.data.trainer_data import datamodule_of
 from meshgait.data.transforms import Augmentation
 from meshgait.errors import ConfigError, DataError
 from meshgait.models.size import NetworkSize
+from meshgait.renamed_settings import renamed_network
 from meshgait.stages.checkpoint import NETWORK, SETTINGS, Checkpoint
 from meshgait.stages.config import BodyConfig, OptimizerConfig
 from meshgait.stages.optimisation import (
@@ -190,7 +191,7 @@ class Stage(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse, by name, the checkpoint of a network that was built otherwise; fit the optimiser's state."""
-        own, saved = {"stage": type(self).__name__, **self.settings}, checkpoint.get(SETTINGS, {})
+        own, saved = {"stage": type(self).__name__, **self.settings}, renamed_network(checkpoint.get(SETTINGS, {}))
         own["size"] = {name: own["size"].get(name) for name in saved.get("size", {})}  # it may know fewer
         shapes = ["stage", "size", "use_3d", "fusion", "decoder"]
         if self._trainer is not None and self.trainer.training:

@@ -23,6 +23,7 @@ from meshgait import __version__
 from meshgait.checksum import sha256_of
 from meshgait.errors import ConfigError, DataError, MeshGaitError
 from meshgait.plain import few_values
+from meshgait.renamed_settings import renamed_network
 from meshgait.stages.hub import download, is_repository
 from meshgait.text import shown
 from meshgait.textfiles.reading import TextFile
@@ -179,7 +180,7 @@ def read_training_checkpoint(path: str | Path) -> Checkpoint:
         ) from error
     if not isinstance(content, dict) or not _well_formed(content.get(SETTINGS), content.get("state_dict")):
         raise DataError(f"{path} is no checkpoint of ours", "give one of `meshgait fit`")
-    settings = dict(content[SETTINGS])
+    settings = renamed_network(content[SETTINGS])
     stage, version = str(settings.pop("stage", None)), str(settings.pop("version", None))
     return Checkpoint(str(path), stage, version, settings, content["state_dict"], content=content)
 
@@ -231,7 +232,7 @@ def _read_model(folder: Path, source: str) -> Checkpoint:
         weights = load(content)
     except (SafetensorError, ValueError) as error:
         _refuse_safetensors(file, _short(error), error)
-    settings = dict(description["settings"])
+    settings = renamed_network(description["settings"])
     if isinstance(size := settings.get("size"), dict):  # YAML has no tuples
         settings["size"] = {name: tuple(v) if isinstance(v, list) else v for name, v in size.items()}
     stage, version = description["stage"], str(description.get("version"))

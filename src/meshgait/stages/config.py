@@ -67,8 +67,8 @@ class BodyLossWeights:
         joints: L1 of the joints.
         markers: L1 of the virtual markers.
         vertices: L1 of the mesh.
-        confidence: cross-entropy of the volumes' marginals at the true cells, of the joints and, unless their own
-            weight is 0, of the markers.
+        marginal_cross_entropy: cross-entropy of the volumes' marginals at the true cells, of the joints and,
+            unless their own weight is 0, of the markers.
         edges: L1 of the mesh's edge lengths.
         normals: |cos| of predicted edges with true face normals.
     """
@@ -76,7 +76,7 @@ class BodyLossWeights:
     joints: float = 10.0
     markers: float = 10.0
     vertices: float = 5.0
-    confidence: float = 0.1
+    marginal_cross_entropy: float = 0.1
     edges: float = 5.0
     normals: float = 0.05
 

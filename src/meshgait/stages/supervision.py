@@ -163,7 +163,7 @@ class BodySupervision(nn.Module):
             "joints": lambda: losses.points_l1(points[:, :joints], true_joints, mask),
             "markers": lambda: losses.points_l1(points[:, joints:], true_markers, mask),
             "vertices": lambda: losses.points_l1(vertices, true_vertices, few),
-            "confidence": lambda: losses.marginal_cross_entropy(marginals, cells, inside, mask),
+            "marginal_cross_entropy": lambda: losses.marginal_cross_entropy(marginals, cells, inside, mask),
             "edges": lambda: losses.edge_length(vertices, true_vertices, self.edges, few),
             "normals": lambda: losses.surface_normals(vertices, true_vertices, self.faces, few),
         }
@@ -171,12 +171,12 @@ class BodySupervision(nn.Module):
         if self.training:  # the ranks have unequal numbers of frames and of points inside
             counts = torch.stack([mask.sum(), few.sum(), (inside & mask[:, None]).sum()])
             of_frames, of_meshes, of_points = distributed.share_factors(counts)
-            factors = dict.fromkeys(MESH_TERMS, of_meshes) | {"confidence": of_points}
+            factors = dict.fromkeys(MESH_TERMS, of_meshes) | {"marginal_cross_entropy": of_points}
             terms = {name: factors.get(name, of_frames) * term for name, term in terms.items()}
         return terms, BodyReading(points[:, :joints], true_joints, vertices, true_vertices)
 
     def _cells(self, estimate: BodyEstimate, target: BodyTargets) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
-        """Marginals of the axes, true cells along them, and whether these lie in the volumes, for `confidence`."""
+        """Marginals of the axes, true cells along them, and whether these lie in the volumes."""
         true = torch.cat([target.joints] + [target.markers] * ("markers" in self.weights), dim=1)
         marginals = estimate.marginals[:, : true.shape[1]].split(self.volume[::-1], dim=-1)
         return marginals, *axis_cells(true, self.volume, self.frame)
