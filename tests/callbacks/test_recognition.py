@@ -8,7 +8,7 @@ from PIL import Image
 from meshgait.callbacks import recognition
 from meshgait.callbacks.evaluate import RetrievalEvaluation
 from meshgait.callbacks.evaluation_file import EvaluationFile
-from meshgait.callbacks.recognition import RecognitionPictures, roles
+from meshgait.callbacks.recognition import RecognitionPictures
 from meshgait.data.datamodule import SilhouetteDataModule
 from meshgait.evaluation.cmc import cmc, first_ranks
 from meshgait.evaluation.record import EvaluationRecord
@@ -86,7 +86,7 @@ def test_the_curve_is_that_of_the_record(evaluated, monkeypatch):
 
 def test_each_sequence_has_one_role(evaluated):
     record = evaluated.callbacks[0].record
-    names = roles(record)
+    names = record.roles
     assert (names[record.gallery] == "gallery").all()
     assert all((names[mask & ~record.gallery] == name).all() for name, mask in record.probes.items())
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from meshgait.viz.confusions import GAP, HEAD, TEXT, ConfusionRow, confusion_sheet, strip
-from meshgait.viz.panels import INK, PREDICTED, TRUE
+from meshgait.viz.palette import INK, PREDICTED, TRUE
 
 
 def test_each_sequence_is_shown_in_its_column_and_colour():

@@ -1,8 +1,8 @@
 import numpy as np
 
 from meshgait.body.skeleton import JOINT_NAMES, PARENTS
-from meshgait.viz.mesh import BACKGROUND
 from meshgait.viz.motion_trail import LEFT, RIGHT, motion_trail
+from meshgait.viz.render import BACKGROUND
 
 
 def standing(**moved):

@@ -6,7 +6,9 @@ import torch
 from meshgait.body.heatmaps import axis_cells
 from meshgait.body.targets import TargetMaker
 from meshgait.data.store import Store
-from meshgait.viz.panels import GAP, HEAD, PAPER, PREDICTED, TRUE, PanelRow, heatmap_panel
+from meshgait.viz.palette import PAPER, PREDICTED, TRUE
+from meshgait.viz.panels import PanelRow, heatmap_panel
+from meshgait.viz.sheets import GAP, HEAD
 
 FRAME, VOLUME = (64, 44), (8, 16, 11)
 HEIGHT, WIDTH = 128, 88
@@ -42,7 +44,7 @@ def pictures(rows, faces):
     sheet = heatmap_panel(rows, faces, HEIGHT)
     assert sheet.dtype == np.uint8
     count = (sheet.shape[1] + GAP) // (WIDTH + GAP)
-    assert sheet.shape == (HEAD + len(rows) * (HEIGHT + GAP), count * (WIDTH + GAP) - GAP, 3)
+    assert sheet.shape == (HEAD + len(rows) * (HEIGHT + GAP) - GAP, count * (WIDTH + GAP) - GAP, 3)
     tops = [HEAD + line * (HEIGHT + GAP) for line in range(len(rows))]
     lefts = [column * (WIDTH + GAP) for column in range(count)]
     return [[sheet[top : top + HEIGHT, left : left + WIDTH] for left in lefts] for top in tops]

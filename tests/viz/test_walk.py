@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 
 from meshgait.errors import OutputError
-from meshgait.viz.panels import PAPER, PanelRow, row_pictures
-from meshgait.viz.walk import GAP, HEAD, save_animation, walk_frames
+from meshgait.viz.palette import PAPER
+from meshgait.viz.panels import PanelRow, row_pictures
+from meshgait.viz.sheets import GAP, HEAD
+from meshgait.viz.walk import save_animation, walk_frames
 
 FACES = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]])
 

@@ -16,8 +16,8 @@ from meshgait.callbacks.lookup import callbacks_of
 from meshgait.callbacks.pictures import Pictures, wandb_loggers
 from meshgait.data.trainer_data import datamodule_of
 from meshgait.evaluation.cmc import cmc, first_ranks
-from meshgait.evaluation.confusions import Confusion, worst_confusions
-from meshgait.evaluation.embedding_map import embedding_map
+from meshgait.evaluation.confusions import Confusion, describe_confusion, worst_confusions
+from meshgait.evaluation.embedding_map import record_map
 from meshgait.evaluation.record import EvaluationRecord
 from meshgait.evaluation.scoring import Scores
 from meshgait.viz.confusions import FRAMES, ConfusionRow, confusion_sheet, strip
@@ -48,10 +48,8 @@ class RecognitionPictures(Pictures):
                 self._draw_confusions(trainer, callback.record)
 
     def _draw_map(self, trainer: Trainer, record: EvaluationRecord) -> None:
-        chosen = np.unique(np.linspace(0, len(record.labels) - 1, self.most).astype(int))
-        points = embedding_map(record.embeddings[chosen], self.seed)
-        persons = np.array(record.subjects)[record.labels[chosen]]
-        data = to_png(embedding_figure(points, persons, roles(record)[chosen]))
+        shown = record_map(record, self.most, self.seed)
+        data = to_png(embedding_figure(shown.points, shown.persons, shown.roles))
         self.keep(trainer, "embeddings", "png", lambda path: path.write_bytes(data))
 
     def _draw_cmc(self, trainer: Trainer, record: EvaluationRecord) -> None:
@@ -71,7 +69,7 @@ class RecognitionPictures(Pictures):
 
     def _draw_confusions(self, trainer: Trainer, record: EvaluationRecord) -> None:
         found = worst_confusions(record, self.confusions)
-        table = [describe(record, confusion) for confusion in found]
+        table = [describe_confusion(record, confusion) for confusion in found]
         text = json.dumps(table, indent=1) + "\n"
         self.keep(trainer, "confusions", "json", lambda path: path.write_text(text))
         if not found:
@@ -108,33 +106,3 @@ class RecognitionPictures(Pictures):
                 content = [[*words.values(), *three] for words, three in zip(table, pictures, strict=True)]
                 columns = [*table[0], "probe", "found", "own"]
                 logger.log_table("tables/confusions", columns, content, step=trainer.global_step)
-
-
-def roles(record: EvaluationRecord) -> np.ndarray:
-    """(N,) what each sequence is in the protocol: gallery, or the name of its probe condition."""
-    names = np.full(len(record.labels), "gallery", dtype=object)
-    for name, mask in record.probes.items():
-        names[mask & ~record.gallery] = name
-    return names.astype(str)
-
-
-def describe(record: EvaluationRecord, confusion: Confusion) -> dict[str, Any]:
-    """A confusion in plain values."""
-    probe, found, own = confusion.probe, confusion.found, confusion.own
-    return {
-        "person": record.subjects[record.labels[probe]],
-        "taken_for": record.subjects[record.labels[found]],
-        "times": confusion.times,
-        "condition": confusion.condition,
-        "distance": round(confusion.distance, 4),
-        "own_distance": round(confusion.own_distance, 4),
-        **{
-            f"{name}_{what}": value
-            for name, row in (("probe", probe), ("found", found), ("own", own))
-            for what, value in (
-                ("condition", str(record.conditions[row])),
-                ("view", record.view_names[record.views[row]]),
-                ("sequence", int(record.sequences[row])),
-            )
-        },
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -53,6 +53,28 @@ def worst_confusions(record: EvaluationRecord, count: int = 8) -> list[Confusion
     for pair, error in zip(pairs, wrong, strict=True):
         worst.setdefault(pair, error._replace(times=times[pair]))
     return list(worst.values())[:count]
+
+
+def describe_confusion(record: EvaluationRecord, confusion: Confusion) -> dict[str, Any]:
+    """A confusion by the names of the record: persons, conditions, views, distances."""
+    probe, found, own = confusion.probe, confusion.found, confusion.own
+    return {
+        "person": record.subjects[record.labels[probe]],
+        "taken_for": record.subjects[record.labels[found]],
+        "times": confusion.times,
+        "condition": confusion.condition,
+        "distance": round(confusion.distance, 4),
+        "own_distance": round(confusion.own_distance, 4),
+        **{
+            f"{name}_{what}": value
+            for name, row in (("probe", probe), ("found", found), ("own", own))
+            for what, value in (
+                ("condition", str(record.conditions[row])),
+                ("view", record.view_names[record.views[row]]),
+                ("sequence", int(record.sequences[row])),
+            )
+        },
+    }
 
 
 def _errors(record: EvaluationRecord, condition: str) -> list[Confusion]:

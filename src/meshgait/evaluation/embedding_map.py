@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from einops import rearrange
+
+from meshgait.evaluation.record import EvaluationRecord
 
 MOST_DIMENSIONS = 50
 """Principal components that t-SNE starts from, as its authors do."""
 ITERATIONS = 500
 """Enough for the groups to settle; the rest is cosmetics that costs a second while training."""
+
+
+class EmbeddingMap(NamedTuple):
+    """Sequences of an evaluation as points: (n, 2), names of their persons (n,), roles in the protocol (n,)."""
+
+    points: np.ndarray
+    persons: np.ndarray
+    roles: np.ndarray
+
+
+def record_map(record: EvaluationRecord, most: int = 400, seed: int = 0) -> EmbeddingMap:
+    """`embedding_map` of an evaluation.
+
+    Args:
+        record: of the evaluation.
+        most: sequences at most, spread over all of them.
+        seed: of t-SNE.
+    """
+    chosen = np.unique(np.linspace(0, len(record.labels) - 1, most).astype(int))
+    points = embedding_map(record.embeddings[chosen], seed)
+    return EmbeddingMap(points, record.persons[chosen], record.roles[chosen])
 
 
 def embedding_map(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:

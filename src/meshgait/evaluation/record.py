@@ -65,6 +65,19 @@ class EvaluationRecord:
     protocol: str
     distance: Distance = "euclidean"
 
+    @property
+    def persons(self) -> np.ndarray:
+        """(N,) name of each sequence's person."""
+        return np.array(self.subjects)[self.labels]
+
+    @property
+    def roles(self) -> np.ndarray:
+        """(N,) what each sequence is in the protocol: "gallery", or the name of its probe condition."""
+        names = np.full(len(self.labels), "gallery", dtype=object)
+        for name, mask in self.probes.items():
+            names[mask & ~self.gallery] = name
+        return names.astype(str)
+
     def task(self) -> Task:
         """This record as what `meshgait.evaluation.scoring.evaluate` asks for."""
         return self

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from meshgait.evaluation.embedding_map import embedding_map
+from meshgait.evaluation.embedding_map import record_map
 from meshgait.report.blocks import Block, Grid, Picture, Section
 from meshgait.report.folder import Run
 from meshgait.report.recognition import Recognition, by_protocol, comparisons
@@ -125,17 +125,10 @@ def embeddings(runs: Sequence[Run]) -> Section:
     for run in runs:
         if (record := run.record) is None or len(record.labels) < 3:
             continue
-        chosen = np.unique(np.linspace(0, len(record.labels) - 1, MOST).astype(int))
-        points, persons = (
-            embedding_map(record.embeddings[chosen]),
-            np.array(record.subjects)[record.labels[chosen]],
-        )
-        roles = np.full(len(record.labels), "gallery", dtype=object)
-        for name, mask in record.probes.items():
-            roles[mask & ~record.gallery] = name
-        draw = partial(embedding_figure, points, persons, roles[chosen].astype(str))
-        people = len(np.unique(persons))
-        alt = f"Map of {len(chosen)} embeddings of {people} persons by {run.name}; a person has one colour."
+        shown = record_map(record, MOST)
+        draw = partial(embedding_figure, shown.points, shown.persons, shown.roles)
+        people = len(np.unique(shown.persons))
+        alt = f"Map of {len(shown.points)} embeddings of {people} persons by {run.name}; a person has one colour."
         charts.append(chart(draw, alt, run.name))
     text = "Sequences whose embeddings are alike lie together (t-SNE); distances between groups mean little."
     blocks = [Grid("", charts)] if charts else []

@@ -17,16 +17,16 @@ from meshgait.errors import DataError
 from meshgait.report.blocks import Grid, Picture, Section, Turnable
 from meshgait.report.folder import Meshes, Run
 from meshgait.viz.interactive import compare_meshes, error_colours, error_limit, mesh_figure, vertex_errors
-from meshgait.viz.mesh import Mesh, camera
-from meshgait.viz.paint import paint
-from meshgait.viz.panels import MESH_COLOURS, PAPER
+from meshgait.viz.mesh import Mesh
+from meshgait.viz.palette import MESH_COLOURS, PAPER
+from meshgait.viz.render import views
 
 KINDS = {
     "heatmaps": "Heatmaps: silhouette, volumes, skeleton and mesh of held-out walkers",
     "walk": "A walking sequence",
     "confusions": "The worst confusions",
 }
-"""Pictures that are shown; what consists of figures (CMC, views, embeddings) is drawn anew from them."""
+"""Pictures that are shown; what is drawn from numbers (CMC, views, embeddings) the report draws itself."""
 
 FORMATS = ("PNG", "GIF")
 """Others are not looked for: some are read by programs of their own."""
@@ -138,25 +138,13 @@ def stills(name: str, found: Meshes, limit: float | None) -> list[Picture]:
         large = cv2.resize(figure, (width, HEIGHT), interpolation=cv2.INTER_NEAREST)
         parts = [repeat(large, "h w -> h w rgb", rgb=3)]
         if true is None:
-            parts += _views(vertices, found.faces, MESH_COLOURS["predicted"], tall)
+            meshes = [Mesh.of(vertices, found.faces, MESH_COLOURS["predicted"])]
         else:
             errors = vertex_errors(vertices, true)
-            parts += _views(vertices, found.faces, error_colours(errors, limit), tall)
-            parts += _views(true, found.faces, MESH_COLOURS["true"], tall)
+            meshes = [Mesh.of(vertices, found.faces, error_colours(errors, limit))]
+            meshes.append(Mesh.of(true, found.faces, MESH_COLOURS["true"]))
             caption, what = f"{sequence}, mean error {errors.mean():.0f} mm", f"{what}, true mesh"
+        parts += [views(mesh, (0, 90), HEIGHT, tall, PAPER) for mesh in meshes]
         sheet = Image.fromarray(np.concatenate(parts, axis=1))
         shown.append(Picture(_still(sheet), f"{name}, {caption}: {what}, from the front and the side.", caption))
     return shown
-
-
-def _views(
-    vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray | Sequence[float], tall: float
-) -> list[np.ndarray]:
-    """From the front and from the side; ``tall`` metres fill the height."""
-    pictures, scale = [], 0.92 * HEIGHT / tall
-    for azimuth in (0, 90):
-        seen = (vertices - (vertices.min(0) + vertices.max(0)) / 2) @ camera(azimuth).T
-        size = (HEIGHT, round(2 * scale * np.abs(seen[:, 0]).max() + 0.1 * HEIGHT))
-        mesh = Mesh.of(seen, faces, colours)
-        pictures.append(paint(mesh, size, scale, np.zeros(3), background=PAPER, split=True))
-    return pictures

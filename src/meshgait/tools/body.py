@@ -14,7 +14,8 @@ from meshgait.body.files import write_arrays
 from meshgait.body.smpl import BodyModel, rest_mesh
 from meshgait.errors import ConfigError, OutputError
 from meshgait.terminal import PlainTable, console
-from meshgait.viz.mesh import Mesh, views, write_obj
+from meshgait.viz.mesh import Mesh, write_obj
+from meshgait.viz.render import views
 from meshgait.viz.silhouettes import save_png
 
 

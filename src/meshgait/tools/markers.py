@@ -19,7 +19,8 @@ from meshgait.pickles import load_pickle, to_array
 from meshgait.progress import Progress
 from meshgait.terminal import PlainTable, console
 from meshgait.tools.body import require_writable
-from meshgait.viz.mesh import Mesh, spheres, views
+from meshgait.viz.mesh import Mesh, spheres
+from meshgait.viz.render import views
 from meshgait.viz.silhouettes import save_png
 
 LEFT, RIGHT, MIDLINE = (214, 84, 48), (40, 100, 200), (40, 150, 90)

@@ -15,8 +15,9 @@ from meshgait.progress import Progress
 from meshgait.recogniser import Recogniser, Reconstruction
 from meshgait.terminal import say
 from meshgait.tools.embed import WALK, add_model_arguments, read_walk, walk_name
-from meshgait.viz.mesh import Mesh, skeleton, turntable, write_obj
+from meshgait.viz.mesh import Mesh, skeleton, write_obj
 from meshgait.viz.panels import PanelRow, heatmap_panel
+from meshgait.viz.render import turntable
 
 POINTS = "body.npz"
 PANEL_ROWS = 6

@@ -10,7 +10,7 @@ from einops import rearrange
 from PIL import Image, ImageDraw, ImageFont
 
 from meshgait.text import printable, shortened
-from meshgait.viz.panels import INK, PAPER, PREDICTED, TRUE
+from meshgait.viz.palette import INK, PAPER, PREDICTED, TRUE
 
 GAP, HEAD, TEXT = 6, 20, 178
 FRAMES = 4

@@ -1,6 +1,6 @@
 """Meshes to turn with the mouse, as plotly figures: for notebooks and reports.
 
-Vertices are metres with y up and z towards the viewer, as in `meshgait.viz.mesh`. Plotly's turntable needs z up,
+Vertices are metres with y up and z towards the viewer, as in `meshgait.viz.render`. Plotly's turntable needs z up,
 so figures hold (x, -z, y).
 """
 
@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 
 from meshgait.errors import DataError
 from meshgait.text import printable, shortened
-from meshgait.viz.panels import MESH_COLOURS
+from meshgait.viz.palette import MESH_COLOURS
 
 CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True, "scrollZoom": False}
 """For plotly's `to_html` and `show`: no tool bar, and the wheel scrolls the page."""

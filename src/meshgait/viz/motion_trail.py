@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
-from meshgait.body.skeleton import JOINT_NAMES, PARENTS
-from meshgait.viz.mesh import BACKGROUND, camera
+from meshgait.body.skeleton import JOINT_NAMES
+from meshgait.viz.bones import draw_bones
+from meshgait.viz.render import BACKGROUND, camera
 
 TRUNK, LEFT, RIGHT = (120, 126, 138), (214, 84, 48), (0, 114, 178)
 MARGIN = 0.12
 """Metres around the figure."""
-
-_BITS = 4  # OpenCV takes places as integers with this number of fractional bits
 
 
 def motion_trail(walks: Sequence[np.ndarray], height: int = 240, azimuth: float = -90.0) -> np.ndarray:
@@ -23,7 +21,7 @@ def motion_trail(walks: Sequence[np.ndarray], height: int = 240, azimuth: float 
     Args:
         walks: one below the other, each (T, 24, 3) in metres in a standing world, y up, SMPL's order.
         height: of each walk in pixels.
-        azimuth: degrees, see `meshgait.viz.mesh.camera`; from -90, who walks along +z walks to the right.
+        azimuth: degrees, see `meshgait.viz.render.camera`; from -90, who walks along +z walks to the right.
 
     Returns:
         RGB picture uint8, as wide as the longest walk.
@@ -34,20 +32,12 @@ def motion_trail(walks: Sequence[np.ndarray], height: int = 240, azimuth: float 
     scale = height / (high[1] - low[1])
     picture = np.empty((len(walks) * height, round((high[0] - low[0]) * scale), 3), np.uint8)
     picture[:] = BACKGROUND
+    colours, width = [_colour(name) for name in JOINT_NAMES], max(1, round(height / 150))
     for number, points in enumerate(seen):
-        # pixel i covers [i, i + 1), OpenCV puts its centre at i
-        places = np.stack([points[..., 0] - low[0], high[1] - points[..., 1]], axis=-1) * scale - 0.5
-        _draw(picture[number * height :][:height], np.round(places * (1 << _BITS)).astype(int).tolist())
+        part = picture[number * height :][:height]
+        for joints in np.stack([points[..., 0] - low[0], high[1] - points[..., 1]], axis=-1) * scale:
+            draw_bones(part, joints, colours, width)
     return picture
-
-
-def _draw(picture: np.ndarray, instants: list[list[list[int]]]) -> None:
-    width = max(1, round(len(picture) / 150))
-    for corners in instants:
-        for joint, parent in enumerate(PARENTS):
-            if parent >= 0:
-                ends = corners[parent], corners[joint]
-                cv2.line(picture, *ends, _colour(JOINT_NAMES[joint]), width, cv2.LINE_AA, _BITS)
 
 
 def _colour(name: str) -> tuple[int, int, int]:

@@ -5,20 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import matplotlib
 import numpy as np
-from einops import rearrange, reduce
-from PIL import Image, ImageDraw, ImageFont
+from einops import rearrange
 
-from meshgait.body.skeleton import NUM_JOINTS, PARENTS
+from meshgait.body.skeleton import NUM_JOINTS
+from meshgait.viz.bones import draw_bones
 from meshgait.viz.mesh import Mesh
-from meshgait.viz.paint import paint
-
-PREDICTED = (255, 150, 60)
-TRUE = (70, 200, 120)
-INK, PAPER = (225, 228, 235), (22, 24, 30)
-GAP, HEAD = 4, 22
-MESH_COLOURS = {"predicted": (236, 176, 130), "true": (150, 205, 170)}
+from meshgait.viz.palette import INK, MESH_COLOURS, PAPER, PREDICTED, TRUE
+from meshgait.viz.render import render
+from meshgait.viz.sheets import picture_table
+from meshgait.viz.volumes import coloured_view, project_volumes
 
 
 @dataclass(frozen=True)
@@ -54,19 +50,12 @@ def heatmap_panel(rows: list[PanelRow], faces: np.ndarray, height: int = 256) ->
         RGB picture uint8.
     """
     frame_height, frame_width = rows[0].silhouette.shape
-    width = round(height * frame_width / frame_height)
+    size = (height, round(height * frame_width / frame_height))
     known = rows[0].true_points is not None
-    columns = ["silhouette", "volumes, front", "volumes, side", "skeleton, front", "skeleton, side", "mesh"]
-    columns += ["true mesh"] * known + ["mesh, side"] + ["true, side"] * known
-    sheet = np.full(
-        (HEAD + len(rows) * (height + GAP), len(columns) * (width + GAP) - GAP, 3), PAPER, dtype=np.uint8
-    )
-    for line, row in enumerate(rows):
-        top = HEAD + line * (height + GAP)
-        for column, picture in enumerate(row_pictures(row, faces, (height, width))):
-            left = column * (width + GAP)
-            sheet[top : top + height, left : left + width] = picture
-    return _headed(sheet, columns, width + GAP, known)
+    names = ["silhouette", "volumes, front", "volumes, side", "skeleton, front", "skeleton, side", "mesh"]
+    names += ["true mesh"] * known + ["mesh, side"] + ["true, side"] * known
+    colours = [PREDICTED if known and "skeleton" in name else INK for name in names]
+    return picture_table([row_pictures(row, faces, size) for row in rows], names, colours)
 
 
 def row_pictures(row: PanelRow, faces: np.ndarray, size: tuple[int, int], sides: bool = True) -> list[np.ndarray]:
@@ -83,14 +72,15 @@ def row_pictures(row: PanelRow, faces: np.ndarray, size: tuple[int, int], sides:
     """
     figure = cv2.resize(row.silhouette.astype(np.float32), size[::-1], interpolation=cv2.INTER_NEAREST)
     figure = rearrange((figure * 205 + 15).astype(np.uint8), "h w -> h w 1").repeat(3, axis=2)
-    scale = size[0] / row.silhouette.shape[0]
+    frame = row.silhouette.shape
+    scale = size[0] / frame[0]
     meshes = [("predicted", row.vertices)]
     if row.true_vertices is not None:
         meshes.append(("true", row.true_vertices))
     return [
         figure,
-        _projection(row.volumes, "k d h w -> h w", size, figure),
-        _projection(row.volumes, "k d h w -> h d", size, None),
+        _over_outline(coloured_view(project_volumes(row.volumes, frame, 0), size), figure),
+        coloured_view(project_volumes(row.volumes, frame, -90), size),
         _skeletons(row, figure // 3, (0, 1), scale),
         _skeletons(row, np.full_like(figure, PAPER), (2, 1), scale),
         *(
@@ -101,19 +91,10 @@ def row_pictures(row: PanelRow, faces: np.ndarray, size: tuple[int, int], sides:
     ]
 
 
-def _projection(volumes: np.ndarray, pattern: str, size: tuple[int, int], under: np.ndarray | None) -> np.ndarray:
-    """Sum of all volumes along one axis, coloured; seen from the front over the silhouette's outline."""
-    flat = np.sqrt(reduce(volumes, pattern, "sum"))  # the root keeps faint limbs visible beside the trunk
-    height, width = size
-    if under is None:  # the side view spans as many pixels of depth as the crop is high: cut it to the width
-        flat = cv2.resize(flat, (height, height), interpolation=cv2.INTER_LINEAR)
-        flat = flat[:, (height - width) // 2 :][:, :width]
-    else:
-        flat = cv2.resize(flat, (width, height), interpolation=cv2.INTER_LINEAR)
-    picture = (matplotlib.colormaps["magma"](flat / max(flat.max(), 1e-9))[..., :3] * 255).astype(np.uint8)
-    if under is not None:
-        outline = cv2.morphologyEx(under[..., 0], cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 60
-        picture[outline] = (picture[outline] * 0.4 + np.array(INK) * 0.6).astype(np.uint8)
+def _over_outline(picture: np.ndarray, figure: np.ndarray) -> np.ndarray:
+    """A picture with the outline of the silhouette."""
+    outline = cv2.morphologyEx(figure[..., 0], cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 60
+    picture[outline] = (picture[outline] * 0.4 + np.array(INK) * 0.6).astype(np.uint8)
     return picture
 
 
@@ -123,13 +104,11 @@ def _skeletons(row: PanelRow, canvas: np.ndarray, axes: tuple[int, int], scale: 
     for points, colour in ((row.true_points, TRUE), (row.points, PREDICTED)):
         if points is None:
             continue
-        flat = points[:, list(axes)] * scale
+        places = points[:, list(axes)] * scale
         if axes[0] == 2:  # depth zero lies in the middle
-            flat = flat + np.array([canvas.shape[1] / 2, 0])
-        for joint in range(1, NUM_JOINTS):
-            child, parent = np.round(flat[[joint, PARENTS[joint]]]).astype(int).tolist()
-            cv2.line(canvas, child, parent, colour, 2, cv2.LINE_AA)
-        for point in flat[NUM_JOINTS:]:
+            places = places + np.array([canvas.shape[1] / 2, 0])
+        draw_bones(canvas, places[:NUM_JOINTS], colour, 2)
+        for point in places[NUM_JOINTS:]:
             cv2.circle(canvas, tuple(np.round(point).astype(int).tolist()), 1, colour, -1, cv2.LINE_AA)
     return canvas
 
@@ -146,13 +125,5 @@ def _mesh(
     else:
         upright, middle = np.stack([u, -v, d], axis=1), width / scale / 2
     centre = np.array([middle, -height / scale / 2, 0.0])
-    return paint(Mesh.of(upright, faces, colour), size, scale, centre, PAPER, split=height > 200)
-
-
-def _headed(sheet: np.ndarray, columns: list[str], pitch: int, known: bool) -> np.ndarray:
-    image = Image.fromarray(sheet)
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=13)
-    for number, name in enumerate(columns):
-        colour = INK if "skeleton" not in name or not known else PREDICTED
-        draw.text((number * pitch + 4, 3), name, fill=colour, font=font)
-    return np.asarray(image)
+    mesh = Mesh.of(upright, faces, colour)
+    return render(mesh, size, scale=scale, centre=centre, background=PAPER, samples=2)

@@ -8,12 +8,12 @@ import cv2
 import matplotlib
 import numpy as np
 from einops import rearrange, reduce
-from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import map_coordinates
 
-from meshgait.body.skeleton import PARENTS
-from meshgait.viz.mesh import camera
-from meshgait.viz.panels import GAP, HEAD, INK, PAPER
+from meshgait.viz.bones import draw_bones
+from meshgait.viz.palette import INK
+from meshgait.viz.render import camera
+from meshgait.viz.sheets import picture_table
 
 
 def project_volumes(volumes: np.ndarray, frame: tuple[int, int], azimuth: float) -> np.ndarray:
@@ -45,6 +45,23 @@ def project_volumes(volumes: np.ndarray, frame: tuple[int, int], azimuth: float)
     )
 
 
+def coloured_view(view: np.ndarray, size: tuple[int, int], brightest: float | None = None) -> np.ndarray:
+    """A projection of volumes as a picture.
+
+    Args:
+        view: of `project_volumes`.
+        size: (H, W) of the picture in pixels.
+        brightest: value of the brightest colour; None takes the largest of the view.
+
+    Returns:
+        RGB picture (H, W, 3) uint8.
+    """
+    # the root keeps faint limbs visible beside the trunk
+    shares = np.sqrt(view / ((view.max() if brightest is None else brightest) or 1.0))
+    large = cv2.resize(shares, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return (matplotlib.colormaps["magma"](large)[..., :3] * 255).round().astype(np.uint8)
+
+
 def volume_views(
     volumes: np.ndarray,
     frame: tuple[int, int],
@@ -65,27 +82,12 @@ def volume_views(
         RGB picture uint8.
     """
     width = round(height * frame[1] / frame[0])
-    # the root keeps faint limbs visible beside the trunk
-    seen = [np.sqrt(project_volumes(volumes, frame, azimuth)) for azimuth in azimuths]
-    brightest = max(view.max() for view in seen) or 1.0
-    sheet = Image.new("RGB", (len(seen) * (width + GAP) - GAP, HEAD + height), PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=13)
-    for number, (azimuth, view) in enumerate(zip(azimuths, seen, strict=True)):
-        large = cv2.resize(view / brightest, (width, height), interpolation=cv2.INTER_LINEAR)
-        picture = (matplotlib.colormaps["magma"](large)[..., :3] * 255).round().astype(np.uint8)
-        if joints is not None:
-            _draw_skeleton(picture, joints, frame, azimuth)
-        left = number * (width + GAP)
-        sheet.paste(Image.fromarray(picture), (left, HEAD))
-        draw.text((left + 4, 3), f"{azimuth:g}°", fill=INK, font=font)
-    return np.asarray(sheet)
-
-
-def _draw_skeleton(picture: np.ndarray, joints: np.ndarray, frame: tuple[int, int], azimuth: float) -> None:
-    """Draw bones where the camera of `project_volumes` sees them."""
-    scale, (right, _, forward) = picture.shape[0] / frame[0], camera(azimuth)[0]
-    across = (joints[:, 0] - frame[1] / 2) * right + joints[:, 2] * forward + frame[1] / 2
-    places = np.round(np.stack([across, joints[:, 1]], axis=1) * scale - 0.5).astype(int).tolist()
-    for joint, parent in enumerate(PARENTS):
-        if parent >= 0:
-            cv2.line(picture, places[parent], places[joint], INK, 1, cv2.LINE_AA)
+    seen = [project_volumes(volumes, frame, azimuth) for azimuth in azimuths]
+    brightest = max(view.max() for view in seen)
+    pictures = [coloured_view(view, (height, width), brightest) for view in seen]
+    if joints is not None:
+        for picture, azimuth in zip(pictures, azimuths, strict=True):
+            (right, _, forward), scale = camera(azimuth)[0], height / frame[0]
+            across = (joints[:, 0] - frame[1] / 2) * right + joints[:, 2] * forward + frame[1] / 2
+            draw_bones(picture, np.stack([across, joints[:, 1]], axis=1) * scale, INK)
+    return picture_table([pictures], [f"{azimuth:g}°" for azimuth in azimuths])

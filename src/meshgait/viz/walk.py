@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from meshgait.viz.animation import write_gif
-from meshgait.viz.panels import INK, PAPER, PanelRow, row_pictures
+from meshgait.viz.panels import PanelRow, row_pictures
+from meshgait.viz.sheets import picture_table
 
 COLUMNS = ("silhouette", "heatmaps, front", "heatmaps, side", "skeleton", "skeleton, side", "mesh", "true mesh")
 COLOURS = 96
 """Colours of an animation; a GIF can hold 256, fewer make it smaller."""
-GAP, HEAD = 4, 18
 
 
 def walk_frames(rows: Sequence[PanelRow], faces: np.ndarray, height: int = 160) -> list[np.ndarray]:
@@ -29,25 +29,9 @@ def walk_frames(rows: Sequence[PanelRow], faces: np.ndarray, height: int = 160) 
         T RGB pictures uint8, all of one size.
     """
     tall, wide = rows[0].silhouette.shape
-    width = round(height * wide / tall)
-    count = len(COLUMNS) - (rows[0].true_vertices is None)
-    sheet = _head(COLUMNS[:count], width, height)
-    pictures = []
-    for row in rows:
-        picture = sheet.copy()
-        for column, part in enumerate(row_pictures(row, faces, (height, width), sides=False)):
-            left = column * (width + GAP)
-            picture[HEAD:, left : left + width] = part
-        pictures.append(picture)
-    return pictures
-
-
-def _head(names: Sequence[str], width: int, height: int) -> np.ndarray:
-    image = Image.new("RGB", (len(names) * (width + GAP) - GAP, HEAD + height), PAPER)
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=12)
-    for column, name in enumerate(names):
-        draw.text((column * (width + GAP) + 3, 2), name, fill=INK, font=font)
-    return np.asarray(image).copy()
+    size = (height, round(height * wide / tall))
+    names = COLUMNS[: len(COLUMNS) - (rows[0].true_vertices is None)]
+    return [picture_table([row_pictures(row, faces, size, sides=False)], names) for row in rows]
 
 
 def save_animation(pictures: Sequence[np.ndarray], path: Path | str, fps: float = 12.5) -> None:
