@@ -16,13 +16,14 @@ from meshgait.frame_errors import (
     read_frames,
 )
 from meshgait.models.meshgait import NetworkConfig
+from meshgait.recogniser import Recogniser
 from meshgait.stages.recognise import RecogniseStage
 
 
 @pytest.fixture(scope="module")
-def stage(tiny_size):
+def recogniser(tiny_size):
     torch.manual_seed(0)
-    return RecogniseStage(tiny_size, num_subjects=4).eval()
+    return Recogniser(RecogniseStage(tiny_size, num_subjects=4))
 
 
 @pytest.fixture(scope="module")
@@ -53,20 +54,20 @@ def test_frames_whose_truth_is_not_to_be_trusted_are_left_out(data, monkeypatch)
     assert held_out_frames(data) == tuple(place for place in everything if place.frame == second)
 
 
-def test_errors_average_to_what_a_fit_reports(stage, data):
+def test_errors_average_to_what_a_fit_reports(recogniser, data):
     places = held_out_frames(data)[:70]  # more than a block
-    found = measure_frame_errors(stage, data.store, places)
+    found = measure_frame_errors(recogniser, data.store, places)
     batch, metric = read_frames(data.store, places), BodyErrors()
     with torch.no_grad():
-        estimate = stage.network.reconstructor()(rearrange(batch.silhouettes, "b t h w -> (b t) h w"))
-        _, _, reading = stage.supervision(estimate, batch.truth, batch.mask)
+        estimate = recogniser.network.reconstructor()(rearrange(batch.silhouettes, "b t h w -> (b t) h w"))
+        _, _, reading = recogniser.require_3d()(estimate, batch.truth, batch.mask)
     metric.update(reading.joints, reading.true_joints, reading.vertices, reading.true_vertices)
-    assert found.errors.shape == (70, stage.supervision.targets.body.num_vertices)
+    assert found.errors.shape == (70, recogniser.require_3d().targets.body.num_vertices)
     assert found.errors.mean() == pytest.approx(float(metric.compute()["mpvpe"]), rel=1e-4)
 
 
-def test_true_meshes_have_the_bodys_size(stage, data):
-    found = measure_frame_errors(stage, data.store, held_out_frames(data)[:3])
+def test_true_meshes_have_the_bodys_size(recogniser, data):
+    found = measure_frame_errors(recogniser, data.store, held_out_frames(data)[:3])
     heights = np.ptp(found.true_vertices[..., 1], axis=1)
     assert (heights > 1.3).all() and (heights < 2.2).all()
     assert (np.abs(found.true_vertices.mean(1)) < 0.3).all()  # around the pelvis
@@ -81,9 +82,9 @@ def test_worst_frames_come_first_and_from_different_sequences():
     assert found.worst(1).tolist() == [1]
 
 
-def test_rows_hold_joints_and_markers_of_both(stage, data):
+def test_rows_hold_joints_and_markers_of_both(recogniser, data):
     places = held_out_frames(data)[:2]
-    rows = frame_rows(stage, data.store, places)
+    rows = frame_rows(recogniser, data.store, places)
     for row, place in zip(rows, places, strict=True):
         assert row.points.shape == row.true_points.shape == (24 + 64, 3)
         figure = data.store.silhouettes(place.sequence, np.array([place.frame]))[0]
@@ -94,7 +95,7 @@ def test_rows_hold_joints_and_markers_of_both(stage, data):
 
 
 def test_a_run_without_3d_is_refused(tiny_size, data):
-    flat = RecogniseStage(tiny_size, num_subjects=4, network=NetworkConfig(use_3d=False)).eval()
+    flat = Recogniser(RecogniseStage(tiny_size, num_subjects=4, network=NetworkConfig(use_3d=False)))
     for function in (measure_frame_errors, frame_rows):
-        with pytest.raises(ConfigError, match="without a 3D branch"):
+        with pytest.raises(ConfigError, match="no 3D branch"):
             function(flat, data.store, held_out_frames(data)[:1])

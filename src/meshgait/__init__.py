@@ -15,6 +15,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from meshgait.data.pack import pack
     from meshgait.data.packing import PackOptions
     from meshgait.data.store import Store
@@ -49,7 +51,7 @@ __all__ = ["Gallery", "MeshGait", "NetworkSize", "PackOptions", "Recogniser", "R
            "WalkerSettings", "__version__", "evaluate", "load", "pack", "silhouettes", "walkers"]  # fmt: skip
 
 
-def load(source: str | None = None, body: str | None = None, markers: str | None = None) -> Recogniser:
+def load(source: str | Path | None = None, body: str | None = None, markers: str | None = None) -> Recogniser:
     """Load a trained network, by default the one that comes with the package: see `Recogniser.load`."""
     from meshgait.recogniser import Recogniser
 

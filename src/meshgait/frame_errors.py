@@ -1,4 +1,4 @@
-"""What a trained recogniser says of single frames whose truth is known: errors per vertex, worst frames.
+"""Reconstructions of single frames whose truth is known: errors per vertex, worst frames.
 
 For notebooks; `meshgait fit` reports means alone.
 """
@@ -20,10 +20,7 @@ from meshgait.data.datamodule import BodyDataModule
 from meshgait.data.dataset import read_batch
 from meshgait.data.frame_sampler import FrameNumbers, sample_frames
 from meshgait.data.store import Store
-from meshgait.errors import ConfigError
-from meshgait.models.lifter import Reconstructor
-from meshgait.stages.recognise import RecogniseStage
-from meshgait.stages.supervision import BodySupervision
+from meshgait.recogniser import Recogniser
 from meshgait.viz.interactive import vertex_errors
 from meshgait.viz.panels import PanelRow
 
@@ -82,23 +79,24 @@ def read_frames(store: Store, places: Sequence[FrameAddress]) -> GaitBatch:
 
 
 @torch.no_grad()
-def measure_frame_errors(stage: RecogniseStage, store: Store, places: Sequence[FrameAddress]) -> FrameErrors:
+def measure_frame_errors(recogniser: Recogniser, store: Store, places: Sequence[FrameAddress]) -> FrameErrors:
     """Reconstruct the frames and set them beside the truth.
 
     Args:
-        stage: a recogniser with a 3D branch, in evaluation mode.
+        recogniser: with a 3D branch.
         store: of the frames, with SMPL truth.
         places: which frames.
 
     Raises:
         ConfigError: the recogniser has no 3D branch.
     """
-    network, supervision = _body_parts(stage)
+    supervision = recogniser.require_3d()
+    reconstructor = recogniser.network.reconstructor().eval()
     meshes: list[list[np.ndarray]] = []
     for start in range(0, len(places), BLOCK):
         batch = read_frames(store, places[start : start + BLOCK])
         assert batch.truth is not None  # `read_frames` asks for it
-        estimate = network(rearrange(batch.silhouettes, "b 1 h w -> b h w"))
+        estimate = reconstructor(rearrange(batch.silhouettes, "b 1 h w -> b h w"))
         truth = (rearrange(x, "b 1 c -> b c") for x in (batch.truth.poses, batch.truth.betas, batch.truth.cameras))
         target = supervision.targets(*truth)
         pairs = ((supervision.decode_mesh(estimate), estimate.points), (target.vertices, target.joints))
@@ -107,23 +105,18 @@ def measure_frame_errors(stage: RecogniseStage, store: Store, places: Sequence[F
     return FrameErrors(tuple(places), predicted, true)
 
 
-def frame_rows(stage: RecogniseStage, store: Store, places: Sequence[FrameAddress]) -> list[PanelRow]:
+def frame_rows(recogniser: Recogniser, store: Store, places: Sequence[FrameAddress]) -> list[PanelRow]:
     """The frames as rows of a picture (`heatmap_panel`), true markers included.
 
     Raises:
         ConfigError: the recogniser has no 3D branch.
     """
-    network, supervision = _body_parts(stage)
+    supervision = recogniser.require_3d()
+    reconstructor = recogniser.network.reconstructor().eval()
     markers = supervision.targets.indices.numpy()
-    rows = panel_rows(network, supervision, read_frames(store, places))
+    rows = panel_rows(reconstructor, supervision, read_frames(store, places))
     return [
         replace(row, true_points=np.concatenate([row.true_points, row.true_vertices[markers]]))
         for row in rows
         if row.true_points is not None and row.true_vertices is not None
     ]
-
-
-def _body_parts(stage: RecogniseStage) -> tuple[Reconstructor, BodySupervision]:
-    if stage.supervision is None:
-        raise ConfigError("this run was trained without a 3D branch", "take one with model.use_3d true")
-    return stage.network.reconstructor().eval(), stage.supervision
