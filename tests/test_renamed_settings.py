@@ -7,16 +7,16 @@ import yaml
 
 from meshgait.errors import ConfigError
 from meshgait.renamed_settings import (
-    FIGURES,
     IN_GROUPS,
+    METRICS,
     MODEL,
     VALUES,
-    renamed_figures,
+    renamed_arguments,
     renamed_group,
+    renamed_metrics,
     renamed_network,
     renamed_setting,
     renamed_settings,
-    renamed_words,
     renaming_note,
 )
 from meshgait.stages.recognise import RecogniseStage
@@ -94,8 +94,8 @@ def test_files_of_groups(content, new):
 def test_networks_of_checkpoints_and_figures():
     assert renamed_network({"size": {}, "fusion": "deep"}) == {"size": {}, "fusion": "3d-only"}
     assert renamed_network({"fusion": {}}) == {"fusion": {}}
-    assert renamed_figures({"val/loss": 1.0, **dict.fromkeys(FIGURES, 2.0)}) == {
-        "val/loss": 1.0, **dict.fromkeys(FIGURES.values(), 2.0)
+    assert renamed_metrics({"val/loss": 1.0, **dict.fromkeys(METRICS, 2.0)}) == {
+        "val/loss": 1.0, **dict.fromkeys(METRICS.values(), 2.0)
     }  # fmt: skip
 
 
@@ -196,7 +196,7 @@ def test_words_of_the_command_line_with_their_values_beside_or_after():
     words = ["fit", "--config", "lr", "--model.lr", "0.1", "--model.body=b.npz", "--model.optimizer", "sgd", "--x"]
     new = ["fit", "--config", "lr", "--model.optimizer.lr", "0.1"]
     new += ["--model.body.file=b.npz", "--model.optimizer.name", "sgd", "--x"]
-    assert renamed_words(words) == (
+    assert renamed_arguments(words) == (
         new,
         {
             "--model.lr": "--model.optimizer.lr",
@@ -204,17 +204,17 @@ def test_words_of_the_command_line_with_their_values_beside_or_after():
             "--model.optimizer": "--model.optimizer.name",
         },
     )
-    assert renamed_words(["--model.seed=1"]) == (["--model.seed=1"], {})
+    assert renamed_arguments(["--model.seed=1"]) == (["--model.seed=1"], {})
 
 
 @pytest.mark.parametrize("name", ["--model.network.fusion", "--model.fusion", "--model.init_args.network.fusion"])
 def test_values_of_the_command_line(name):
-    words, names = renamed_words(["fit", name, "deep", "--x"])
+    words, names = renamed_arguments(["fit", name, "deep", "--x"])
     assert words[:1] + words[2:] == ["fit", "3d-only", "--x"]
     assert [new.endswith("network.fusion 3d-only") for new in names.values()] == [True]
-    words, names = renamed_words([f"{name}=deep", "deep"])
+    words, names = renamed_arguments([f"{name}=deep", "deep"])
     assert words[0].endswith("fusion=3d-only") and words[1] == "deep" and len(names) == 1
-    assert renamed_words([name, "concat", "deep"])[0][1:] == ["concat", "deep"]
+    assert renamed_arguments([name, "concat", "deep"])[0][1:] == ["concat", "deep"]
 
 
 def test_the_note_names_both():

@@ -1,4 +1,4 @@
-"""Which classes an experiment may name. Naming a class imports it, and importing runs code."""
+"""Which classes an experiment may name: naming a class imports it, and an import runs code."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from omegaconf.errors import OmegaConfBaseException
 from meshgait.errors import ConfigError
 
 FLAG = "--trust_code_of"
-"""Opens what is below a package; on the command line alone, for an experiment must not open its own door."""
+"""Admits the classes of a package. It is read from the command line only: an experiment must not admit its own."""
 
 OWN = ("meshgait.stages", "meshgait.data", "meshgait.callbacks", "meshgait.models.size", "meshgait.synthetic")
 LIGHTNING = {
     callbacks: set(callbacks.__all__) - {"LambdaCallback", "BasePredictionWriter"},
-    loggers: {"CSVLogger", "TensorBoardLogger"},  # the others send to a server that the experiment would choose
+    loggers: {"CSVLogger", "TensorBoardLogger"},  # others send data to a server that the experiment could choose
     strategies: set(strategies.__all__),
     profilers: set(profilers.__all__),
     plugins: set(plugins.__all__),
@@ -49,13 +49,13 @@ def _subclasses(module: object, base: type) -> list[type]:
 
 
 def admit(trusted: Sequence[str] = ()) -> None:
-    """Let settings name the admitted classes, and what is below ``trusted`` packages, and no other.
+    """Admit only the classes of `admitted` and of ``trusted`` packages in settings.
 
-    It is held before anything is imported, wherever a setting names a class or a function. Environment variables
-    (OmegaConf's ``oc.env``) are not read either: their values would come into files and to W&B.
+    The check comes before any import, wherever a setting names a class or a function. Environment variables
+    (OmegaConf's ``oc.env``) are not read either: their values would get into files and to W&B.
 
     Raises:
-        ConfigError: a trusted package is no dotted name.
+        ConfigError: the name of a trusted package is not a dotted name.
     """
     try:
         set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=[*admitted(), *trusted])
@@ -65,7 +65,7 @@ def admit(trusted: Sequence[str] = ()) -> None:
 
 
 def with_paths(words: Sequence[str]) -> list[str]:
-    """The words of a command line, with files of settings as paths: a bare name looks like a class."""
+    """The arguments with ``./`` before files of settings: a bare name would be taken for a class."""
     result = []
     for word in words:
         name, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
@@ -75,7 +75,7 @@ def with_paths(words: Sequence[str]) -> list[str]:
 
 
 def without_flag(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words of a command line without `FLAG`, and the packages that it names.
+    """The arguments without `FLAG`, and the packages that it names.
 
     Raises:
         ConfigError: a package is missing.
@@ -95,11 +95,11 @@ def without_flag(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 UNREADABLE = (OmegaConfBaseException, RecursionError)
-"""What parsers raise for references that lead nowhere and for settings nested too deep."""
+"""Errors of the parsers for unresolved references and for settings that are nested too deep."""
 
 
 def refusal(error: BaseException) -> ConfigError | None:
-    """What to say where an error of a parser tells that a class is not admitted, or of references that fail."""
+    """The message for a parser's error about a class not admitted or an unresolved reference; else None."""
     if isinstance(error, UNREADABLE):
         reason = " ".join(str(error).split())[:160]
         return ConfigError(

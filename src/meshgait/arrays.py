@@ -1,8 +1,8 @@
-"""Opening numpy's files that may come from strangers: the one place that does.
+"""Reading and writing numpy files; the only place that opens them.
 
-A file is a claim: of shapes, of sizes, of what unpacks to what. Here each claim is held against the bytes that are
-really there before anything of its size is allocated, and pickled objects are refused unread. Whatever is wrong
-becomes one error that names the file, the array and the remedy.
+A file may come from anybody, and its header may be wrong. The claimed shapes and sizes are compared with the bytes
+that are there before memory is allocated, and pickled objects are refused unread. Every fault becomes one error
+that names the file, the array and the remedy.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ KINDS = "biufUS"
 LONGEST_HEADER = 1 << 16
 """Bytes of a header; numpy itself reads 10,000."""
 DIMENSIONS, EMPTY_ROWS = 32, 1 << 20
-"""Of an array at most, and rows without content."""
+"""Dimensions of an array at most, and rows without content at most."""
 _VERSIONS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -42,7 +42,7 @@ _VERSIONS = {
 
 
 class ObjectArrayError(UnsafeFileError):
-    """An array of Python objects, which would have to be unpickled.
+    """An array of Python objects, which only unpickling could read.
 
     Attributes:
         name: of the array in its file; "" where a file holds one array.
@@ -102,7 +102,7 @@ def map_npy(path: Path | str) -> np.ndarray:
             return np.memmap(stream, dtype, "r", stream.tell(), shape, "F" if by_columns else "C")
     except (OSError, ValueError):
         raise
-    # numpy's parser of headers fails with nearly anything (TokenError, SyntaxError, OverflowError, ...)
+    # numpy's header parser raises many kinds of errors (TokenError, SyntaxError, OverflowError, ...)
     except Exception as error:
         raise ValueError(_text(error)) from None
 
@@ -141,8 +141,8 @@ def read_npz(
 
     Args:
         path: of the file.
-        expected: what is read, by name, others are left unread; names alone are optional arrays of any kind; None:
-            all that is there.
+        expected: arrays to read, by name; others are not read. A sequence of names means optional arrays of any
+            kind; None reads all arrays.
         remedy: what to do about a file that cannot be read.
         error: class of the error for such a file.
 
@@ -177,7 +177,7 @@ def write_npz(file: IO[bytes], arrays: Mapping[str, np.ndarray], compressed: boo
 
 
 def _opened(path: Path, remedy: str, error: type[MeshGaitError]) -> Path:
-    """The path, if a file is there: a pipe would be waited for."""
+    """The path, if it is a regular file (reading a pipe would block)."""
     if not path.is_file():
         raise error(f"{path} {'is no file' if path.exists() else 'does not exist'}", remedy)
     return path
@@ -185,7 +185,7 @@ def _opened(path: Path, remedy: str, error: type[MeshGaitError]) -> Path:
 
 @contextmanager
 def _reported(path: Path, remedy: str, error: type[MeshGaitError], array: str = "") -> Iterator[None]:
-    """Whatever zip, zlib and numpy raise at damaged files, as our errors."""
+    """Turn the errors that zip, zlib and numpy raise for damaged files into ours."""
     try:
         yield
     except MeshGaitError:
@@ -198,13 +198,13 @@ def _reported(path: Path, remedy: str, error: type[MeshGaitError], array: str = 
 
 
 def _text(error: Exception) -> str:
-    """What an error says: short, on one line, without control characters that a file may have put there."""
+    """Message of an error: short, on one line, without control characters that a file may contain."""
     text = " ".join(str(error).split())[:120] or type(error).__name__
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """Arrays of an archive by their names, once its directory is consistent with the file's size (bytes)."""
+    """Arrays of an archive by name, after a check of its directory against the size of the file in bytes."""
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
@@ -263,16 +263,16 @@ def check_shape(shape: tuple[int, ...], dtype: np.dtype, there: int) -> None:
     needed = math.prod(shape) * dtype.itemsize
     if needed != there:
         raise DataError(f"an array of {shape} {dtype} needs {needed} bytes and comes with {there}")
-    # rows of nothing take no bytes, but whoever walks through them needs time
+    # rows without content take no bytes, but a loop over them takes time
     rows = list(itertools.takewhile(bool, shape)) if 0 in shape or not dtype.itemsize else []
     if math.prod(rows) > EMPTY_ROWS:
         raise DataError(f"an array of {shape} {dtype} has nothing in it")
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether by columns, and dtype, as the header claims them."""
+    """Shape, Fortran order and dtype, as the header claims them."""
     start = stream.read(12)
-    # numpy would read as long a header as it says, and then find it too long
+    # numpy would read the whole header before it finds it too long
     if start[6:7] > b"\1" and int.from_bytes(start[8:12], "little") > LONGEST_HEADER:
         raise ValueError("its header is too long")
     stream.seek(0)
@@ -285,7 +285,7 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
 def _claims(
     stream: IO[bytes], size: int, path: Path, name: str, remedy: str
 ) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """As `_header`, once the stream of ``size`` bytes is seen to hold what it claims."""
+    """As `_header`, after a check that the stream of ``size`` bytes is as long as the header claims."""
     shape, by_columns, dtype = _header(stream)
     if dtype.hasobject:
         raise ObjectArrayError(path, name, remedy)
@@ -303,7 +303,7 @@ def _read(stream: IO[bytes], size: int, path: Path, name: str, remedy: str) -> n
     _claims(stream, size, path, name, remedy)
     stream.seek(0)
     array = np.lib.format.read_array(stream, allow_pickle=False)
-    if array.dtype.kind == "U":  # numpy does not look whether they are characters; Python ends in a SystemError
+    if array.dtype.kind == "U":  # numpy does not check code points; Python would end in a SystemError
         codes = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
         if codes.max(initial=0) > sys.maxunicode:
             raise ValueError("a text holds what is no character")

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all."""
+"""Atomic writing of files and folders: they appear when they are complete, or not at all."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from meshgait.errors import OutputError
 
 @contextmanager
 def atomic_file(path: Path | str, keep: Path | None = None, many_writers: bool = False) -> Iterator[Path]:
-    """A temporary name beside ``path`` to write to, renamed once the content is on the disk; folders are made.
+    """Give a temporary path beside ``path`` to write to, and rename it when the content is on the disk.
 
     Args:
-        path: where it is to be; at every moment what was there before or the new content, whole.
-        keep: what was there before is found there afterwards.
+        path: of the file; at every moment it has its old content or all of the new one. Its folder is made.
+        keep: path where the old content is kept.
         many_writers: several processes may write it at the same time; the last one wins.
 
     Raises:
-        OutputError: the place cannot be written; what was there before is still there.
+        OutputError: the file cannot be written; the old content is still there.
     """
     path = Path(path)
-    # one name for all, so that a process that was killed leaves one file at most
+    # always the same name, so that killed processes leave one file at most
     temporary = path.with_name(f"{path.name}{f'.{os.getpid()}' if many_writers else ''}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,16 +42,16 @@ def atomic_file(path: Path | str, keep: Path | None = None, many_writers: bool =
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-    with suppress(OSError):  # not every system can do that with a folder
+    with suppress(OSError):  # not every system can sync a folder
         _to_disk(path.parent)
 
 
 @contextmanager
 def atomic_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder beside ``out`` to fill, which takes its place, and that of an earlier one, when done.
+    """Give a temporary folder to fill; at the end it is renamed to ``out`` and replaces an earlier one.
 
     Raises:
-        OutputError: the place cannot be written; what was there before is still there.
+        OutputError: the folder cannot be written; an earlier one is still there.
     """
     partial = out.with_name(out.name + ".partial")
     try:
@@ -68,7 +68,7 @@ def atomic_folder(out: Path) -> Iterator[Path]:
 
 
 def _to_disk(path: Path) -> None:
-    """Wait until a file or folder outlives a loss of power."""
+    """Flush a file or folder to the disk (fsync)."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -77,7 +77,7 @@ def _to_disk(path: Path) -> None:
 
 
 def _keep(path: Path, keep: Path) -> None:
-    """Let ``keep`` be what ``path`` is, which stays in its place meanwhile where the disk can do that."""
+    """Make ``keep`` the content of ``path``, which stays in its place if the disk has hard links."""
     second = keep.with_name(keep.name + ".partial")
     try:
         second.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The typed containers that travel between data, network, losses and evaluation."""
+"""Typed containers that are passed between data, network, losses and evaluation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T", bound="_Movable")
 
 @dataclass
 class _Movable:
-    """Dataclass of tensors (or nested ones, or None) that moves between devices as one."""
+    """Dataclass of tensors (or nested ones, or None) that can be moved to another device."""
 
     def to(self: T, target: device | str, non_blocking: bool = False) -> T:
         """The same container with every tensor on ``target`` (Lightning calls this)."""
@@ -41,7 +41,7 @@ class SmplTruth(_Movable):
         poses: (B, T, 72) axis-angle in radians, global orientation in the camera frame.
         betas: (B, T, 10).
         cameras: (B, T, 3) = s [px / m], tx, ty [px] in the crop.
-        valid: (B, T) bool; False where the parameters are not to be trusted, or are padding.
+        valid: (B, T) bool; False where the parameters are wrong or are padding.
     """
 
     poses: Tensor
@@ -50,7 +50,7 @@ class SmplTruth(_Movable):
     valid: Tensor
 
     def every(self, step: int) -> SmplTruth:
-        """Truth of every ``step``-th frame."""
+        """The truth of every ``step``-th frame."""
         return SmplTruth(*(getattr(self, field.name)[:, ::step] for field in fields(self)))
 
 
@@ -84,7 +84,7 @@ class GaitBatch(_Movable):
 
 @dataclass
 class BodyTargets(_Movable):
-    """What the 3D branch is compared with, for N frames, in crop pixels (see `meshgait.body.targets`).
+    """Truth for the 3D branch, for N frames, in crop pixels (see `meshgait.body.targets`).
 
     Attributes:
         joints: (N, 24, 3) = (u right, v down, d towards the camera; d = 0 at the pelvis).
@@ -101,11 +101,11 @@ class BodyTargets(_Movable):
 
 @dataclass
 class BodyEstimate(_Movable):
-    """What the 3D branch says of N frames.
+    """Output of the 3D branch for N frames.
 
     Attributes:
         points: (N, K, 3) soft-argmax in crop pixels (u, v, d); joints first, then markers.
-        marginals: (N, K, W' + H' + D) of each volume along u, v, d, one behind the other.
+        marginals: (N, K, W' + H' + D) of each volume along u, v, d, concatenated.
         confidence: (N, K) probability of the voxel that each point lies in, without gradient.
         volumes: (N, K, D, H', W') probabilities, each volume summing to one, or None where they are not kept.
     """
@@ -123,7 +123,7 @@ class GaitOutput(_Movable):
     Attributes:
         embeddings: (B, S, C), one vector a strip; compare with mean-over-strips distances.
         logits: (B, S, classes) cosine logits, or None outside of training.
-        body: what the 3D branch says of the frames it looked at (batch-major, padding included), or None.
+        body: output of the 3D branch for the frames that it processed (batch-major, padding included), or None.
     """
 
     embeddings: Tensor

@@ -14,7 +14,7 @@ def sha256_of(path: Path, tell: Callable[[int], object] = lambda count: None) ->
 
     Args:
         path: of the file, which is read a piece at a time.
-        tell: is told the number of bytes of each piece that was read.
+        tell: called with the number of bytes of each piece that was read.
 
     Raises:
         OSError: it cannot be read.

@@ -52,11 +52,11 @@ OF_ONE_WALKER = ("--checkpoint", "--person", "--out", "--overwrite", "--frame", 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status (0 well, 2 an error the user can mend, 143 told to stop)."""
+    """Run the command line; returns the exit status (0 success, 2 a user's error, 143 stopped by a signal)."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         refuse_moved(argv)
-        if argv[:1] == ["score"]:  # scripts hold it; it goes with the next release
+        if argv[:1] == ["score"]:  # scripts use it; it will be removed in the next release
             note("`meshgait score` is now `meshgait evaluate`")
             argv[0] = "evaluate"
         if argv and argv[0] in TRAINING:
@@ -71,10 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def refuse_moved(argv: Sequence[str]) -> None:
-    """Say of a verb that has another name now what it is called.
+    """Refuse old names of verbs, saying the new ones.
 
     Raises:
-        ConfigError: where it went.
+        ConfigError: with the new name.
     """
     verb, words = (argv[0], argv[1:]) if argv else ("", [])
     first = words[0] if words and not words[0].startswith("-") else None
@@ -88,14 +88,14 @@ def refuse_moved(argv: Sequence[str]) -> None:
 
 
 def _is_run(word: str | None) -> bool:
-    """Whether this is a run folder or a metrics file, and no folder of embeddings."""
+    """Whether this is a run folder or a metrics file, not a folder of embeddings."""
     path = Path(word or "")
     return word is not None and (path.suffix == ".json" or (path.is_dir() and not any(path.glob("*.npy"))))
 
 
 def _train(argv: Sequence[str]) -> int:
     reuse_freed_memory()
-    return _load("meshgait.training").run(argv)  # imports torch, hence only now and only here
+    return _load("meshgait.training").run(argv)  # it imports torch, so it is imported only when needed
 
 
 def _tool(argv: Sequence[str]) -> int:
@@ -106,7 +106,7 @@ def _tool(argv: Sequence[str]) -> int:
     for name, text in TRAINING.items():
         verbs.add_parser(name, help=text, add_help=False)
     for name, text in TOOLS.items():
-        if name == wanted:  # only the verb in use is imported: the others may be slow to load
+        if name == wanted:  # only the verb in use is imported: others may load slowly
             _load(f"meshgait.tools.{name}").add_parser(verbs)
         else:
             verbs.add_parser(name, help=text, add_help=False)
@@ -118,7 +118,7 @@ def _tool(argv: Sequence[str]) -> int:
 
 
 def _load(module: str) -> ModuleType:
-    """Import a part; a terminal is told, for PyTorch takes seconds."""
+    """Import a module, with a message on a terminal, as PyTorch takes seconds to load."""
     console = Console()
     if not console.is_interactive:
         return importlib.import_module(module)
@@ -127,7 +127,7 @@ def _load(module: str) -> ModuleType:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors become `ConfigError`: one line with the remedy, like all others."""
+    """Raises errors as `ConfigError`, which prints one line with the remedy."""
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message}", f"see `{self.prog} --help`")

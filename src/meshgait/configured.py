@@ -1,4 +1,4 @@
-"""A stage as an experiment YAML describes it, without its data or a trainer."""
+"""Build a stage from experiment YAMLs, without data and trainer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from meshgait.textfiles.reading import Line, Schema, TextFile
 
 
 class Class(Schema):
-    """A class by name; an overlay, which changes settings of a class that another file names, has none."""
+    """A class by name; None in an overlay, which changes settings of a class that another file names."""
 
     class_path: Line = ""
 
 
 class Experiment(Schema):
-    """What an experiment YAML must tell of its model."""
+    """What an experiment YAML must say of its model."""
 
     model: Class
 
@@ -35,7 +35,7 @@ def build_stage(
     Args:
         configs: experiment YAMLs, later ones over earlier ones.
         words: further settings of the command line, such as ``--model.network.use_3d=false``.
-        num_subjects: classes of the classifier, which in a training the data tell.
+        num_subjects: classes of the classifier; in a training they come from the data.
         trusted: packages whose classes the files may name besides those of every experiment.
 
     Raises:
@@ -46,14 +46,14 @@ def build_stage(
     parser = ArgumentParser(parser_mode=PARSER_MODE, exit_on_error=False)
     parser.add_argument("--config", action="config")
     parser.add_subclass_arguments(Stage, "model", required=True)
-    for part in ("trainer", "data"):  # of the same files, but of no concern here
+    for part in ("trainer", "data"):  # in the same files, but not needed here
         parser.add_argument(f"--{part}", type=dict, default={})
     given = [f"--config={path}" for path in configs]
     if any(_recognises(path) for path in configs):
         given += [f"--model.num_subjects={num_subjects}", "--model.pretrained=null"]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of jsonargparse, about its own future
+            warnings.simplefilter("ignore")  # deprecations within jsonargparse
             return parser.instantiate_classes(parser.parse_args([*given, *words])).model
     except MeshGaitError:
         raise

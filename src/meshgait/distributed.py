@@ -1,9 +1,9 @@
-"""What the processes of a training on several devices tell each other; a process alone hears itself.
+"""Collective operations of the processes of a training, with gradients; with one process they change nothing.
 
-A loss that each rank computes so that the *mean over ranks* is the loss of the whole batch has the whole batch's
-gradient: DDP averages gradients over ranks, and sums over ranks, which sum gradients on their way back, bring each
-rank what its rows do to the losses of all others. Every rank must call these alike, so they have no place in an
-evaluation, where one may have a batch more than another.
+Each rank computes its loss so that the *mean over ranks* is the loss of the whole batch. Then DDP, which averages
+gradients over ranks, gives the gradient of the whole batch: the backward pass of a sum over ranks sums the
+gradients of all ranks, so each rank gets the effect of its rows on the losses of all others. All ranks must make
+the same calls, so these functions do not fit an evaluation, where ranks may have unequal numbers of batches.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from torch import Tensor
 
 
 def world_size() -> int:
-    """Number of processes that train together."""
+    """Number of processes of the training."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this is."""
+    """Number of this process, from 0."""
     return dist.get_rank() if world_size() > 1 else 0
 
 
 class _Sum(torch.autograd.Function):
-    """Sum over ranks, of values forwards and of gradients backwards."""
+    """Sum over ranks of the values, and of the gradients in the backward pass."""
 
     @staticmethod
     def forward(ctx: object, values: Tensor) -> Tensor:
@@ -43,9 +43,9 @@ def all_reduce_sum(values: Tensor) -> Tensor:
 
 
 def all_gather(rows: Tensor) -> Tensor:
-    """Rows of all ranks, (B, ...) -> (world B, ...) in the order of ranks, with a gradient.
+    """Rows of all ranks, (B, ...) -> (world_size * B, ...) in the order of ranks, with a gradient.
 
-    All ranks must have equally many, as their shares of a training batch are.
+    All ranks must have equally many rows.
     """
     if world_size() == 1:
         return rows
@@ -60,7 +60,7 @@ def all_reduce_mean(values: Tensor) -> Tensor:
 
 
 def all_reduce_max(number: int, device: torch.device) -> int:
-    """Largest of the ranks' numbers; ``device`` is the one they talk from."""
+    """Largest of the ranks' numbers; ``device`` is that of this rank."""
     if world_size() == 1:
         return number
     largest = torch.tensor(number, device=device)
@@ -69,7 +69,7 @@ def all_reduce_max(number: int, device: torch.device) -> int:
 
 
 def share_factors(counts: Tensor) -> Tensor:
-    """Factors that make the mean over ranks of means over ``counts`` terms the mean over the terms of all ranks.
+    """Factors that turn means over unequal ``counts`` of terms into terms of one mean over all ranks.
 
     Args:
         counts: any shape, numbers of terms of this rank.

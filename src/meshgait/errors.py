@@ -26,7 +26,7 @@ class MeshGaitError(Exception):
 
 
 class DataError(MeshGaitError):
-    """Input data (silhouettes, poses, a store, a split) cannot be used as it is."""
+    """Input data (silhouettes, poses, a store, a split) cannot be used."""
 
 
 class StoreError(DataError):
@@ -34,7 +34,7 @@ class StoreError(DataError):
 
 
 class UnsafeFileError(DataError):
-    """A file asks for code to be run while it is read; nothing of it was executed."""
+    """A file that would run code when it is read; nothing was executed."""
 
 
 class BodyModelError(MeshGaitError):
@@ -50,19 +50,19 @@ class ConfigError(MeshGaitError):
 
 
 class OutputError(MeshGaitError):
-    """The place to write to cannot be written."""
+    """An output file or folder cannot be written."""
 
 
 class TrainingError(MeshGaitError):
-    """A training has come to numbers that are not finite."""
+    """Loss or gradients of a training are not finite."""
 
 
 class StoppedError(MeshGaitError):
-    """A training was told to stop and has saved what it had learnt."""
+    """A training was stopped by a signal and has saved a checkpoint."""
 
-    status = 143  # what a shell says of a command that ended by SIGTERM
+    status = 143  # a shell's status of a command that ended by SIGTERM
 
 
 def python_command(code: str) -> str:
-    """A remedy to type in a shell: Python code, whatever quotes are in it; double ones read best."""
+    """A shell command that runs Python code, with its quotes escaped."""
     return f"python -c {shlex.quote(code)}"

@@ -1,4 +1,4 @@
-"""How experiments are read by jsonargparse: YAML within limits, old names of settings as the new ones."""
+"""Set up jsonargparse for experiments: YAML within limits, old names of settings renamed."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import yaml
 from jsonargparse import get_loader, set_loader
 
 from meshgait.messages import note
-from meshgait.renamed_settings import renamed_group, renamed_settings, renamed_words, renaming_note
+from meshgait.renamed_settings import renamed_arguments, renamed_group, renamed_settings, renaming_note
 from meshgait.textfiles.yaml_text import yaml_loader
 
 PARSER_MODE = "omegaconf+"
-"""How the command line reads YAML; the loader that goes with it refuses a section given twice."""
+"""Parser mode of the command line; its loader refuses a section that is given twice."""
 
 
-def prepare_parsing(words: Sequence[str], foreign: bool = False) -> list[str]:
-    """Set the loader of `PARSER_MODE` up; returns the words of the command line by the new names of settings.
+def prepare_parsing(arguments: Sequence[str], foreign: bool = False) -> list[str]:
+    """Install the YAML loader of `PARSER_MODE`; return the arguments with the new names of settings.
 
     Args:
-        words: of the command line.
-        foreign: whether the model may be another one than ours, whose settings keep their names unless a file
-            says that they are of ours.
+        arguments: of the command line.
+        foreign: whether the model may be a class of another package; then settings keep their names, except in
+            files that name one of our classes.
     """
     plain, told = yaml_loader(get_loader("yaml")), set[str]()
 
     def load(text: str, path: str = "") -> Any:  # noqa: ANN401
-        if text == "None":  # how the parser passes the null of --model.GROUP.SETTING=null on
+        if text == "None":  # the parser's form of the null in --model.GROUP.SETTING=null
             return None
         content, renamed = renamed_settings(plain(text, path), overlays=not foreign)
         if not foreign and not renamed:
@@ -39,8 +39,8 @@ def prepare_parsing(words: Sequence[str], foreign: bool = False) -> list[str]:
 
     set_loader(PARSER_MODE, load, (yaml.YAMLError,))
     if foreign:
-        return list(words)
-    result, renamed = renamed_words(words)
+        return list(arguments)
+    result, renamed = renamed_arguments(arguments)
     if renamed:
         note(renaming_note(renamed))
     return result

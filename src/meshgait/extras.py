@@ -19,11 +19,11 @@ EXTRAS = {
 
 
 def require(extra: str, what: str) -> None:
-    """Find out before any work whether an optional part is installed.
+    """Check before any work whether the packages of an optional part are installed.
 
     Args:
         extra: one of `EXTRAS`.
-        what: wants it, as the message says, such as "a sweep".
+        what: needs them, for the message, such as "a sweep".
 
     Raises:
         ConfigError: a package is missing; the message says how to install it.

@@ -62,7 +62,7 @@ class FrameErrors:
 
 
 def held_out_frames(data: BodyDataModule) -> tuple[FrameAddress, ...]:
-    """The frames of test sequences that a fit with these data is validated on, as far as their truth is valid."""
+    """Frames with valid truth on which a fit with these data is validated."""
     places = []
     for sequence in np.flatnonzero(data.split.test).tolist():
         frames = sample_frames(data.store.sequences[sequence].frames, data.eval_frames, "spread")
@@ -80,7 +80,7 @@ def read_frames(store: Store, places: Sequence[FrameAddress]) -> GaitBatch:
 
 @torch.no_grad()
 def measure_frame_errors(recogniser: Recogniser, store: Store, places: Sequence[FrameAddress]) -> FrameErrors:
-    """Reconstruct the frames and set them beside the truth.
+    """Reconstruct frames and compare them with the truth.
 
     Args:
         recogniser: with a 3D branch.

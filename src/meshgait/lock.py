@@ -1,4 +1,4 @@
-"""One process at a time in a folder; the system itself lets go of it when the process ends, however it ends."""
+"""Lock of a folder, for one process at a time; the system releases it when the process ends in any way."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from filelock import FileLock, Timeout
 from meshgait.errors import MeshGaitError, OutputError
 
 LOCK = "lock"
-"""Name of the file in the folder."""
+"""Name of the lock file in the folder."""
 
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
-"""What some network disks answer: there the folder is used without a lock."""
+"""Errors of network disks without locks; there the folder is used without a lock."""
 
 
 def lock_folder(folder: Path, in_use: MeshGaitError, patience: float = 0.0) -> FileLock:
-    """Keep other processes out of a folder until the lock is released; forked workers do not keep it.
+    """Lock a folder until the lock is released; forked workers do not hold it.
 
     Args:
         folder: made if it is not there.
-        in_use: raised if another process has it.
-        patience: seconds to wait for that one.
+        in_use: error to raise if another process holds the lock.
+        patience: seconds to wait for that process.
 
     Raises:
         OSError: the folder cannot be written.
@@ -39,14 +39,14 @@ def lock_folder(folder: Path, in_use: MeshGaitError, patience: float = 0.0) -> F
 
 
 def unlock_folder(lock: FileLock) -> None:
-    """Let others have the folder, and leave no file in it."""
+    """Release the lock and remove its file."""
     if lock.is_locked:
         Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()
 
 
 def in_use_by_training(root: Path) -> OutputError:
-    """What is said of a run folder that another training holds."""
+    """The error for a run folder that another training uses."""
     return OutputError(
         f"{root} is in use by another training", "wait for it or stop it, or give another trainer.default_root_dir"
     )

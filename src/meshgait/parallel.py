@@ -1,4 +1,4 @@
-"""Work shared out among processes, its results in the order of the jobs, few of them waiting."""
+"""Run jobs in several processes; results come in the order of the jobs, with few of them in memory."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 AHEAD = 8
-"""Jobs per worker that may be done before their turn; bounds the memory."""
+"""Jobs per worker that may be finished ahead of their turn; this bounds the memory."""
 MOST_WORKERS = 256
 
 _work: Callable[[Any], Any] | None = None
 
 
 def check_workers(workers: int) -> None:
-    """Whether so many processes can be asked for.
+    """Check the number of processes.
 
     Raises:
-        ConfigError: they cannot.
+        ConfigError: it is out of range.
     """
     if not 1 <= workers <= MOST_WORKERS:
         raise ConfigError(f"--workers {workers} is out of range", f"it must be between 1 and {MOST_WORKERS}")
@@ -41,24 +41,24 @@ def check_workers(workers: int) -> None:
 def map_in_order(
     make: Callable[..., Callable[[J], R]], arguments: tuple[Any, ...], jobs: Iterable[J], workers: int = 1
 ) -> Generator[R, None, None]:
-    """Results of all jobs, in the order of the jobs whatever the number of processes.
+    """Results of all jobs in the order of the jobs, for any number of processes.
 
     Args:
-        make: called with the arguments once in each process; returns the function that does a job.
+        make: called once in each process with ``arguments``; returns the function that does a job.
         arguments: of ``make``; sent to each process once.
-        jobs: drawn from only as fast as they are done, so this may be a generator of any length.
-        workers: processes; one works in this process.
+        jobs: taken only as fast as they are done, so this may be a generator of any length.
+        workers: number of processes; 1 works in this process.
 
     Raises:
         ConfigError: workers out of range.
-        OutputError: a worker was killed from outside.
+        OutputError: a worker process was killed.
     """
     check_workers(workers)
     if workers == 1:
         yield from map(make(*arguments), jobs)
         return
     queue = iter(jobs)
-    # forked workers need not import everything anew; where there is no fork, the default way is used
+    # forked workers need not import everything again; systems without fork use their default
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("fork" if "fork" in methods else None)
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(make, arguments))
@@ -76,7 +76,7 @@ def map_in_order(
 
 
 def _start(make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
-    """Set up a worker."""
+    """Set up a worker process."""
     global _work
     end_with_parent()
     cv2.setNumThreads(0)
@@ -84,13 +84,13 @@ def _start(make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]
 
 
 def end_with_parent() -> None:
-    """Let this process end once its parent is gone, and leave an interrupt to that one."""
+    """Let this process end with its parent, and ignore Ctrl-C, which the parent handles."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
 
 
 def _follow(parent: int) -> None:
-    """End this process once its parent is gone; a worker of a killed run would wait for work for ever."""
+    """End this process when its parent has ended; else a worker of a killed run would wait for ever."""
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)

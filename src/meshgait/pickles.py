@@ -1,11 +1,11 @@
 """Reading pickles of numpy arrays without running what is in them.
 
-A pickle is a program: by its own rules it may call any function. `meshgait.unpickler` follows it with stand-ins;
-here its outcome is made arrays, and is refused where it would take far more memory than the file has bytes.
+A pickle is a program that may call any function. `meshgait.unpickler` runs it with stand-ins; this module turns
+the result into arrays, and refuses it if it would take far more memory than the file has bytes.
 
-Admitted: lists, tuples and dicts of arrays of booleans, integers or floats, plain values and None; where asked
-for, chumpy's arrays and SciPy's sparse matrices as `Inert` objects, which keep their state and compute nothing.
-Pickle protocols 0 to 5, as numpy 1 and 2 write them, and Python 2's.
+Admitted: lists, tuples and dicts of arrays of booleans, integers or floats, plain values and None; on request,
+chumpy's arrays and SciPy's sparse matrices as `Inert` objects, which keep their state and compute nothing.
+Protocols 0 to 5, as numpy 1 and 2 and Python 2 write them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from meshgait.text import shown
 from meshgait.unpickler import PLAIN, Array, Inert, Unpickler
 
 SHARING, FLOOR = 64, 1 << 24
-"""A pickle may name the same content again and again: written out it may have this many times the bytes of the
+"""A pickle may refer to the same content many times. Written out, it may have this many times the bytes of the
 file, or 16 MB if that is more."""
 DEPTH = 32
-"""Containers in each other at most."""
+"""Depth of nested containers at most."""
 _REMEDY = "convert it to .npy or .npz where it comes from"
 
 
@@ -39,7 +39,7 @@ def load_pickle(path: Path | str, inert: bool = False) -> Any:  # noqa: ANN401
         DataError: the file is missing, truncated, no pickle, or claims more than it holds.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():  # a pipe would be waited for
+    if path.exists() and not path.is_file():  # reading a pipe would block
         raise DataError(f"{path} cannot be read (it is no file)", "check the path")
     try:
         content = path.read_bytes()
@@ -57,18 +57,18 @@ def load_pickle(path: Path | str, inert: bool = False) -> Any:  # noqa: ANN401
     except DataError as error:
         raise DataError(f"{path} is damaged: {error}", f"copy it again or {_REMEDY}") from None
     except Exception as error:
-        # a damaged pickle may fail in any of its operations, with any exception
+        # a damaged pickle may raise any exception
         detail = shown(str(error)) if isinstance(error, ValueError) else type(error).__name__
         raise DataError(f"{path} is truncated or no pickle ({detail})", f"copy it again or {_REMEDY}") from None
 
 
 def to_array(value: object) -> np.ndarray:
-    """Array of what `load_pickle` returned: an array, a number, or lists of such in any depth.
+    """Array of what `load_pickle` returned: an array, a number, or nested lists of these.
 
     Raises:
         ValueError: the lists hold anything else, or are of unequal length.
     """
-    if isinstance(value, str | bytes) or not _are_numbers(value):  # numpy pads all texts to the longest
+    if isinstance(value, str | bytes) or not _are_numbers(value):  # numpy would pad all strings to the longest
         raise ValueError(f"a {type(value).__name__} of something other than numbers")
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
@@ -83,9 +83,9 @@ def _are_numbers(value: object) -> bool:
 
 
 def _resolve(loaded: Any, done: dict[int, tuple[Any, int]], depth: int = 0) -> tuple[Any, int]:  # noqa: ANN401
-    """What is read with arrays in the place of their stand-ins, and the bytes that it takes written out.
+    """The content with arrays instead of their stand-ins, and its size in bytes when written out.
 
-    Each container is done once, as it may be named many times.
+    Each container is converted once, as it may be referred to many times.
     """
     if id(loaded) in done:
         return done[id(loaded)]
@@ -111,7 +111,7 @@ def _resolve(loaded: Any, done: dict[int, tuple[Any, int]], depth: int = 0) -> t
         size = 8 + sum(_resolve(key, done)[1] + size for key, (_, size) in values.items())
     elif isinstance(loaded, Inert):
         result = loaded
-        done[id(loaded)] = loaded, 8  # it may hold itself
+        done[id(loaded)] = loaded, 8  # it may contain itself
         loaded.state, size = _resolve(loaded.state, done, depth + 1)
     else:
         raise UnsafeFileError(f"it holds a {type(loaded).__name__}")

@@ -1,15 +1,15 @@
-"""Settings of strangers' files: plain values, and no more of them than settings have."""
+"""A limit on the number of values in settings that come from a file."""
 
 from __future__ import annotations
 
 MOST_VALUES = 10_000
-"""Names and values of a description, lists within lists counted; ours have some hundreds."""
+"""Names and values of settings at most, nested ones included; ours have some hundreds."""
 
 
 def few_values(content: object) -> bool:
-    """Whether settings have no more values than settings can have, each counted as often as it is there.
+    """Whether settings have at most `MOST_VALUES` values, each counted as often as it occurs.
 
-    A file may hold a list of ten times the same list, and so on: whoever prints it prints without end.
+    A file may hold a list of ten times the same list, nested many times: printing it would never end.
 
     Args:
         content: plain values.

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, FLOPs, times, memory, and which branch they belong to.
+"""Cost of a network by branch: parameters, FLOPs, times, memory.
 
 FLOPs count two per multiply-add, of convolutions and matrix products (as `torch.utils.flop_counter` does). Times
 are medians of repeated runs. Memory is what PyTorch allocated for tensors; a process holds more (on a CPU what
@@ -34,12 +34,12 @@ BRANCHES = {
     "3d": ("lifter", "reader", "posture", "fusion"),
     "heads": ("embed", "classify"),
 }
-"""Parts of the network by branch; what is computed outside of them (pooling, soft-argmax) is "other"."""
+"""Modules of the network by branch; computations outside of them (pooling, soft-argmax) are "other"."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one network costs; see `profile`.
+    """Cost of a network; see `profile`.
 
     Attributes:
         parameters: number by branch, and "total" and "without_classifier".
@@ -69,7 +69,7 @@ def profile(stage: RecogniseStage, frames: int = 30, sequences: int = 4, repeats
         stage: recogniser, on the device to measure.
         frames: of each sequence.
         sequences: of a training batch; two of each subject.
-        repeats: runs of which the median counts, after one that does not.
+        repeats: runs; the median of their times counts. One more run comes before them.
     """
     network = stage.network
     device = next(network.parameters()).device
@@ -84,12 +84,12 @@ def profile(stage: RecogniseStage, frames: int = 30, sequences: int = 4, repeats
     with branch_times(network, device) as spent:
         total = median_seconds(forward, repeats, device)
     seconds = {name: value / (repeats + 1) for name, value in spent.items()} | {"other": 0.0}
-    # what reads the volumes in blocks belongs to no module; beside it only pooling is left
+    # reading the volumes by blocks is outside of any module, as is pooling
     seconds["3d" if network.lifter is not None else "other"] += max(0.0, total - sum(seconds.values()))
     seconds["total"] = total
     flops = count_flops(network, alone)
     step = training_step(stage, batch)
-    step()  # the optimiser makes its state
+    step()  # so that the optimiser has its state
     step_bytes = peak_bytes(step, device)
     return Cost(
         parameters=count_parameters(network),
@@ -136,7 +136,7 @@ def _parameters(network: nn.Module, name: str) -> Iterator[nn.Parameter]:
 def count_flops(network: MeshGait, batch: GaitBatch) -> dict[str, float]:
     """FLOPs of inference on a batch, by branch."""
     network.eval()
-    # with gradients, since without them the volumes are read in blocks, outside of the modules that are counted
+    # with gradients, as without them the volumes are read by blocks, outside of the counted modules
     with warnings.catch_warnings(), FlopCounterMode(display=False) as counter:
         network(batch.silhouettes, batch.mask, smpl=batch.truth)
     by_module = {name: float(sum(ops.values())) for name, ops in counter.get_flop_counts().items()}
@@ -165,7 +165,7 @@ def training_step(stage: RecogniseStage, batch: GaitBatch) -> Callable[[], None]
 
 @contextmanager
 def branch_times(network: nn.Module, device: torch.device) -> Iterator[dict[str, float]]:
-    """Seconds that the parts of a network take altogether, by branch, while the context lasts."""
+    """Seconds that the modules of a network take in total, by branch, while the context is open."""
     spent = dict.fromkeys(BRANCHES, 0.0)
     begun: dict[nn.Module, float] = {}
     handles = []
@@ -189,7 +189,7 @@ def branch_times(network: nn.Module, device: torch.device) -> Iterator[dict[str,
 
 
 def median_seconds(action: Callable[[], None], repeats: int, device: torch.device) -> float:
-    """Median time of an action, after one run that does not count."""
+    """Median time of an action, after one run that is not counted."""
     action()
     times = []
     for _ in range(repeats):
@@ -206,7 +206,7 @@ def _now(device: torch.device) -> float:
 
 
 def peak_bytes(action: Callable[[], None], device: torch.device) -> int | None:
-    """Most memory that PyTorch took at a time for an action; None where it cannot tell (neither CPU nor CUDA)."""
+    """Peak memory that PyTorch allocated for an action; None if it cannot be measured (neither CPU nor CUDA)."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

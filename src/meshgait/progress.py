@@ -1,4 +1,4 @@
-"""What a command is doing and how far it is: a live bar on a terminal, a few plain lines in a log file."""
+"""Progress of a command: a live bar on a terminal, a few plain lines in a log file."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from meshgait.text import printable
 
 T = TypeVar("T")
 PATIENCE = 2.0
-"""Seconds between two lines in a log file; what takes less is not reported there."""
+"""Seconds between two lines in a log file; a task that takes less prints none."""
 
 
 class Progress:
-    """How far one task is, as a context.
+    """Progress of one task, as a context manager.
 
-    On a terminal a bar, which is gone when the task is done. Elsewhere a line at each tenth of the way, but never
-    two within ``PATIENCE`` seconds, so a log file has ten lines at most and no control character.
+    On a terminal it is a bar, which disappears at the end. Elsewhere it prints a line at each tenth of the steps,
+    but never two within ``PATIENCE`` seconds, so a log file has ten lines at most and no control characters.
 
     Args:
-        task: what is done, such as "packing usf".
-        total: steps there are.
-        unit: what is counted, in the plural.
-        done: steps that an earlier run has done.
-        show: False for silence.
+        task: its name, such as "packing usf".
+        total: number of steps.
+        unit: what the steps are, in the plural.
+        done: steps done by an earlier run.
+        show: False prints nothing.
     """
 
     def __init__(self, task: str, total: int, unit: str = "steps", done: int = 0, show: bool = True) -> None:
@@ -62,11 +62,11 @@ class Progress:
             self._bar.stop()
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """``steps`` more are done; ``note`` says what comes next, or how it goes."""
+        """Count ``steps`` more as done; ``note`` is shown beside the bar."""
         self.reach(self.done + steps, note)
 
     def reach(self, done: int, note: str = "") -> None:
-        """``done`` steps are done altogether."""
+        """Set the number of steps done; ``note`` is shown beside the bar."""
         before, self.done, self.note = self.done, done, note or self.note
         text = printable(f"{self.task} ({self.note})" if self.note else self.task)
         if self._bar:
@@ -85,7 +85,7 @@ class Progress:
 
 
 def track(items: Iterable[T], task: str, total: int, unit: str = "steps", done: int = 0) -> Iterator[T]:
-    """The items, while progress is shown of going through them; ``total`` counts those ``done`` before as well."""
+    """Iterate over items and show the progress; ``total`` includes those ``done`` before."""
     with Progress(task, total, unit, done) as progress:
         for item in items:
             yield item

@@ -1,4 +1,4 @@
-"""Scoring of embeddings by a benchmark's protocol: what `meshgait evaluate` and `meshgait.evaluate` do."""
+"""Scoring of embeddings by a benchmark's protocol, for `meshgait evaluate` and `meshgait.evaluate`."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def evaluate(
 ) -> dict[str, Scores]:
     """Score embeddings of any system by a benchmark's protocol.
 
-    Every sequence is scored, whatever subjects the benchmark trains on. What may make the figures other than those
-    of the benchmark is written to standard error.
+    Every sequence is scored, training subjects of the benchmark included. A note on standard error says what may
+    make the results differ from those of the benchmark.
 
     Args:
         embeddings: (N, strips, dim) or (N, dim), as `Recogniser.embed` gives them.
@@ -120,8 +120,8 @@ def select_embedded(
         )
     if len(probes) < len(listed) and protocol.listed_probes:
         note(f"{len(listed) - len(probes)} of the {len(listed)} listed probes were not embedded")
-    # every sequence that is left is tested, whatever the benchmark trains on; and who lacks a gallery sequence
-    # counts as the protocol's scoring has it
+    # every sequence that is left is scored, training subjects included; probes without a gallery sequence count as
+    # the protocol's scoring says
     kept = np.flatnonzero(tested)
     everybody = Partition(frozenset(), frozenset(given.labels[kept].tolist()), probes, given.source)
     chosen = select([walks[row] for row in kept], replace(protocol, complete=False), everybody)
@@ -130,7 +130,7 @@ def select_embedded(
 
 
 def _spread(chosen: Selection, kept: np.ndarray, total: int) -> Selection:
-    """A selection among some sequences as one among all; the others are neither gallery nor probe."""
+    """Extend a selection of some sequences to all; the others are neither gallery nor probe."""
 
     def over(column: np.ndarray) -> np.ndarray:
         whole = np.zeros(total, column.dtype)
@@ -146,7 +146,7 @@ def _spread(chosen: Selection, kept: np.ndarray, total: int) -> Selection:
 
 
 def _warn(given: Embeddings, protocol: EvaluationProtocol, chosen: Selection, tested: np.ndarray) -> None:
-    """Say what may make the figures other than those of the benchmark."""
+    """Print notes on what may make the results differ from those of the benchmark."""
     if left := int((~tested).sum()):
         note(f"{left} of {len(tested)} sequences are not of the test set and left out")
     subjects = set(np.unique(given.labels[tested]).tolist())

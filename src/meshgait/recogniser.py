@@ -26,14 +26,14 @@ from meshgait.stages.recognise import RecogniseStage
 from meshgait.stages.supervision import BodySupervision
 
 MAX_FRAMES = 720
-"""Frames of a walk at most that make its embedding, as in evaluation (``data.eval_frames``)."""
+"""Frames of a walk at most for its embedding, as in evaluation (``data.eval_frames``)."""
 PRETRAINED = Path(__file__).parent / "pretrained"
 """Folder of the model that comes with the package, trained on synthetic walkers alone (`make weights`)."""
 BLOCK = 64
 """Frames that are reconstructed at once, so that memory does not grow with the walk."""
 
 Walk: TypeAlias = np.ndarray | str | Path | Silhouettes
-"""A walk: silhouettes (T, h, w) of any size and kind of brightness, or the path of a folder of frames, .gif, .npy,
+"""A walk: silhouettes (T, h, w) of any size and value range, or the path of a folder of frames, .gif, .npy,
 .npz or .pkl, or what `meshgait.data.readers.read_silhouettes` returned."""
 
 
@@ -145,7 +145,7 @@ class Recogniser:
         return self.stage(silhouettes, torch.ones(1, len(chosen), dtype=torch.bool)).embeddings[0].numpy()
 
     def require_3d(self) -> BodySupervision:
-        """The part that knows the body's mesh.
+        """The 3D supervision, which has the body and decodes meshes.
 
         Raises:
             ConfigError: the network has no 3D branch.
@@ -159,8 +159,8 @@ class Recogniser:
 
         Args:
             walk: see `Walk`.
-            stature: height of the body in metres, for silhouettes have no scale.
-            progress: told the number of frames done.
+            stature: assumed height of the body in metres, as silhouettes have no scale.
+            progress: to show the number of frames done.
 
         Raises:
             DataError: the walk cannot be read.
@@ -179,15 +179,15 @@ class Recogniser:
     def estimate(
         self, frames: np.ndarray, progress: Progress | None = None
     ) -> Iterator[tuple[BodyEstimate, np.ndarray]]:
-        """What the 3D branch says of frames, block by block.
+        """Output of the 3D branch for frames, block by block.
 
         Args:
             frames: (T, H, W) uint8, as `read` gives them.
-            progress: told the number of frames done.
+            progress: to show the number of frames done.
 
         Yields:
             (estimate, vertices): heatmaps and points of up to 64 frames in crop pixels (u, v, d), and their meshes
-            (B, V, 3) in the same.
+            (B, V, 3) in the same frame.
 
         Raises:
             ConfigError: the network has no 3D branch.

@@ -1,4 +1,4 @@
-"""Old names of settings, of their values and of logged figures: they still work for one release, with a note.
+"""Old names of settings, of their values and of logged metrics; they work for one more release, with a note.
 
 `docs/renamed.md` has them as a table.
 """
@@ -44,8 +44,8 @@ IN_GROUPS = {"body.losses.confidence": "marginal_cross_entropy"}
 VALUES = {"network.fusion": {"deep": "3d-only"}}
 """Settings of groups of ``model``, and the old and new names of their values."""
 
-FIGURES = {"train/confidence": "train/marginal_cross_entropy"}
-"""Old and new name of logged figures."""
+METRICS = {"train/confidence": "train/marginal_cross_entropy"}
+"""Old and new name of logged metrics."""
 
 GROUPS = {name.split(".")[0] for name in MODEL.values()}
 FILES = (".yaml", ".yml", ".json")
@@ -53,11 +53,11 @@ OURS = "meshgait.stages."
 
 
 def renamed_settings(content: object, overlays: bool = True) -> tuple[Any, dict[str, str]]:
-    """Content of an experiment YAML by the new names.
+    """Content of an experiment YAML with the new names.
 
     Args:
-        content: of the YAML; what is no experiment comes back as it is.
-        overlays: whether a ``model`` that names no class is one of ours.
+        content: of the YAML; what is not an experiment is returned unchanged.
+        overlays: whether a ``model`` without a class is taken for one of ours.
 
     Returns:
         (content, {old name: new name} of what was renamed).
@@ -83,7 +83,7 @@ def renamed_settings(content: object, overlays: bool = True) -> tuple[Any, dict[
 
 
 def renamed_group(content: object) -> tuple[Any, dict[str, str]]:
-    """Content of a file, or of an argument in braces, that holds the settings of a group of ``model`` alone.
+    """Content with the new names of a file, or an argument in braces, that holds one group of ``model``.
 
     Returns:
         (content, {old name: new name} of what was renamed).
@@ -97,17 +97,17 @@ def renamed_group(content: object) -> tuple[Any, dict[str, str]]:
 
 
 def renamed_network(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a checkpoint or an exported model says of its network, by the names of now."""
+    """Settings of the network in a checkpoint or an exported model, with the new names."""
     return _renamed_in_groups(dict(settings), "network")[0]
 
 
-def renamed_figures(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Logged figures by the names of now."""
-    return {FIGURES.get(name, name): value for name, value in figures.items()}
+def renamed_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Logged metrics by their new names."""
+    return {METRICS.get(name, name): value for name, value in metrics.items()}
 
 
 def renamed_setting(name: str, value: str) -> str:
-    """The new name of a setting as the command line writes it, such as ``model.lr``; others as they are."""
+    """The new name of a setting of the command line, such as ``model.lr``; other names are unchanged."""
     part, *rest = name.split(".")
     if part != "model" or not rest:
         return name
@@ -122,28 +122,28 @@ def renamed_setting(name: str, value: str) -> str:
 
 
 def renamed_value(name: str, value: str) -> str:
-    """The new name of a value of the setting ``name``, such as ``model.network.fusion``; others as they are."""
+    """The new name of a value of the setting ``name``, such as ``model.network.fusion``; others are unchanged."""
     path = name.removeprefix("model.").removeprefix("init_args.")
     return VALUES.get(path, {}).get(value, value) if name.startswith("model.") else value
 
 
-def renamed_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The words of a command line by the new names, and {old name: new name} of what was renamed."""
+def renamed_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Arguments of the command line with the new names, and {old name: new name} of what was renamed."""
     result: list[str] = []
     renamed: dict[str, str] = {}
-    next_word: str | None = None  # the new name of a value that is a word of its own
-    for word, following in zip_longest(words, words[1:], fillvalue=""):
-        if next_word is not None or not word.startswith("--"):
-            result.append(word if next_word is None else next_word)
-            next_word = None
+    next_value: str | None = None  # the new name of a value that is an argument of its own
+    for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
+        if next_value is not None or not argument.startswith("--"):
+            result.append(argument if next_value is None else next_value)
+            next_value = None
             continue
-        name, equals, beside = word.partition("=")
+        name, equals, beside = argument.partition("=")
         value = beside if equals else following
         setting = renamed_setting(name.removeprefix("--"), value)
         new, new_value = f"--{setting}", renamed_value(setting, value)
         if new_value != value:
             renamed[f"{name} {value}"] = f"{new} {new_value}"
-            next_word = None if equals else new_value
+            next_value = None if equals else new_value
         elif new != name:
             renamed[name] = new
         result.append(f"{new}={new_value}" if equals else new)
@@ -151,7 +151,7 @@ def renamed_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def renaming_note(renamed: Mapping[str, str]) -> str:
-    """What to tell of old names."""
+    """The note about old names."""
     names = ", ".join(f"{old} is {new}" for old, new in sorted(renamed.items()))
     return f"settings have new names, the old ones will go with the next release: {names}"
 
@@ -161,7 +161,7 @@ def _is_ours(class_path: object, overlays: bool) -> bool:
 
 
 def _is_old(name: object, value: object) -> bool:
-    """Whether a name is an old one; two of them are groups now, and tell by their values which is meant."""
+    """Whether a name is an old one; two of them are names of groups now, which their values show."""
     if name not in MODEL:
         return False
     if name not in GROUPS:
@@ -172,7 +172,7 @@ def _is_old(name: object, value: object) -> bool:
 
 
 def _put(settings: dict[str, Any], path: Sequence[str], value: object, old: str) -> dict[str, Any]:
-    """Settings with a value below some groups, which are made where they are missing."""
+    """Settings with a value put into nested groups, which are added if missing."""
     first, *rest = path
     if not rest:
         if first in settings:
@@ -187,7 +187,7 @@ def _put(settings: dict[str, Any], path: Sequence[str], value: object, old: str)
 
 
 def _renamed_in_groups(settings: dict[str, Any], group: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Settings of a group ("" for all of ``model``) by the new names within groups, and what was renamed."""
+    """Settings of a group ("" for all of ``model``) with new names within groups, and what was renamed."""
     renamed: dict[str, str] = {}
 
     def rename(path: str, inner: dict[str, Any], last: str) -> dict[str, Any]:
@@ -220,7 +220,7 @@ def _renamed_in_groups(settings: dict[str, Any], group: str) -> tuple[dict[str, 
 def _changed_at(
     settings: dict[str, Any], path: Sequence[str], change: Callable[[dict[str, Any], str], dict[str, Any]]
 ) -> dict[str, Any]:
-    """Settings whose group that has the last name of ``path`` went through ``change``; as they are without it."""
+    """Settings with ``change`` applied to the group that ``path`` leads to; unchanged if there is none."""
     first, *rest = path
     if not rest:
         return change(settings, first)

@@ -1,7 +1,6 @@
-"""What a run folder holds: where its files are, and how figures, history and settings are written and read.
+"""Run folders: where their files are, and how metrics, history and settings are written and read.
 
-Each file may be a stranger's. It is checked once, when it is read; what comes out has the types that are said
-here.
+A file may come from anybody. It is checked when it is read, and the result has the types given here.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pydantic import Field, model_validator
 
 from meshgait.atomic import atomic_file
 from meshgait.errors import DataError
-from meshgait.renamed_settings import renamed_figures, renamed_settings
+from meshgait.renamed_settings import renamed_metrics, renamed_settings
 from meshgait.textfiles.json_text import finite
 from meshgait.textfiles.reading import Line, Schema, TextFile
 
@@ -40,14 +39,14 @@ class Cells(Schema):
 
 
 class TrainingData(Schema):
-    """What a run learnt from."""
+    """Data that a run was trained on."""
 
     path: Line
     hash: Line
 
 
 class Metrics(Schema):
-    """``metrics.json``: figures, and what they are of; a figure that is null could not be measured."""
+    """``metrics.json``: metrics, and what they belong to; null where a value could not be measured."""
 
     figures: dict[Line, float | None]
     stage: Line | None = None
@@ -76,7 +75,7 @@ class HistoryRow(Schema):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Places of the files of a run; none of them need be there.
+    """Paths of the files of a run; the files need not exist.
 
     Args:
         path: of the folder (``trainer.default_root_dir``).
@@ -85,26 +84,26 @@ class RunFolder:
     path: Path
 
     def metrics(self, protocol: str | None = None) -> Path:
-        """Figures of the fit, or of a test by a protocol; that of the fit appears only when it is whole."""
+        """Metrics of the fit, or of a test by a protocol; those of the fit are written when it is complete."""
         return self.path / (f"metrics-{protocol}.json" if protocol else "metrics.json")
 
     def evaluation(self, protocol: str | None = None) -> Path:
-        """What the last validation was scored on, or the test by a protocol (`EvaluationRecord`)."""
+        """Embeddings of the last validation, or of a test by a protocol (`EvaluationRecord`)."""
         return self.path / (f"evaluation-{protocol}.npz" if protocol else "evaluation.npz")
 
     @property
     def tests(self) -> list[Path]:
-        """Figures of tests that are there."""
+        """Existing metrics files of tests."""
         return sorted(self.path.glob("metrics-*.json"))
 
     @property
     def finished(self) -> bool:
-        """Whether its fit is whole."""
+        """Whether its fit is complete."""
         return self.metrics().is_file()
 
     @property
     def history(self) -> Path:
-        """What was logged, one JSON object a line."""
+        """Logged metrics, one JSON object per line."""
         return self.path / "history.jsonl"
 
     @property
@@ -134,11 +133,11 @@ class RunFolder:
 
     @property
     def last_checkpoint(self) -> Path:
-        """The checkpoint that a training goes on from."""
+        """The checkpoint from which a training resumes."""
         return self.checkpoints / "last.ckpt"
 
     def write_metrics(self, content: Mapping[str, Any], protocol: str | None = None) -> None:
-        """Write figures, and what they are of; a figure that is not finite becomes null.
+        """Write metrics, and what they belong to; a value that is not finite becomes null.
 
         Raises:
             OutputError: the file cannot be written.
@@ -158,23 +157,23 @@ class RunFolder:
 
 
 def read_metrics(path: Path) -> Metrics:
-    """What a run came to.
+    """Read a metrics file.
 
     Raises:
-        DataError: the file is missing, or holds no figures of a run.
+        DataError: the file is missing, or holds no metrics of a run.
     """
     metrics = TextFile(path, TRAIN, "figures of a run").json(Metrics)
-    return metrics.model_copy(update={"figures": renamed_figures(metrics.figures)})
+    return metrics.model_copy(update={"figures": renamed_metrics(metrics.figures)})
 
 
 def measured(metrics: Metrics) -> dict[str, Any]:
-    """Content of the file as far as it goes, with those figures alone that could be measured."""
+    """The keys that the file has, without metrics that could not be measured."""
     figures = {name: value for name, value in metrics.figures.items() if value is not None}
     return metrics.model_dump(exclude_unset=True) | {"figures": figures}
 
 
 def read_finished(path: Path) -> dict[str, Any]:
-    """Figures of a finished run and what they are of, with the run's ``name``.
+    """Metrics of a finished run and what they belong to, with the run's ``name``.
 
     Args:
         path: run folder, or a metrics file in one.
@@ -193,19 +192,19 @@ def read_finished(path: Path) -> dict[str, Any]:
 
 
 def read_history(path: Path) -> list[tuple[int, dict[str, float | None]]]:
-    """Step and figures of each line; a last line that is not whole is left out.
+    """Step and metrics of each line; an incomplete last line is left out.
 
     Raises:
-        DataError: a line is no record of figures.
+        DataError: a line is not a record of metrics.
     """
     rows = TextFile(path, "remove the line, or the file", "history of a run").json_lines(HistoryRow)
-    return [(row.step, renamed_figures(row.__pydantic_extra__)) for row in rows]
+    return [(row.step, renamed_metrics(row.__pydantic_extra__)) for row in rows]
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Content of ``config.yaml``, or of an experiment, by the names that settings have now.
+    """Content of ``config.yaml``, or of an experiment, with the new names of settings.
 
     Raises:
-        DataError: it is no YAML, or holds no settings by name.
+        DataError: it is not YAML, or has no settings by name.
     """
     return renamed_settings(TextFile(path, "restore it or remove it", "settings").yaml(dict[Any, Any]))[0]

@@ -1,4 +1,4 @@
-"""What the commands print. Names come from strangers' data: none is taken for markup or for control codes."""
+"""Printing of the commands; names from data are never taken for markup or control codes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def console(width: int = 120, **options: Any) -> Console:  # noqa: ANN401
     """Standard output for tables and styled lines.
 
     Args:
-        width: where the output is no terminal, which has a width of its own.
+        width: used if the output is not a terminal.
         options: of rich's `Console`.
     """
     _encodable(sys.stdout)
@@ -31,7 +31,7 @@ def console(width: int = 120, **options: Any) -> Console:  # noqa: ANN401
 
 
 class PlainTable(Table):
-    """A table whose heads and cells are text and nothing else, also where a notebook shows it."""
+    """A table whose headers and cells are plain text, also in notebooks."""
 
     def __init__(self, *headers: str, title: str | None = None, **options: Any) -> None:  # noqa: ANN401
         super().__init__(*headers, title=None if title is None else _text(title), **options)
@@ -46,7 +46,7 @@ class PlainTable(Table):
 
 
 class _PlainConsole(Console):
-    """Strings are shown as they are, wherever they stand."""
+    """A console that shows strings without markup, in tables as well."""
 
     def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401
         """Rich turns all strings into text here: those printed, and those within tables."""
@@ -58,6 +58,6 @@ def _text(text: str) -> Text:
 
 
 def _encodable(stream: TextIO) -> None:
-    """Let characters that the stream's encoding lacks be written as escapes, as standard error does."""
-    if hasattr(stream, "reconfigure"):  # not what replaces it in tests and notebooks
+    """Make the stream escape characters that its encoding lacks, as standard error does."""
+    if hasattr(stream, "reconfigure"):  # its replacements in tests and notebooks lack it
         stream.reconfigure(errors="backslashreplace")

@@ -1,16 +1,16 @@
-"""Text from data (names of people, runs, files) made fit to be shown: nothing in it is obeyed, nothing hidden."""
+"""Text from data (names of people, runs, files) for output: control characters escaped, long text shortened."""
 
 from __future__ import annotations
 
 LONGEST = 80
-"""Characters of a name in a picture or a table of one."""
+"""Characters of a name in a picture at most."""
 
 
 def printable(text: str, keep: str = "") -> str:
-    """The text with everything that is no visible character written as an escape, as Python writes it.
+    """The text with all invisible characters as Python escapes.
 
-    Terminals obey control characters (they clear the screen, change the title, paste), some of Unicode's reorder
-    what is read, line ends break rows, and a surrogate, of a name that is no UTF-8, cannot be written at all.
+    Control characters can clear a terminal or change its title, some Unicode characters reorder text, line ends
+    break rows, and surrogates (of a name that is not UTF-8) cannot be written at all.
 
     Args:
         text: from anywhere.
@@ -24,7 +24,7 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def shown(content: object, longest: int = 300) -> str:
-    """What an error or a file holds, as a message can show it: `printable`, with " ..." where it is cut.
+    """Text of an error or a file for a message: `printable`, with " ..." if it is cut.
 
     Args:
         content: its text is shown.

@@ -56,9 +56,9 @@ from meshgait.stages.sync_batchnorm_plugin import SyncBatchNormPlugin
 from meshgait.textfiles.reading import MOST_YAML_BYTES, TextFile
 
 QUIET = (
-    ".*LightningCLI's args parameter",  # we pass the arguments on ourselves
-    ".*does not have many workers",  # memory-mapped stores seldom need any
-    ".*isinstance.treespec, LeafSpec",  # of torch, within lightning
+    ".*LightningCLI's args parameter",  # we pass the arguments ourselves
+    ".*does not have many workers",  # memory-mapped stores seldom need workers
+    ".*isinstance.treespec, LeafSpec",  # a deprecation of torch, used in lightning
     ".*smaller than the logging interval",
     r".*ckpt_path=.last.\)? is set, but there is no last checkpoint",  # the first run of a resumable command
     ".*Checkpoint directory .* exists and is not empty",  # a resumed one
@@ -68,23 +68,23 @@ QUIET = (
     ".*AMP with fp16 is not supported on CPU",  # we say so ourselves
     ".*resuming from a checkpoint that ended before the epoch ended",  # our samplers go on with the next batch
 )
-"""Warnings of libraries that tell a user nothing to act on."""
+"""Warnings of libraries that need no action of the user."""
 
 LOCKS: list[FileLock] = []
-"""Those of the run folder that this process trains in."""
+"""Locks of the run folder that this process trains in."""
 
 PATIENCE = 3.0
-"""Seconds to wait for it: a training that was just killed may take a moment to go."""
+"""Seconds to wait for the lock: a training that was just killed may take a moment to end."""
 
 SCAFFOLDING = re.compile(
     r"Does not validate against|Subtypes:|^Errors:|NoneType|Given value|Problem with given class_path"
     r'|Parser key "(model|data|trainer)":'
 )
-"""Lines of jsonargparse's reports that surround the one that says what is wrong."""
+"""Lines of jsonargparse's reports that do not say what is wrong."""
 
 
 class MeshGaitCLI(LightningCLI):
-    """LightningCLI with the class count linked to the data, and the callbacks every run has."""
+    """LightningCLI with the number of classes linked to the data, and the callbacks of every run."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Options besides trainer, model and data."""
@@ -103,7 +103,7 @@ class MeshGaitCLI(LightningCLI):
         parser.link_arguments("data.num_subjects", "model.init_args.num_subjects", apply_on="instantiate")
 
     def parse_arguments(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Parse, and find out first of all whether there is a checkpoint to go on from and it can be read."""
+        """Parse the arguments, after a check that the checkpoint, if one is given, can be read."""
         super().parse_arguments(*args, **kwargs)
         verb = self.config.subcommand
         path = self.config[verb].get("ckpt_path")
@@ -112,14 +112,14 @@ class MeshGaitCLI(LightningCLI):
         self._resumed: Checkpoint | None = None
         if not path and verb != "fit":
             raise ConfigError(f"{verb} without weights says nothing", "give --ckpt_path RUN/checkpoints/last.ckpt")
-        if path and path not in ("best", "last", "hpc"):  # words that Lightning looks up itself
+        if path and path not in ("best", "last", "hpc"):  # Lightning resolves these itself
             self._resumed = read_training_checkpoint(path)
 
     def _parse_ckpt_path(self) -> None:
-        """Nothing: Lightning would let a checkpoint's own settings name classes, and ours hold none."""
+        """Do nothing: Lightning's own method would let a checkpoint name classes."""
 
     def before_instantiate_classes(self) -> None:
-        """Threads, before anything computes."""
+        """Set the number of threads before anything is computed."""
         threads = self._get(self.config, "threads")
         if threads:
             torch.set_num_threads(threads)
@@ -131,13 +131,13 @@ class MeshGaitCLI(LightningCLI):
                 raise ConfigError(f"--{name} is {self._get(self.config, name)}", f"0 {meaning} each {what}")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
-        """Trainer with the run folder's logger and our callbacks, unless the configuration names others."""
-        _ = self.datamodule.split  # data errors show before a logger or a run folder is made
+        """Trainer with the logger of the run folder and our callbacks, unless the configuration names others."""
+        _ = self.datamodule.split  # errors of the data come before a logger or a run folder is made
         settings = self._get(self.config_init, "trainer", default={})
         root = Path(settings.get("default_root_dir") or "runs/unnamed")
         try:
             root.mkdir(parents=True, exist_ok=True)
-            # Lightning keeps the rank at the function
+            # Lightning stores the rank as an attribute of the function
             if self.subcommand == "fit" and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
                 LOCKS.append(lock_folder(root, in_use_by_training(root), PATIENCE))
         except OSError as error:
@@ -163,7 +163,7 @@ class MeshGaitCLI(LightningCLI):
         plugins = list(settings.get("plugins") or [])
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             plugins.append(AtomicCheckpointIO())
-        if settings.get("sync_batchnorm"):  # by our plugin, which a CPU has as well
+        if settings.get("sync_batchnorm"):  # by our plugin, which works on CPUs too
             plugins.append(SyncBatchNormPlugin())
             kwargs["sync_batchnorm"] = False
         kwargs["plugins"] = plugins
@@ -173,27 +173,27 @@ class MeshGaitCLI(LightningCLI):
         return trainer
 
     def after_fit(self) -> None:
-        """Figures of a fit that was killed between its last checkpoint and them: it has nothing left to train."""
+        """Write the metrics of a fit that was killed after its last checkpoint and has no step left to train."""
         trainer, run = self.trainer, RunFolder(Path(self.trainer.default_root_dir))
         complete = trainer.state.finished and trainer.global_step >= trainer.estimated_stepping_batches
         if not complete or is_fast_dev_run(trainer) or trainer.strategy.broadcast(run.finished):
-            return  # as the first process sees it, which alone writes: another may look before it has
+            return  # the first process decides: others may look before it has written
         trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
         for callback in callbacks_of(trainer, MetricsFile):
             callback.write(trainer, self.model)
 
     def _resumed_from(self, root: Path) -> Checkpoint | None:
-        """The checkpoint that a fit goes on from; other verbs make runs of their own."""
+        """The checkpoint from which a fit resumes; other verbs do not resume."""
         if self.subcommand != "fit":
             return None
         if self._get(self.config, "ckpt_path") == "last" and (found := newest_checkpoint(root)):
-            self.config_init[self.subcommand]["ckpt_path"] = str(found[0])  # Lightning would take the last one
+            self.config_init[self.subcommand]["ckpt_path"] = str(found[0])  # or a damaged one would be read
             return found[1]
         return self._resumed
 
 
 def warn_of_half_precision(precision: str) -> None:
-    """Say what a CPU, which has no fast half precision as a rule, makes of such a setting."""
+    """Warn that half precision on a CPU is as a rule slower."""
     if precision not in ("32-true", "64-true"):
         warn(
             f"trainer.precision is {precision} on a CPU, where it is less exact and as a rule slower than 32 "
@@ -202,7 +202,7 @@ def warn_of_half_precision(precision: str) -> None:
 
 
 def newest_checkpoint(root: Path) -> tuple[Path, Checkpoint] | None:
-    """Path and content of the last checkpoint of a run; of the one before, with a warning, if it is damaged.
+    """Path and content of the last checkpoint of a run; if it is damaged, of the previous one, with a warning.
 
     Raises:
         DataError: neither can be read.
@@ -226,8 +226,8 @@ def default_callbacks(root: Path, data: LightningDataModule, pictures: int, ever
 
     Args:
         root: run folder.
-        data: what is learnt from.
-        pictures: number of validations from one drawing to the next (0: none are drawn).
+        data: to train on.
+        pictures: validations from one drawing to the next (0: no pictures).
         every: steps between checkpoints within an epoch (0: none).
     """
     recognises = isinstance(data, SilhouetteDataModule)
@@ -253,7 +253,7 @@ def run(argv: Sequence[str]) -> int:
         logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
     for text in QUIET:
         warnings.filterwarnings("ignore", message=text)
-    for path in _config_files(argv):  # whose parser would not tell which file is no text
+    for path in _config_files(argv):  # the parser's error would not name the file that is not text
         TextFile(path, "correct the configuration", error=ConfigError).text(MOST_YAML_BYTES)
     words = prepare_parsing(words, foreign=bool(trusted))
     try:
@@ -290,14 +290,14 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _config_files(argv: Sequence[str]) -> list[str]:
-    """Files that the arguments name as configurations."""
+    """Configuration files among the arguments."""
     words = [word for argument in argv for word in argument.split("=", 1)]
     given = [value for name, value in pairwise(words) if name in ("--config", "-c")]
     return [value for value in given if len(value) < 4096 and Path(value).is_file()]
 
 
 def _finish_wandb(failed: bool) -> None:
-    """End the W&B run of this process, if there is one, and wait until its file is whole."""
+    """End the W&B run of this process, if there is one, and wait until its file is complete."""
     wandb = sys.modules.get("wandb")
     if wandb is not None and wandb.run is not None:
         wandb.run.finish(exit_code=int(failed))
@@ -305,14 +305,14 @@ def _finish_wandb(failed: bool) -> None:
 
 
 def _own_error(error: BaseException | None) -> MeshGaitError | None:
-    """Our own error among the causes of one: jsonargparse wraps what a constructor raises."""
+    """The `MeshGaitError` among the causes of an error, if any: jsonargparse wraps errors of constructors."""
     while error is not None and not isinstance(error, MeshGaitError):
         error = error.__cause__ or error.__context__
     return error
 
 
 def _plain(error: Exception) -> ConfigError:
-    """What a user can act on of jsonargparse's report, on one line."""
+    """The part of jsonargparse's report that says what is wrong, on one line."""
     lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")]
     telling = [line for line in lines if not SCAFFOLDING.search(line)] or lines[:1]
     return ConfigError(f"{' '.join(telling)[:300]}", "`--print_config` shows all settings")

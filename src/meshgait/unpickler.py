@@ -1,8 +1,7 @@
-"""The operations of a pickle, with stand-ins for what they may name: nothing of the file is run.
+"""An unpickler that runs no code of the file: the names in a pickle become stand-ins.
 
-The few names that numpy's arrays need are answered by stand-ins of ours, and every other name is refused before it
-is looked up. numpy's own unpickling code never sees the file either: arrays are built from their plain description
-(dtype, shape, bytes).
+There are stand-ins for the few names that numpy arrays need; every other name is refused before it is looked up.
+numpy's own unpickling code is not used either: arrays are built from their dtype, shape and bytes.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from meshgait.errors import DataError, UnsafeFileError
 from meshgait.text import shown
 
 PLAIN = (str, bytes, bool, int, float, type(None))
-"""Types of values that are no containers."""
+"""Types of plain values."""
 
 
 class _Admitted:
-    """A name that a pickle may use: calls ``function``, and cannot be altered by the pickle."""
+    """A name that a pickle may use: it calls ``function``, and the pickle cannot change it."""
 
     __slots__ = ("function",)
     function: Callable[..., Any]
@@ -42,7 +41,7 @@ class _Admitted:
 
 
 class _Dtype:
-    """Stand-in of numpy.dtype: simple types alone."""
+    """Stand-in for numpy.dtype: simple types only."""
 
     __slots__ = ("value",)
 
@@ -70,7 +69,7 @@ class _Dtype:
 
 
 class Array:
-    """Stand-in of numpy.ndarray; ``value`` is the array once the pickle has described it."""
+    """Stand-in for numpy.ndarray; ``value`` is the array after its state is set."""
 
     __slots__ = ("loader", "value")
 
@@ -85,7 +84,7 @@ class Array:
 
 
 class Inert:
-    """Stand-in of an object of chumpy or of a sparse matrix of SciPy.
+    """Stand-in for an object of chumpy or a sparse matrix of SciPy.
 
     Attributes:
         kind: name of its class.
@@ -109,13 +108,13 @@ SPARSE = ("csc", "csr", "coo")
 ARGUMENTS = 16
 """Of a call, at most."""
 OPERATIONS = 1_000_000
-"""Operations of a pickle at most, each of which may take 200 bytes; an array needs about 30, of whatever size."""
+"""Operations of a pickle at most, each of which may take 200 bytes; an array of any size needs about 30."""
 LARGEST_KEY = 1 << 64
-"""Whole number that a key of a dict may be."""
+"""Largest whole number as a key of a dict."""
 
 
 class _Counted(dict[int, "Operation"]):
-    """Operations by their codes, counted as they are looked up."""
+    """Operations by their codes; counts the look-ups."""
 
     def __init__(self, operations: dict[int, Operation]) -> None:
         super().__init__(operations)
@@ -129,7 +128,7 @@ class _Counted(dict[int, "Operation"]):
 
 
 class _Class(_Admitted):
-    """Name of a class whose objects become `Inert`."""
+    """A class whose objects become `Inert`."""
 
     __slots__ = ()
 
@@ -151,22 +150,22 @@ def _refuse(what: str) -> NoReturn:
 class Unpickler(pickle._Unpickler):
     """Python's own unpickler, with the operations that arrays and plain containers need.
 
-    The faster one, in C, cannot be told to leave operations out: hashing a key of nested tuples runs for ever or
-    ends the process, and a bytearray is allocated before its bytes are seen to be there.
+    The faster one, in C, cannot leave operations out: hashing a key of nested tuples may run for ever or end the
+    process, and a bytearray is allocated before its bytes are found in the file.
 
     Args:
-        content: of the file; its size bounds the arrays.
+        content: bytes of the file; their number limits the arrays.
         inert: admit objects of chumpy and SciPy.
     """
 
-    # of Python's own, but its type stubs leave them out
+    # attributes of Python's class that its type stubs lack
     stack: list[Any]
     append: Callable[[Any], None]
     read: Callable[[int], bytes]
     pop_mark: Callable[[], list[Any]]
 
     def __init__(self, content: bytes, inert: bool = False) -> None:
-        # latin1: Python 2 wrote the bytes of arrays as text
+        # latin1, as Python 2 wrote the bytes of arrays as strings
         super().__init__(io.BytesIO(content), encoding="latin1")
         self.room = self.text_room = len(content)
         # each file's operations are counted
@@ -180,28 +179,28 @@ class Unpickler(pickle._Unpickler):
             admitted[f"{core}.multiarray.scalar"] = lambda dtype, data: self.array(data, dtype, ())
             admitted[f"{core}.numeric._frombuffer"] = self.array
         admitted["_codecs.encode"] = self._encode
-        # how protocol 2 writes no bytes at all; with an argument it would make as many as it says
+        # protocol 2 writes empty bytes so; with a number as argument it would allocate as many
         admitted |= dict.fromkeys(("__builtin__.bytes", "builtins.bytes"), self._no_bytes)
-        if inert:  # what their state is made of besides arrays
+        if inert:  # names in their states besides arrays
             for copyreg in ("copy_reg", "copyreg"):
                 admitted[f"{copyreg}._reconstructor"] = self._reconstruct
             for builtins in ("__builtin__", "builtins"):
                 admitted[f"{builtins}.object"] = lambda *_: _refuse("object as a function")
-                # which of them are outdated, and links to others: never read
+                # lists of outdated objects, and links to others: never read
                 admitted[f"{builtins}.set"] = lambda *_: None
-            admitted["collections.OrderedDict"] = lambda *_: {}  # filled one by one afterwards
+            admitted["collections.OrderedDict"] = lambda *_: {}  # its items are set one by one afterwards
         self.inert = inert
         self._admitted = {name: _Admitted(function) for name, function in admitted.items()}
 
     def find_class(self, module: str, name: str) -> _Admitted:
-        """Stand-in of a name, or refusal; called before anything could be run by that name."""
+        """The stand-in for a name; other names are refused before anything is run."""
         found = self._admitted.get(f"{module}.{name}")
         if found is None and self.inert and _is_inert(module, name):
             found = _Class(lambda *_: Inert(name))
         return found or _refuse(shown(f"{module}.{name}"))
 
     def array(self, data: Any, dtype: _Dtype, shape: tuple[int, ...], order: Literal["C", "F"] = "C") -> Array:  # noqa: ANN401
-        """Array from its bytes; as many as shape and dtype say, and all arrays no larger than the file."""
+        """Array from its bytes; their number must fit shape and dtype, and all arrays together the file."""
         raw = data.encode("latin1") if isinstance(data, str) else data
         shape = (shape,) if isinstance(shape, int) else shape
         if not isinstance(dtype, _Dtype) or not isinstance(raw, bytes | bytearray) or order not in ("C", "F"):
@@ -209,7 +208,7 @@ class Unpickler(pickle._Unpickler):
         if not isinstance(shape, tuple):
             raise DataError("an array has no shape")
         check_shape(shape, dtype.value, len(raw))
-        # the same bytes may be named again and again: what is read is never larger than what was stored
+        # the same bytes may be referred to many times: the arrays may not become larger than the file
         self.room -= len(raw)
         if self.room < 0:
             raise DataError("its arrays claim more bytes than the file has")
@@ -218,7 +217,7 @@ class Unpickler(pickle._Unpickler):
         return result
 
     def _encode(self, text: str, encoding: str = "latin1") -> bytes:
-        # how protocol 2 of Python 3 writes bytes; real codecs can do more than that
+        # protocol 2 of Python 3 writes bytes so; other codecs could do more
         if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
             raise UnsafeFileError("it asks for a codec other than latin1")
         self.text_room -= len(text)
@@ -232,7 +231,7 @@ class Unpickler(pickle._Unpickler):
 
     @staticmethod
     def _reconstruct(kind: object, *_: object) -> Inert:
-        # how Python 2 writes objects
+        # Python 2 writes objects so
         return kind() if isinstance(kind, _Class) else _refuse("an object of an unknown class")
 
     def _reduce(self) -> None:
@@ -243,7 +242,7 @@ class Unpickler(pickle._Unpickler):
         self.stack[-1] = function(*arguments)
 
     def _new_object(self) -> None:
-        self.stack.pop()  # arguments, which none of them needs
+        self.stack.pop()  # its arguments, which are not needed
         kind = self.stack.pop()
         self.append(kind() if isinstance(kind, _Class) else _refuse("an object of an unknown class"))
 
@@ -268,7 +267,7 @@ class Unpickler(pickle._Unpickler):
     def _set(self, items: list[Any]) -> None:
         if type(self.stack[-1]) is not dict:
             raise DataError("it sets items of what is no dict")
-        # hashing anything else may take for ever
+        # hashing other keys may take for ever
         if any(type(key) not in PLAIN or (type(key) is int and abs(key) > LARGEST_KEY) for key in items[::2]):
             raise DataError("a key of a dict is no text and no number")
         self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
@@ -289,7 +288,7 @@ class Unpickler(pickle._Unpickler):
         self.pop_mark()
         self._no_set()
 
-    # the stubs let operations take the unpickler in C only
+    # the type stubs expect the unpickler in C
     dispatch: ClassVar[dict[int, Any]] = {
         **pickle._Unpickler.dispatch,
         pickle.REDUCE[0]: _reduce,

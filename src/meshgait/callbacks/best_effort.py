@@ -1,4 +1,4 @@
-"""Writing to a run folder that may turn read-only or full while training."""
+"""Writing to a run folder whose disk may become full or read-only while training."""
 
 from __future__ import annotations
 

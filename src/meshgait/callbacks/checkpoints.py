@@ -1,4 +1,4 @@
-"""Checkpoints of a run: whole or not at all, the one before kept, and a training goes on from them exactly."""
+"""Checkpoints of a run: written atomically, with the previous one kept; a training resumes from them exactly."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ DAMAGED = "damaged.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the place and renames; Lightning's own goes through /tmp, which may be another disk.
+    """Writes a temporary file beside the checkpoint and renames it; Lightning's goes through /tmp, another disk.
 
     Attributes:
-        failure: why the last checkpoint could not be written, where other processes have to learn of it first:
-            they wait for this one after the writing, so an error here would leave them waiting.
-        starts_over: whether the file in place is of an earlier fit, so that it is not the one before.
+        failure: why the last checkpoint could not be written. With several processes it is kept, not raised: the
+            others wait for this process after the writing, and an error here would leave them waiting.
+        starts_over: whether the existing file is of an earlier fit, so that it is not the previous checkpoint.
     """
 
     def __init__(self) -> None:
@@ -39,18 +39,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Callable[..., Any] | None = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Read it; nothing but tensors and plain data is admitted, whatever is asked for."""
+        """Read a checkpoint; only tensors and plain data are admitted, whatever ``weights_only`` says."""
         return super().load_checkpoint(path, map_location, weights_only=True)
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None
     ) -> None:
-        """Write it; the ``last.ckpt`` that was there becomes ``previous.ckpt``.
+        """Write a checkpoint; the existing ``last.ckpt`` becomes ``previous.ckpt``.
 
         Raises:
-            OutputError: the place cannot be written; the checkpoint before is still there.
+            OutputError: the file cannot be written; the previous checkpoint is still there.
         """
-        place, buffer = Path(path), io.BytesIO()  # torch turns errors of a file into RuntimeErrors without reason
+        place, buffer = (
+            Path(path),
+            io.BytesIO(),
+        )  # torch hides the reasons of file errors
         torch.save(checkpoint, buffer)
         keep = place.with_name(PREVIOUS) if place.name == last_path(Path()).name else None
         try:
@@ -67,11 +70,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """One file, replaced after each epoch, before each validation and every few steps, and the one before it.
+    """One checkpoint and the previous one; written after each epoch, before validations and every few steps.
 
-    It holds the state between two batches, with all of the first one logged (Lightning's own hook for steps comes
-    before their figures are). What Lightning's loops count at such a moment is put right in the file, so that it
-    goes on with the next batch, or with the whole of the validation that was about to begin.
+    It holds the state between two batches, when everything of the first one is logged (Lightning's own hook for
+    steps comes earlier). The counters of Lightning's loops are corrected in the file, so that a training resumes
+    with the next batch, or with the whole validation that was about to begin.
 
     Args:
         root: run folder.
@@ -90,7 +93,7 @@ class LastCheckpoint(ModelCheckpoint):
         self.every, self._between = every, False
 
     def save(self, trainer: Trainer) -> None:
-        """Write, before a batch or while validating, unless this step has been written already."""
+        """Write a checkpoint before a batch or a validation, unless this step is written already."""
         if self._should_skip_saving_checkpoint(trainer):
             return
         self._between = True
@@ -100,9 +103,9 @@ class LastCheckpoint(ModelCheckpoint):
             self._between = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note whether the fit goes on from a checkpoint; begin an epoch that was not yet begun.
+        """Remember whether the fit resumes from a checkpoint; start an epoch that had not yet started.
 
-        With ``max_steps`` Lightning takes it for one to be finished.
+        With ``max_steps`` Lightning would take it for a started one.
         """
         super().on_train_start(trainer, pl_module)
         if isinstance(writer := trainer.strategy.checkpoint_io, AtomicCheckpointIO):
@@ -114,17 +117,17 @@ class LastCheckpoint(ModelCheckpoint):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
     ) -> None:
-        """Save when it is time to; before the first batch of an epoch it has just been done."""
+        """Save if it is due; before the first batch of an epoch it was just done."""
         due = self.every and trainer.global_step % self.every == 0
         if due and batch_idx and batch_idx % trainer.accumulate_grad_batches == 0:
             self.save(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save what was trained before time goes into looking at it."""
+        """Save before the validation, which may take long."""
         self.save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save; what was saved before the validation at the same step would validate again."""
+        """Save again: the checkpoint from before the validation, at the same step, would repeat it."""
         self._last_global_step_saved = -1
         self._between = True
         try:
@@ -133,7 +136,7 @@ class LastCheckpoint(ModelCheckpoint):
             self._between = False
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Put the counters of the loops right, in checkpoints of this callback."""
+        """Correct the counters of the loops, in checkpoints of this callback only."""
         if self._between:
             rewind_loop_counters(checkpoint["loops"]["fit_loop"], checkpoint["global_step"], trainer.validating)
 
@@ -149,17 +152,17 @@ class LastCheckpoint(ModelCheckpoint):
 
 
 def rewind_loop_counters(loops: dict[str, Any], step: int, validating: bool) -> None:
-    """Make the counters of Lightning's fit loop in a checkpoint those of a moment between two batches.
+    """Set the counters of Lightning's fit loop in a checkpoint to those between two batches.
 
     Args:
         loops: state of the fit loop, changed in place.
         step: optimiser steps done.
-        validating: whether a validation has begun that is to be done wholly when the training goes on.
+        validating: whether a validation has begun, which a resumed training must repeat from its beginning.
     """
     batches, epochs = loops["epoch_loop.batch_progress"], loops["epoch_progress"]
     for count in (batches["total"], batches["current"]):
         count.update(dict.fromkeys(("ready", "started", "completed"), count["processed"]))
-    if validating:  # as if its first batch had been interrupted; figures are logged as those of the step before
+    if validating:  # as if interrupted in its first batch; its metrics are logged at the step before
         once = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
         loops["epoch_loop.val_loop.batch_progress"].update(total=once, current=dict.fromkeys(once, 0))
     else:
@@ -176,12 +179,12 @@ def last_path(root: Path) -> Path:
 
 
 def previous_path(root: Path) -> Path:
-    """Where the checkpoint before it is."""
+    """Where the previous checkpoint is."""
     return RunFolder(root).checkpoints / PREVIOUS
 
 
 def rename_damaged(path: Path) -> None:
-    """Rename a damaged checkpoint, so that it does not become the one before; left where that is not allowed."""
+    """Rename a damaged checkpoint, so that it does not become the previous one; no error if that fails."""
     try:
         os.replace(path, path.with_name(DAMAGED))
     except OSError:

@@ -1,4 +1,4 @@
-"""Warns when embeddings collapse: all walkers get nearly the same embedding, and triplets cannot part them."""
+"""Warns when embeddings collapse: nearly the same embedding for all walkers, from which nothing is learnt."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from meshgait.evaluation.distances import pairwise
 from meshgait.messages import warn
 
 MOST = 256
-"""Sequences of a validation that are compared with each other."""
+"""Sequences of a validation that are compared with each other, at most."""
 
 
 class CollapseAlarm(Callback):
     """Warns, once, when the mean distance between sequences of different subjects is near zero.
 
     Args:
-        least: share of the triplet's margin under which a distance is near zero.
-        patience: logged steps in a row at which it must be.
+        least: share of the triplet margin; a distance below it counts as near zero.
+        patience: logged steps in a row at which the distance must be near zero.
     """
 
     def __init__(self, least: float = 0.05, patience: int = 5) -> None:
         self.least, self.patience, self._times, self._told = least, patience, 0, False
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ANN401
-        """Look at steps that are logged: those wait for their figures anyway."""
+        """Check the steps that are logged; their values are read from the device anyway."""
         distance = getattr(pl_module, "terms", {}).get("distance")
         margin = margin_of(pl_module)
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning does not declare it
         if distance is None or margin is None or trainer.global_step % every:
             return
-        # exactly 0 where this process has sequences of one subject alone
+        # it is exactly 0 where this process has sequences of one subject only
         self._times = self._times + 1 if 0 < float(distance) < self.least * margin else 0
         if self._times >= self.patience:
-            self._tell(trainer, float(distance), f"at {self._times} logged steps in a row")
+            self._warn(trainer, float(distance), f"at {self._times} logged steps in a row")
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at what the validation was scored on."""
+        """Check the embeddings that the validation was scored on."""
         metric = next((c.metric for c in callbacks_of(trainer, RetrievalEvaluation)), None)
         margin = margin_of(pl_module)
         if metric is None or metric.last is None or margin is None:
@@ -53,9 +53,9 @@ class CollapseAlarm(Callback):
         if others.any():
             distance = pairwise(embeddings[some], embeddings[some])[others].mean().item()
             if distance < self.least * margin:
-                self._tell(trainer, distance, "in validation")
+                self._warn(trainer, distance, "in validation")
 
-    def _tell(self, trainer: Trainer, distance: float, when: str) -> None:
+    def _warn(self, trainer: Trainer, distance: float, when: str) -> None:
         if not self._told and trainer.is_global_zero:
             warn(
                 f"embeddings have collapsed: sequences of different subjects are {distance:.2g} apart on average "

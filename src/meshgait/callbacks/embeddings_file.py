@@ -22,11 +22,11 @@ from meshgait.terminal import say
 
 
 class EmbeddingsFile(BasePredictionWriter):
-    """Write what a prediction gave when it is whole.
+    """Write the embeddings when the whole store is embedded.
 
     The file is what `meshgait evaluate` reads (`meshgait.evaluation.embeddings`), in the order of the store; its
-    ``split`` tells the sequences of the protocol's training subjects. The shares of several devices are gathered
-    by the first, which alone writes.
+    ``split`` marks the sequences of the protocol's training subjects. With several devices the first process
+    gathers the embeddings of all, and writes them.
     """
 
     def __init__(self) -> None:
@@ -66,14 +66,14 @@ class EmbeddingsFile(BasePredictionWriter):
 def _roles(
     data: SilhouetteDataModule | BodyDataModule, indices: np.ndarray, columns: Sequence[np.ndarray]
 ) -> tuple[np.ndarray | None, frozenset[str]]:
-    """Which sequences were there to train on, and the protocol's listed probes, where the data tell."""
+    """Which sequences are of training subjects, and the probes that the protocol lists, where the data say so."""
     try:
         train, test = data.split
         training = (train & ~test)[indices]
         if not data.protocol.listed_probes or isinstance(data, BodyDataModule):
             return training, frozenset()
         probes = np.logical_or.reduce(list(data.selection.probes.values()))[indices]
-    except MeshGaitError:  # any store can be embedded, whether a protocol fits it or not
+    except MeshGaitError:  # a store can be embedded even if no protocol fits it
         return None, frozenset()
     names = zip(*(column[probes] for column in columns), strict=True)
     return training, frozenset("-".join(walk) for walk in names)

@@ -27,8 +27,8 @@ class RetrievalEvaluation(Callback):
 
     Logs ``val/rank1_nm`` and so on per probe condition, their mean as ``val/rank1``, and once the nearest
     neighbour of mean silhouettes as ``gei/rank1_nm``: a benchmark that the baseline solves is too easy.
-    Where sequences of the protocol were not embedded there are no such figures: among a part of the gallery the
-    right person is found more easily, and such a number would pass for the protocol's.
+    Where sequences of the protocol were not embedded, nothing is logged: the right person is found more easily in
+    a part of the gallery, and such a number could be mistaken for that of the protocol.
 
     Args:
         distance: how embeddings are compared.
@@ -36,7 +36,7 @@ class RetrievalEvaluation(Callback):
     Attributes:
         scores: `Scores` per probe condition of the last evaluation.
         baseline: the same of mean silhouettes.
-        record: what the last evaluation was scored on (first process only).
+        record: embeddings and protocol of the last evaluation (first process only).
     """
 
     def __init__(self, distance: Literal["euclidean", "cosine"] = "euclidean") -> None:
@@ -80,7 +80,7 @@ class RetrievalEvaluation(Callback):
         if not self.baseline:
             data = silhouettes_of(trainer)
             self.baseline = gei_scores(data.store.silhouettes, data.selection)
-        # every process has the same figures; a mean of equal numbers may be rounded, their maximum is not
+        # every process has the same values; a mean of equal numbers may be rounded, their maximum is not
         figures = flatten(self.scores, "val") | flatten(self.baseline, "gei")
         pl_module.log_dict(figures, sync_dist=True, reduce_fx="max")
 
@@ -104,7 +104,7 @@ class RetrievalEvaluation(Callback):
         )
 
     on_validation_epoch_start = on_test_epoch_start = _start
-    # Lightning declares the type of outputs as tensors or mappings, and hands over what the step returns
+    # Lightning declares outputs as tensors or mappings, but passes on whatever the step returns
     on_validation_batch_end = on_test_batch_end = _take  # type: ignore[assignment]
     on_validation_epoch_end = on_test_epoch_end = _finish
 
@@ -112,7 +112,7 @@ class RetrievalEvaluation(Callback):
 def _score(metric: RetrievalMetrics) -> tuple[dict[str, Scores], int]:
     """Scores, and how many sequences of the protocol they lack."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # which says the same
+        warnings.simplefilter("ignore")  # it says the same as we do
         scores = metric.compute()
     needed = np.logical_or.reduce([metric.task.gallery, *metric.task.probes.values()])
     return scores, int(needed.sum() - needed[_scored(metric)[1].numpy()].sum())
@@ -125,7 +125,7 @@ def _scored(metric: RetrievalMetrics) -> tuple[Tensor, Tensor]:
 
 
 def part_evaluated(trainer: Trainer) -> tuple[int, int] | None:
-    """Batches that the last evaluation was limited to, and how many there are; None if it was of all."""
+    """Number of batches that were evaluated, and of all batches; None if they are the same."""
     for kind in ("val", "test"):
         loader = getattr(trainer, f"{kind}_dataloaders", None)
         if loader is not None:
@@ -135,7 +135,7 @@ def part_evaluated(trainer: Trainer) -> tuple[int, int] | None:
 
 
 def flatten(scores: dict[str, Scores], prefix: str) -> dict[str, float]:
-    """Flat figures ``prefix/measure_condition``, and the mean rank-1 over conditions as ``prefix/rank1``."""
+    """Scores as ``prefix/measure_condition``, and the mean rank-1 over conditions as ``prefix/rank1``."""
     flat = {
         f"{prefix}/{measure}_{name}": score.numbers()[measure]
         for name, score in scores.items()
@@ -148,7 +148,7 @@ def flatten(scores: dict[str, Scores], prefix: str) -> dict[str, float]:
 def shared_traits(
     scores: Mapping[str, Scores], subjects: Sequence[str], traits: Mapping[str, Any]
 ) -> dict[str, int]:
-    """What the two walkers of wrong rank-1s, over all conditions, have in common.
+    """What the true and the found walker of wrong rank-1 matches have in common, over all conditions.
 
     Args:
         scores: per condition.
@@ -157,11 +157,11 @@ def shared_traits(
     """
     wrong = np.concatenate([score.wrong for score in scores.values()])
     names = next(iter(traits.values()))
-    # a label that is no test subject never occurs among the errors
+    # labels of other subjects never occur among the errors
     columns = {name: [traits.get(subject, {}).get(name, -1) for subject in subjects] for name in names}
     return error_breakdown(wrong, columns)
 
 
 def cell_table(score: Scores) -> list[list[float]] | None:
-    """Rank-1 per (probe view, gallery view) as nested lists, or None where the protocol has no cells."""
+    """Rank-1 per (probe view, gallery view) as nested lists; None if the protocol is not scored by views."""
     return None if score.cells is None else score.cells.tolist()

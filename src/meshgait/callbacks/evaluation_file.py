@@ -14,7 +14,7 @@ from meshgait.run_folder import RunFolder
 
 
 class EvaluationFile(Callback):
-    """Write what the last validation was scored on; a test has a file of its own by protocol."""
+    """Write embeddings and protocol of the last validation; a test has its own file, named by its protocol."""
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replace ``evaluation.npz``."""

@@ -1,4 +1,4 @@
-"""What was logged, step by step, as ``history.jsonl`` in the run folder, whatever other loggers there are."""
+"""All logged metrics, step by step, in ``history.jsonl`` in the run folder, besides other loggers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from meshgait.textfiles.json_text import parse_json
 
 
 class HistoryLines(Logger):
-    """Appends one JSON object a line: ``step`` (steps done before, from 0) and the figures logged with it.
+    """Appends one JSON object per line: ``step`` (optimiser steps done) and the metrics logged at it.
 
-    What cannot be written is kept and tried again with the next line. Figures that are not finite are null.
+    A line that cannot be written is kept and written with the next one. Values that are not finite are null.
 
     Args:
         path: of the file.
@@ -35,12 +35,12 @@ class HistoryLines(Logger):
 
     @property
     def name(self) -> str:
-        """Of the logger."""
+        """Name of the logger."""
         return "history"
 
     @property
     def version(self) -> int:
-        """There is one a folder."""
+        """There is one version in a folder."""
         return 0
 
     def log_hyperparams(self, *args: object, **kwargs: object) -> None:
@@ -61,12 +61,12 @@ class HistoryLines(Logger):
 
     @rank_zero_only
     def rewind(self, step: int, size: int | None = None) -> None:
-        """Drop what was logged at ``step`` or later: a fit that goes on from there logs it again.
+        """Drop what was logged at ``step`` or later: a resumed fit logs it again.
 
         Args:
             step: of the checkpoint.
-            size: bytes of the file when the checkpoint was written; what a validation logs after it bears the
-                step before.
+            size: bytes of the file when the checkpoint was written; a validation after it logs at the step
+                before.
         """
         kept = b""
         with best_effort(self.path.parent, self.path.name):
@@ -80,7 +80,7 @@ class HistoryLines(Logger):
 
     @rank_zero_only
     def sync(self) -> None:
-        """Wait until the lines outlive a loss of power, as the checkpoint does that is about to be written."""
+        """Flush the lines to the disk, as the checkpoint will be that is about to be written."""
         if self._size:
             with best_effort(self.path.parent, self.path.name), self.path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -89,7 +89,7 @@ class HistoryLines(Logger):
         with best_effort(self.path.parent, self.path.name):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
-                # an attempt that failed may have left half a line
+                # a failed attempt may have left half a line
                 size = file.tell() if self._size is None else self._size
                 self._size = size
                 file.truncate(size)
@@ -99,7 +99,7 @@ class HistoryLines(Logger):
 
 
 def _step(line: bytes) -> float:
-    """Step of a line; beyond all steps if the line is damaged."""
+    """Step of a line; infinity if the line is damaged."""
     try:
         step = parse_json(line.decode())["step"]
     except (ValueError, KeyError, TypeError):
@@ -108,9 +108,9 @@ def _step(line: bytes) -> float:
 
 
 class HistoryFile(Callback):
-    """Keeps ``history.jsonl`` while training, beside the loggers that the trainer has.
+    """Writes ``history.jsonl`` while training, besides the loggers of the trainer.
 
-    A fit that goes on from a checkpoint drops the lines beyond it, so that nothing is there twice.
+    A fit that resumes from a checkpoint drops the lines after it, so that nothing is logged twice.
     """
 
     def __init__(self) -> None:
@@ -118,29 +118,29 @@ class HistoryFile(Callback):
         self._kept: int | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Bytes of the file, so that what is logged from now on can be told from what was."""
+        """Bytes of the file, which separate what was logged before the checkpoint from what comes after it."""
         if self.lines is not None:
             self.lines.sync()
         return {"size": None if self.lines is None else self.lines.size}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Note how much of the file belongs to the checkpoint."""
+        """Remember how much of the file belongs to the checkpoint."""
         self._kept = state_dict["size"]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Put the logger beside the others."""
+        """Add the logger to the others."""
         if stage == "fit" and self.lines is None and not is_fast_dev_run(trainer):
             self.lines = HistoryLines(RunFolder(Path(trainer.default_root_dir)).history)
             trainer.loggers = [*trainer.loggers, self.lines]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Drop what an earlier fit logged beyond the checkpoint; without a checkpoint, everything."""
+        """Drop what an earlier fit logged after the checkpoint; without a checkpoint, everything."""
         if self.lines is not None:
             self.lines.rewind(trainer.global_step, self._kept)
 
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:  # noqa: ANN401
-        """Let figures bear the number of steps done, in all loggers.
+        """Make all loggers use the number of optimiser steps done.
 
-        Lightning counts one too many where it goes on after a validation in the middle of an epoch.
+        Lightning counts one too many when it resumes after a validation in the middle of an epoch.
         """
         trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step

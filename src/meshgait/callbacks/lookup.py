@@ -14,7 +14,7 @@ C = TypeVar("C", bound=Callback)
 
 
 def callbacks_of(trainer: Trainer, kind: type[C]) -> list[C]:
-    """Callbacks of a trainer that are of a class, in their order."""
+    """Callbacks of a trainer that are instances of a class, in their order."""
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning does not declare it
     return [callback for callback in callbacks if isinstance(callback, kind)]
 
@@ -25,7 +25,7 @@ def is_fast_dev_run(trainer: Trainer) -> bool:
 
 
 def supervision_of(module: LightningModule) -> BodySupervision | None:
-    """The part of a stage that knows the body; None if the stage has no 3D branch."""
+    """The 3D supervision of a stage; None if the stage has no 3D branch."""
     return getattr(module, "supervision", None)
 
 

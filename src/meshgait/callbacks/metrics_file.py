@@ -1,4 +1,4 @@
-"""Figures of a run as ``metrics.json`` in its folder, stamped with what they are of."""
+"""Metrics of a run as ``metrics.json`` in its folder, with the data, code and machine that they belong to."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from meshgait.run_folder import RunFolder
 
 
 class MetricsFile(Callback):
-    """Write the figures of the last evaluation when a fit or a test ends.
+    """Write the metrics of the last evaluation when a fit or a test ends.
 
-    The file appears only when the run is whole, so that it also says "done" (make relies on that).
+    The file appears only when the run is complete, so it also marks the run as done (make relies on that).
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class MetricsFile(Callback):
         self._trained = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Seconds spent so far, so that a resumed run counts them all."""
+        """Seconds spent so far, so that a resumed run counts all of them."""
         return {"seconds": self._spent + time.monotonic() - self._begun}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -50,7 +50,7 @@ class MetricsFile(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what the last validation found.
 
-        A fit that was interrupted leaves no file, and one that was complete already leaves its file alone.
+        An interrupted fit writes no file, and a fit that was complete before does not change its file.
         """
         if self._trained and not trainer.interrupted and not is_fast_dev_run(trainer):
             self.write(trainer, pl_module)
@@ -89,7 +89,7 @@ class MetricsFile(Callback):
 
 
 def provenance(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
-    """What a run's figures are of: stage, protocol, data, seed, code, machine."""
+    """What the metrics of a run belong to: stage, protocol, data, seed, code, machine."""
     data, network = datamodule_of(trainer), getattr(module, "network", module)
     return {
         "stage": type(module).__name__,
@@ -107,7 +107,7 @@ def provenance(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
 
 
 def machine() -> str:
-    """The machine in a few words, for figures that depend on it."""
+    """The machine in a few words, for numbers that depend on it."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
@@ -124,7 +124,12 @@ def machine() -> str:
 def git_revision() -> str | None:
     """Commit of the code in use, with ``-dirty`` if changed since; None if it is not run from a checkout."""
     git = ["git", "-C", str(Path(__file__).parent)]
-    own = [*git, "ls-files", "--error-unmatch", Path(__file__).name]  # not that of a project it is installed in
+    own = [
+        *git,
+        "ls-files",
+        "--error-unmatch",
+        Path(__file__).name,
+    ]  # another project's repository would not do
     describe = [*git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"]
     try:
         subprocess.run(own, capture_output=True, check=True, timeout=5)

@@ -1,4 +1,4 @@
-"""Numbers that are not finite stop a training before they reach its weights."""
+"""Stop a training before numbers that are not finite reach its weights."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ Seen = tuple[int, dict[str, GaitBatch], dict[str, Tensor]]
 
 
 class StopOnNonFinite(Callback):
-    """Looks at loss terms and gradients before each optimiser step, with one number to wait for.
+    """Checks loss terms and gradients before each optimiser step; only one number is read from the device.
 
-    Gradients are left out with a scaler (16-mixed): it meets infinite ones all the time and skips such steps.
+    Gradients are not checked where a gradient scaler is used (16-mixed): it meets infinite ones regularly and
+    skips such steps itself.
     """
 
     def __init__(self) -> None:
@@ -42,18 +43,18 @@ class StopOnNonFinite(Callback):
         batch: GaitBatch | dict[str, GaitBatch],
         batch_idx: int,
     ) -> None:
-        """Note which batch it is."""
+        """Remember the batch."""
         self._batch = batch_idx, batch if isinstance(batch, dict) else {"identity": batch}
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Keep what gradients are still gathered over; drop what has been stepped on."""
+        """Forget the batches of the last optimiser step; keep those that gradients are still accumulated over."""
         gathers = (batch_idx + 1) % trainer.accumulate_grad_batches
         self._seen = [*self._seen, (*self._batch, _terms(pl_module))] if gathers else []
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:  # noqa: ANN401
-        """Stop, with all processes, before the weights are touched.
+        """Stop all processes before the weights are changed.
 
         Raises:
             TrainingError: which term or which gradients, of which batch and sequences.
@@ -62,11 +63,11 @@ class StopOnNonFinite(Callback):
         seen = [*self._seen, (*self._batch, _terms(pl_module))]
         figures = [term for *_, terms in seen for term in terms.values()]
         gradients = [] if scaled else [p.grad for p in pl_module.parameters() if p.grad is not None]
-        if gradients:  # the largest: a sum of squares may overflow where they do not
+        if gradients:  # the largest, as a sum of squares may overflow even if they are finite
             figures.append(get_total_norm(gradients, float("inf")))
         wrong = bool(figures) and not torch.stack([f.float() for f in figures]).isfinite().all().item()
         if trainer.strategy.reduce_boolean_decision(wrong, all=False):
-            raise TrainingError(_everywhere(self._message(trainer, pl_module, seen) if wrong else ""))
+            raise TrainingError(_agreed_message(self._message(trainer, pl_module, seen) if wrong else ""))
 
     def _message(self, trainer: Trainer, module: LightningModule, seen: list[Seen]) -> str:
         remedy = "lower model.optimizer.lr or mend these sequences, then repeat the command with --ckpt_path last"
@@ -75,7 +76,7 @@ class StopOnNonFinite(Callback):
         if not what:
             gradients = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
             names = [name for name, gradient in gradients.items() if not gradient.isfinite().all()]
-            what = f"{len(names)} of {len(gradients)} gradients are not finite ({_some(names)})"
+            what = f"{len(names)} of {len(gradients)} gradients are not finite ({_first_names(names)})"
         where = f"epoch {trainer.current_epoch}, batch {number} (step {trainer.global_step})"
         return f"{what} in {where}, of {_sequences(trainer, parts)}; no weight was changed: {remedy}"
 
@@ -88,10 +89,10 @@ def _not_finite(terms: dict[str, Tensor]) -> dict[str, float]:
     return {name: float(term) for name, term in terms.items() if not math.isfinite(term)}
 
 
-def _everywhere(message: str) -> str:
-    """In all processes the message of one: the first that found damage, else the first that is not empty.
+def _agreed_message(message: str) -> str:
+    """The same message in all processes: one that names damaged sequences, else any that is not empty.
 
-    What is gathered for the loss carries one's damage to all others, whose sequences are not to blame.
+    Gathered embeddings carry the damage of one process to all others, whose own sequences are not the cause.
     """
     if not (dist.is_available() and dist.is_initialized()):
         return message
@@ -101,22 +102,22 @@ def _everywhere(message: str) -> str:
 
 
 def _sequences(trainer: Trainer, parts: dict[str, GaitBatch]) -> str:
-    """Subject/condition/view of a batch's sequences; only of those that hold such numbers, if any do."""
+    """Subject/condition/view of the sequences of a batch; if some hold such numbers, of these only."""
     stores = {name: datamodule_of(trainer).store_of(name) for name in parts}
-    found = [(stores[name], index) for name, batch in parts.items() for index in _wrong(batch)]
+    found = [(stores[name], index) for name, batch in parts.items() for index in _non_finite_sequences(batch)]
     every = [(stores[name], index) for name, batch in parts.items() for index in batch.indices.tolist()]
     walks = [store.sequences[index] for store, index in found or every]
     names = list(dict.fromkeys(f"{walk.subject}/{walk.condition}/{walk.view}" for walk in walks))
-    return f"{DAMAGED if found else 'sequences'} {_some(names)}"
+    return f"{DAMAGED if found else 'sequences'} {_first_names(names)}"
 
 
-def _wrong(batch: GaitBatch) -> list[int]:
-    """Places in the store of the sequences with silhouettes or truth that are not finite."""
+def _non_finite_sequences(batch: GaitBatch) -> list[int]:
+    """Indices in the store of the sequences whose silhouettes or truth are not finite."""
     arrays = [batch.silhouettes, *([] if batch.truth is None else vars(batch.truth).values())]
     finite = [reduce(array.isfinite().float(), "b ... -> b", "min") for array in arrays]
     return batch.indices[torch.stack(finite).amin(0) == 0].tolist()
 
 
-def _some(names: list[str]) -> str:
+def _first_names(names: list[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}"

@@ -24,7 +24,7 @@ from meshgait.stages.supervision import BodySupervision
 from meshgait.viz.panels import PanelRow, heatmap_panel
 
 STATURE = 1.7
-"""Metres that a mesh is taken to be high where no truth tells its scale: silhouettes do not."""
+"""Assumed height of a mesh in metres where there is no truth: silhouettes have no scale."""
 
 
 class HeatmapPanels(Pictures):
@@ -37,7 +37,7 @@ class HeatmapPanels(Pictures):
     Args:
         rows: frames a picture, spread over the first test sequences.
         every: number of validations from one drawing to the next; the last one of a fit is always drawn.
-        meshes: how many of the frames are written as meshes.
+        meshes: number of frames whose meshes are written.
     """
 
     def __init__(self, rows: int = 6, every: int = 1, meshes: int = 4) -> None:
@@ -79,8 +79,8 @@ class HeatmapPanels(Pictures):
 def panel_rows(reconstructor: Reconstructor, supervision: BodySupervision, batch: GaitBatch) -> list[PanelRow]:
     """Rows to draw of the frames of a batch (B, T, H, W), truth included where the batch has it.
 
-    The networks are used in the mode they are in, which in validation is that of evaluation: to switch modes
-    here and back would thaw the parts of a network that are kept frozen.
+    The networks stay in their mode (evaluation mode in a validation): switching modes here and back would put
+    frozen parts of a network into training mode.
     """
     frames = rearrange(batch.silhouettes, "b t h w -> (b t) h w")
     estimate = reconstructor(frames)

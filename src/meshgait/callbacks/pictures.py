@@ -1,4 +1,4 @@
-"""What all callbacks share that draw pictures while training: when, where to, and to which logger."""
+"""Base of the callbacks that draw pictures while training: when they draw, into which folder, for which logger."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from meshgait.run_folder import RunFolder
 
 
 class Pictures(Callback, ABC):
-    """Base: a subclass draws in `draw` and hands over files by `keep`.
+    """Base class: a subclass draws in `draw` and saves each file by `keep`.
 
     Args:
         every: number of validations from one drawing to the next; the last one of a fit is always drawn.
@@ -32,7 +32,7 @@ class Pictures(Callback, ABC):
         self.every, self._count = every, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Validations so far, so that a resumed fit draws when it would have drawn."""
+        """Validations so far, so that a resumed fit draws at the same validations."""
         return {"count": self._count}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -40,7 +40,7 @@ class Pictures(Callback, ABC):
         self._count = state_dict["count"]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw, if it is time to; the first process alone does."""
+        """Draw if it is due, in the first process only."""
         if trainer.sanity_checking or is_fast_dev_run(trainer) or not trainer.is_global_zero:
             return
         self._count += 1
@@ -49,16 +49,16 @@ class Pictures(Callback, ABC):
 
     @abstractmethod
     def draw(self, trainer: Trainer, module: LightningModule) -> None:
-        """Draw and `keep` what there is to be seen of the last validation."""
+        """Draw pictures of the last validation and `keep` them."""
 
     def keep(self, trainer: Trainer, kind: str, suffix: str, write: Callable[[Path], object]) -> Path | None:
-        """Write ``pictures/KIND-STEP.SUFFIX`` and hand pictures to W&B; None if there is no place for it.
+        """Write ``pictures/KIND-STEP.SUFFIX`` and log pictures to W&B; None if the file cannot be written.
 
         Args:
-            trainer: that trains.
-            kind: of picture.
-            suffix: png or gif go to W&B, anything else stays in the folder.
-            write: writes the file.
+            trainer: of the training.
+            kind: of the picture.
+            suffix: png and gif are logged to W&B, other files are in the folder only.
+            write: function that writes the file at a path.
         """
         root, step = Path(trainer.default_root_dir), trainer.global_step
         path = RunFolder(root).pictures / f"{kind}-{step:06d}.{suffix}"
@@ -76,7 +76,7 @@ class Pictures(Callback, ABC):
 
 
 def wandb_loggers(trainer: Trainer) -> list[WandbLogger]:
-    """The trainer's loggers that take media."""
+    """Loggers of the trainer that take pictures."""
     return [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
 
 

@@ -1,4 +1,4 @@
-"""Progress of fit, validate, test and predict: a live bar on a terminal, some lines in a log file."""
+"""Progress of fit, validate, test and predict: a live bar on a terminal, a few lines in a log file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from meshgait.progress import Progress, duration
 from meshgait.terminal import say
 
 LONG = 60.0
-"""Seconds after which an epoch that is not yet done gets a line."""
+"""Seconds between two lines within an epoch."""
 
 
 class ProgressLines(Callback):
-    """Print where a fit stands after each epoch (and within long ones), and what each validation found."""
+    """Print progress after each epoch (and within long ones), and the results of each validation."""
 
     def __init__(self) -> None:
         self._start, self._first, self._said = 0.0, 0, 0.0
@@ -31,15 +31,15 @@ class ProgressLines(Callback):
         self._first = trainer.global_step
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:  # noqa: ANN401
-        """One line in a while, if epochs are long."""
+        """Print a line from time to time, if epochs are long."""
         if time.monotonic() - self._said >= LONG:
-            self._tell(trainer)
+            self._print_progress(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """One line: epoch, step, loss, speed, time left."""
-        self._tell(trainer)
+        """Print one line: epoch, step, loss, speed, time left."""
+        self._print_progress(trainer)
 
-    def _tell(self, trainer: Trainer) -> None:
+    def _print_progress(self, trainer: Trainer) -> None:
         if not trainer.is_global_zero:
             return
         self._said = time.monotonic()
@@ -76,7 +76,7 @@ class ProgressLines(Callback):
     on_validation_batch_end = on_test_batch_end = on_predict_batch_end = _advance
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """One line with the main figures."""
+        """Print one line with the main metrics."""
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         figures = trainer.callback_metrics.items()
@@ -88,5 +88,5 @@ class ProgressLines(Callback):
 
 
 def progress_callback() -> Callback:
-    """The one that fits where the output goes."""
+    """The callback that suits the output: a live bar for a terminal, lines for anything else."""
     return RichProgressBar(leave=False) if sys.stdout.isatty() else ProgressLines()

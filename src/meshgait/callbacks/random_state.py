@@ -1,4 +1,4 @@
-"""Random numbers of Python, NumPy and torch themselves, kept in checkpoints for whatever draws from them."""
+"""Random states of Python, NumPy and torch in checkpoints, for all code that draws from them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lightning import Callback, LightningModule, Trainer
 
 
 class RandomState(Callback):
-    """What is drawn after a checkpoint is drawn again when a training goes on from it, by each process its own.
+    """Keeps the random states, so that a resumed training draws the same numbers as one without a break.
 
-    Batches, frames and augmentation do not need it: they have random numbers of their own.
+    Batches, frames and augmentation do not need it: they have random generators of their own.
     """
 
     def __init__(self) -> None:
@@ -29,11 +29,11 @@ class RandomState(Callback):
         return {"states": states}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep them until everything is set up, which draws too."""
+        """Keep them until the set-up is done, which draws numbers as well."""
         self._states = state_dict["states"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go on with this process's own, once."""
+        """Restore the state of this process, once."""
         if trainer.global_rank < len(self._states):
             _restore(self._states[trainer.global_rank])
         self._states = []

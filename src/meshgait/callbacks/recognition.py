@@ -25,7 +25,7 @@ from meshgait.viz.plots import cmc_figure, embedding_figure, to_png, to_rgb, vie
 
 
 class RecognitionPictures(Pictures):
-    """Draw what `RetrievalEvaluation` found.
+    """Draw the results of `RetrievalEvaluation`.
 
     Args:
         every: number of validations from one drawing to the next; the last one of a fit is always drawn.
@@ -99,7 +99,7 @@ class RecognitionPictures(Pictures):
 
     def _log_table(self, trainer: Trainer, rows: list[ConfusionRow], table: list[dict[str, Any]]) -> None:
         for logger in wandb_loggers(trainer):
-            import wandb  # is loaded already, or there would be no such logger
+            import wandb  # it is imported already, as there is such a logger
 
             with best_effort(Path(trainer.default_root_dir), "the table of confusions"):
                 pictures = [[wandb.Image(strip(x)) for x in (row.probe, row.found, row.own)] for row in rows]

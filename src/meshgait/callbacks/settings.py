@@ -27,25 +27,25 @@ WITHOUT_EFFECT = {
     "trainer.default_root_dir", "trainer.logger", "trainer.enable_progress_bar", "trainer.log_every_n_steps",
     "trainer.devices", "trainer.accelerator", "trainer.num_nodes",
 }  # fmt: skip
-"""Settings that change nothing of what is learnt."""
+"""Settings that do not change what is learnt."""
 
 KEPT = {"model.pretrained": "weights", "seed_everything": "random numbers"}
-"""What a training that goes on has from its checkpoint, whatever these settings say; so the file tells the old."""
+"""Settings that a resumed training takes from its checkpoint in any case; ``config.yaml`` keeps the old values."""
 
 FIXED = ("optimizer.", "lr_scheduler.")
-"""Classes given in place of the stage's own: their state is all a checkpoint's."""
+"""Optimisers and schedules given in place of the stage's own: their whole state is in the checkpoint."""
 
 MOST = 6
-"""Changes that are named."""
+"""Changes that a message names at most."""
 
 LONG = 100
-"""Letters of values that are not told with the names."""
+"""Letters; longer values are left out of a message."""
 
 
 class SaveConfig(SaveConfigCallback):
-    """The resolved configuration as ``config.yaml`` in the run folder, once something is trained with it.
+    """Writes the resolved configuration to ``config.yaml`` in the run folder when a training starts.
 
-    It is in checkpoints too, so that a training that goes on with other settings can say so.
+    Checkpoints hold it too, so that a resumed training can report which settings have changed.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
@@ -59,20 +59,20 @@ class SaveConfig(SaveConfigCallback):
         return self.parser.dump(self.config, skip_none=False)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Stamp the loggers of runs that do not train; note what a checkpoint would replace."""
+        """Log the settings of runs that do not train; remember what a checkpoint would replace."""
         self._patience = [(c, c.patience) for c in callbacks_of(trainer, EarlyStopping)]
         if stage != "fit" and trainer.is_global_zero:
-            self._stamp(trainer, pl_module)
+            self._log_settings(trainer, pl_module)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Put it in."""
+        """Add the configuration."""
         checkpoint[CONFIG] = self.text
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Note what the checkpoint was trained with.
+        """Remember the settings of the checkpoint.
 
         Raises:
-            ConfigError: a setting is another one that can only be the checkpoint's.
+            ConfigError: a setting differs that must be that of the checkpoint.
         """
         if trainer.state.fn != "fit" or not isinstance(checkpoint.get(CONFIG), str):
             return
@@ -92,7 +92,7 @@ class SaveConfig(SaveConfigCallback):
             )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the file, by rank 0; say what is other than it was before."""
+        """Write the file (rank 0 only), and report settings that have changed."""
         for callback, patience in self._patience:
             callback.patience = patience
         if not trainer.is_global_zero:
@@ -101,23 +101,23 @@ class SaveConfig(SaveConfigCallback):
         for name in KEPT.keys() & changes.keys():
             self.config[name.replace("model.", "model.init_args.")] = changes[name][0]
         RunFolder(Path(trainer.default_root_dir)).write_config(self.text)
-        self._stamp(trainer, pl_module)
+        self._log_settings(trainer, pl_module)
         if changes:
             note(describe(trainer, changes))
 
-    def _stamp(self, trainer: Trainer, module: LightningModule) -> None:
+    def _log_settings(self, trainer: Trainer, module: LightningModule) -> None:
         for logger in trainer.loggers:
             logger.log_hyperparams({**parse_yaml(self.text), "run": provenance(trainer, module)})
 
     def _changes(self) -> dict[str, tuple[Any, Any]]:
-        """(before, now) of the settings that matter and are not what they were."""
+        """(before, now) of the settings that have an effect and have changed."""
         now, before = flat(parse_yaml(self.text)), self._before or {}
         names = [name for name in {**now, **before} if name not in WITHOUT_EFFECT]
         return {n: (before.get(n), now.get(n)) for n in names if before.get(n) != now.get(n)}
 
 
 def describe(trainer: Trainer, changes: Mapping[str, tuple[Any, Any]]) -> str:
-    """What is other than in the checkpoint, what is kept of it, and where the learning rate stands."""
+    """Message: which settings have changed, which are kept from the checkpoint, and the learning rate now."""
     done = [
         name if len(f"{now}{was}") > LONG else f"{name} {now} (was {was})"
         for name, (was, now) in changes.items()
@@ -133,7 +133,7 @@ def describe(trainer: Trainer, changes: Mapping[str, tuple[Any, Any]]) -> str:
             f"the learning rate follows these settings, at step {trainer.global_step} of {total} it is "
             f"{max(rates):.3g}"
         )
-    elif done and rates:  # of classes given in place of the stage's own
+    elif done and rates:  # the optimiser or the schedule is not the stage's own
         parts.append(
             f"optimizer and lr_scheduler go on as the checkpoint has them, at step {trainer.global_step} the "
             f"learning rate is {max(rates):.3g}"
@@ -144,7 +144,7 @@ def describe(trainer: Trainer, changes: Mapping[str, tuple[Any, Any]]) -> str:
 
 
 def flat(content: object, name: str = "") -> dict[str, Any]:
-    """Settings by their names on the command line, which leave ``init_args`` out."""
+    """Settings by their names on the command line, which have no ``init_args``."""
     return dict(_flat(content, name))
 
 

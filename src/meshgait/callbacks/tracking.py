@@ -1,4 +1,4 @@
-"""Weights & Biases: one run a training, also over interruptions; offline where it cannot be reached."""
+"""Weights & Biases: one run for a training, interrupted or not; offline if W&B cannot be reached."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ PATIENCE = {"init_timeout": 30.0, "login_timeout": 60.0, "finish_timeout": 600.0
 
 
 class WandbRun(WandbLogger):
-    """W&B run in the run folder, made when it is first used.
+    """W&B run in the run folder, started when it is first used.
 
-    If it is to be online but nobody is logged in or W&B cannot be reached, it says so and runs offline: nothing is
-    lost, and `wandb sync` uploads it later. Errors of W&B while training are said once and stop nothing.
+    If mode is online but nobody is logged in, or W&B cannot be reached, it prints a warning and logs offline:
+    nothing is lost, and `wandb sync` uploads it later. An error of W&B while training is reported once, and the
+    training continues.
 
     Args:
         root: run folder; its name is the run's.
@@ -62,7 +63,7 @@ class WandbRun(WandbLogger):
                     f"offline: `wandb login`, then `wandb sync {self.folder}/wandb/offline-run-*` uploads it"
                 )
                 self._offline = True
-                wandb.teardown()  # or its service would go on trying, and say that the run is in use
+                wandb.teardown()  # else its service keeps trying, and says that the run is in use
         if self._offline:
             try:
                 run = wandb.init(**options, resume="allow", mode="offline")
@@ -78,14 +79,14 @@ class WandbRun(WandbLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log; W&B that has failed is left alone from then on."""
+        """Log the values; after an error of W&B do nothing."""
         if self._failed:
             return
         try:
             super().log_metrics(metrics, step)
         except OSError:
-            raise  # of the disk: whoever logs says what is missing
-        except Exception as error:  # whatever W&B's own processes may do, the training is worth more
+            raise  # an error of the disk: the caller reports what is missing
+        except Exception as error:  # an error of W&B must not end a training
             self._failed = True
             reason = " ".join(str(error).split())[:160] or type(error).__name__
             warn(
@@ -94,7 +95,7 @@ class WandbRun(WandbLogger):
 
     @rank_zero_only
     def log_table(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Log; pictures in tables wait for their upload in the run folder too, not in the user's home."""
+        """Log a table; its pictures wait for their upload in the run folder too, not in the user's home."""
         given = os.environ.get("WANDB_DATA_DIR")
         os.environ["WANDB_DATA_DIR"] = given or str(self.folder.resolve() / "wandb")
         try:
@@ -105,10 +106,10 @@ class WandbRun(WandbLogger):
 
 
 class RunIdentity(Callback):
-    """Keeps the id of the W&B run in checkpoints, so that a training that goes on continues its run.
+    """Keeps the id of the W&B run in checkpoints, so that a resumed training continues that run.
 
     Args:
-        run_id: kept also where W&B is disabled for a while.
+        run_id: kept even while W&B is disabled.
     """
 
     def __init__(self, run_id: str) -> None:
@@ -120,7 +121,7 @@ class RunIdentity(Callback):
 
 
 def require_home(place: Path) -> None:
-    """Set another place for W&B's files where the user has no home (in some containers): it stops without one."""
+    """Set another folder for W&B's files where the user has no home folder (in some containers); W&B needs one."""
     try:
         Path.home()
     except RuntimeError:
@@ -128,6 +129,6 @@ def require_home(place: Path) -> None:
 
 
 def run_id_of(checkpoint: Mapping[str, Any] | None) -> str:
-    """The id that a checkpoint keeps, if W&B takes such an id, or a new one."""
+    """The id in a checkpoint if it is a valid one, else a new id."""
     kept = (checkpoint or {}).get(RUN_ID)
     return kept if isinstance(kept, str) and re.fullmatch(r"[\w-]{1,64}", kept, re.ASCII) else secrets.token_hex(4)

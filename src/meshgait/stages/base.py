@@ -1,4 +1,4 @@
-"""What both stages share: optimiser and schedule, augmentation of batches, loading of earlier weights."""
+"""Base of both stages: optimiser and schedule, augmentation of batches, loading of trained weights."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Stage(LightningModule):
 
     @classmethod
     def restore(cls: type[S], checkpoint: Checkpoint, **files: str | None) -> S:
-        """The stage that was read, ready for inference.
+        """The stage of a checkpoint, ready for inference.
 
         Args:
             checkpoint: a checkpoint or an exported model.
@@ -92,11 +92,11 @@ class Stage(LightningModule):
 
     @classmethod
     def _require_shapes(cls, checkpoint: Checkpoint) -> NetworkSize:
-        """The size in settings, once the weights' shapes are those of such a network; takes no memory to find out.
+        """The network size in the settings, after comparing the shapes of the weights (which needs no memory).
 
         Raises:
-            ValueError, TypeError: a setting is unknown, or of another kind.
-            ConfigError: it is out of range.
+            ValueError, TypeError: a setting is unknown, or of a wrong type.
+            ConfigError: a setting is out of range.
             DataError: the weights are of another network.
         """
         if unknown := sorted(checkpoint.settings.keys() - cls.REBUILT_FROM):
@@ -112,12 +112,12 @@ class Stage(LightningModule):
 
     @classmethod
     def sketch(cls, size: NetworkSize, settings: Mapping[str, Any]) -> nn.Module:
-        """The network alone; ``settings`` are those of a checkpoint, ranges are not checked."""
+        """The network alone, from the settings of a checkpoint; their ranges are not checked."""
         raise NotImplementedError
 
     @classmethod
     def rebuild(cls: type[S], size: NetworkSize, settings: dict[str, Any]) -> S:
-        """The stage, untrained; ``settings`` are those of a checkpoint, `body_config` reads their body."""
+        """The stage, untrained, from the settings of a checkpoint."""
         raise NotImplementedError
 
     def setup(self, stage: str) -> None:
@@ -130,11 +130,11 @@ class Stage(LightningModule):
             )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Groups of trainable parameters for the optimiser: what decays and what does not."""
+        """Groups of trainable parameters for the optimiser: with and without weight decay."""
         return self.groups(self)
 
     def groups(self, module: nn.Module, **extra: float) -> list[dict[str, Any]]:
-        """`decay_groups` of a part, with this stage's decay."""
+        """`decay_groups` of a module, with the weight decay of this stage."""
         return decay_groups(module, self.optimizer.weight_decay, self.optimizer.decay_vectors, **extra)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -157,7 +157,7 @@ class Stage(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def augment(self, batch: GaitBatch, augmentation: Augmentation, stream: int) -> GaitBatch:
-        """Augmented batch, truth included, by the random numbers of `generator`."""
+        """Augmented batch, truth included, with random numbers of `generator`."""
         place = distributed.rank(), distributed.world_size()
         silhouettes, moved = augmentation(batch.silhouettes, self.generator(stream), *place)
         truth = batch.truth
@@ -166,23 +166,23 @@ class Stage(LightningModule):
             geometry = [x.to(device) for x in (moved.flip, moved.angle, moved.scale, moved.shift)]
             height, width = silhouettes.shape[-2:]
             truth = follow(truth, (height, width), *geometry)
-            # a weak-perspective camera cannot follow another perspective, so there is no truth of these
+            # a weak-perspective camera cannot express a perspective, so these frames have no valid truth
             truth.valid = truth.valid & ~moved.has_perspective.to(device)[:, None]
         return GaitBatch(silhouettes, batch.mask, batch.labels, batch.indices, truth)
 
     def generator(self, stream: int) -> torch.Generator:
-        """Random numbers (on the CPU) of this step; they depend on (seed, step, stream) alone.
+        """Random generator (on the CPU) of this step; it depends on (seed, step, stream) only.
 
-        So a fit that was interrupted and resumed draws what it would have drawn. Each of several devices
-        draws for the batch of all and uses its part: what happens to a sequence does not depend on their number.
-        Streams 0 and 1 are the augmentation's (identity, 3D), 2 and 3 choose the frames of the 3D losses, 4
-        is that of new classes.
+        So a resumed fit draws the same numbers as one without a break. With several devices, each draws for the
+        whole batch and uses its part: the augmentation of a sequence does not depend on the number of devices.
+        Streams 0 and 1 are for augmentation (identity, 3D), 2 and 3 choose the frames of the 3D losses, 4
+        draws the vectors of new classes.
         """
         key = np.random.SeedSequence((self.seed, self.global_step, stream))
         return torch.Generator().manual_seed(int(key.generate_state(1)[0]))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put in what is needed to rebuild the network; plain values only, so that it loads without code."""
+        """Add what rebuilds the network; plain values only, so that loading runs no code."""
         checkpoint[SETTINGS] = {"stage": type(self).__name__, "version": __version__, **self.settings}
         if self._trainer is not None and len(self.trainer.optimizers) == 1:
             optimizer = self.trainer.optimizers[0]
@@ -190,12 +190,12 @@ class Stage(LightningModule):
             checkpoint[EPOCH_STEPS] = epoch_steps(self.trainer)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse, by name, the checkpoint of a network that was built otherwise; fit the optimiser's state."""
+        """Refuse the checkpoint of another network, naming what differs; adapt the state of the optimiser."""
         own, saved = {"stage": type(self).__name__, **self.settings}, renamed_network(checkpoint.get(SETTINGS, {}))
-        own["size"] = {name: own["size"].get(name) for name in saved.get("size", {})}  # it may know fewer
+        own["size"] = {name: own["size"].get(name) for name in saved.get("size", {})}  # older ones have fewer
         shapes = ["stage", "size", "use_3d", "fusion", "decoder"]
         if self._trainer is not None and self.trainer.training:
-            shapes.append("num_subjects")  # elsewhere the classifier is not used
+            shapes.append("num_subjects")  # the classifier is used in training only
         other = [name for name in shapes if saved.get(name) != own.get(name)]
         if other:
             raise ConfigError(
@@ -209,12 +209,12 @@ class Stage(LightningModule):
             checkpoint["optimizer_states"] = [fitted_state(state, saved, own) for state in states]
 
     def log_gathered(self, figures: dict[str, Any], prog_bar: bool = False) -> None:
-        """Log figures that count all processes already, so that they are the same in each."""
+        """Log metrics that were computed over all processes, so that they are equal in each."""
         # a mean of equal numbers may be rounded, their maximum is not
         self.log_dict(figures, prog_bar=prog_bar, sync_dist=True, reduce_fx="max")
 
     def log_terms(self, prefix: str, terms: dict[str, Tensor], batch_size: int) -> None:
-        """Log each loss term by name, as mean over the ranks; keep those of this rank."""
+        """Log each loss term by name, averaged over the ranks; keep the terms of this rank."""
         self.terms = {name: term.detach() for name, term in terms.items()}
         means = distributed.all_reduce_mean(torch.stack([term.float() for term in self.terms.values()]))
         figures = {f"{prefix}/{name}": value for name, value in zip(terms, means.unbind(), strict=True)}
@@ -226,10 +226,10 @@ BODY_SETTINGS = {"decoder": "decoder", "body": "file", "markers": "markers"}
 
 
 def body_settings(body: BodyConfig) -> dict[str, Any]:
-    """What a checkpoint keeps of the body."""
+    """The settings of a body that a checkpoint keeps."""
     return {key: getattr(body, name) for key, name in BODY_SETTINGS.items()}
 
 
 def body_config(settings: Mapping[str, Any]) -> BodyConfig:
-    """The body that the settings of a checkpoint or an exported model name."""
+    """The body in the settings of a checkpoint or an exported model."""
     return BodyConfig(**{name: settings[key] for key, name in BODY_SETTINGS.items() if key in settings})

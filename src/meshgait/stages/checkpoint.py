@@ -1,7 +1,8 @@
 """Reading trained stages: a checkpoint of a training, an exported model's folder, or a name at Hugging Face.
 
-All become one `Checkpoint`. Any of them may be a stranger's: no code runs, and nothing is larger in memory than in
-the file. `meshgait.stages.weights` writes exported models, `meshgait.callbacks.checkpoints` those of a training.
+All are read into a `Checkpoint`. The file may come from anybody: no code runs, and nothing takes more memory than
+the file has bytes. `meshgait.stages.weights` writes exported models, `meshgait.callbacks.checkpoints`
+checkpoints.
 """
 
 from __future__ import annotations
@@ -42,17 +43,17 @@ MOST_HEADER, MOST_WEIGHTS = 2**24, 2**32
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained stage as it was read.
+    """A trained stage as read from a file.
 
     Attributes:
         source: path or name that was given.
         stage: name of its class.
         version: of meshgait that wrote it.
         settings: arguments of the class that rebuild the network.
-        weights: state of the stage; of an exported model without what is not handed on.
-        needs: files that the model was trained with and that are no part of it, by argument: ``name``, ``sha256``.
+        weights: state dict of the stage; exported models leave bodies, markers and the classifier out.
+        needs: files that the model needs but does not contain, by argument: their ``name`` and ``sha256``.
         sha256: of the weights' file; None for a checkpoint of a training.
-        content: all that a checkpoint of a training holds; empty for an exported model.
+        content: the whole content of a checkpoint of a training; empty for an exported model.
     """
 
     source: str
@@ -66,7 +67,7 @@ class Checkpoint:
 
     @property
     def step(self) -> int | None:
-        """Steps that were trained; None if it is not told."""
+        """Optimiser steps trained; None if unknown."""
         return self.content.get("global_step")
 
     def network(self) -> dict[str, Tensor]:
@@ -75,7 +76,7 @@ class Checkpoint:
         return {name.removeprefix(NETWORK): value for name, value in named}
 
     def require_fit(self, own: Mapping[str, Tensor], prefix: str = "") -> None:
-        """Refuse weights that are not exactly those of the network that the settings describe.
+        """Check that the weights are exactly those of the network that the settings describe.
 
         Args:
             own: weights of that network.
@@ -103,7 +104,7 @@ class Checkpoint:
             )
 
     def require_files(self, given: Mapping[str, str | None]) -> dict[str, str]:
-        """The files among ``given``, once those that the model needs are found to be the right ones.
+        """The files among ``given``, after a check that they are those that the model needs.
 
         Raises:
             ConfigError: one is not given, cannot be read, or is another one than the model was trained with.
@@ -153,7 +154,7 @@ def find_model(source: str | Path) -> Path | None:
 
 
 def read_training_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint that a training can go on from.
+    """Read a checkpoint from which a training can resume.
 
     Raises:
         DataError: no such file, damaged, an exported model, or no checkpoint of this framework.
@@ -170,7 +171,7 @@ def read_training_checkpoint(path: str | Path) -> Checkpoint:
     try:
         with zipfile.ZipFile(path) as file:
             _require_plain(file, path.stat().st_size)
-            damaged = file.testzip()  # torch does not look at the checksums
+            damaged = file.testzip()  # torch does not check the checksums
         if damaged:
             raise zipfile.BadZipFile(f"checksum of {damaged}")
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -186,7 +187,7 @@ def read_training_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def _require_plain(file: zipfile.ZipFile, size: int) -> None:
-    """Refuse an archive that would be larger in memory than on the disk.
+    """Refuse an archive that would take more memory than it has bytes.
 
     Raises:
         zipfile.BadZipFile: what torch does not write: compressed or overlapping members, arrays of bytes.
@@ -199,7 +200,7 @@ def _require_plain(file: zipfile.ZipFile, size: int) -> None:
 
 
 def _well_formed(settings: object, state: object) -> bool:
-    """Whether these can be settings and weights: plain names, and tensors that lie in the file."""
+    """Whether these can be settings and weights: plain names, and tensors whose bytes are in the file."""
     if not isinstance(settings, dict) or not isinstance(state, dict):
         return False
     if not few_values(settings):
@@ -216,12 +217,12 @@ def _well_formed(settings: object, state: object) -> bool:
 
 
 def _read_model(folder: Path, source: str) -> Checkpoint:
-    """An exported model, once its weights are found to be those it describes."""
+    """Read an exported model, after a check that its weights are those that it describes."""
     description, file = _read_description(folder), folder / WEIGHTS
     if not file.is_file():
         raise DataError(f"{file} is missing", "copy the whole folder again")
     _require_safetensors(file)
-    content = file.read_bytes()  # what is checked is what is used: the file may be replaced meanwhile
+    content = file.read_bytes()  # check the bytes that are used: the file may be replaced meanwhile
     found, meant = hashlib.sha256(content).hexdigest(), description["weights"]["sha256"]
     if found != meant:
         raise DataError(
@@ -240,7 +241,7 @@ def _read_model(folder: Path, source: str) -> Checkpoint:
 
 
 def _require_safetensors(file: Path) -> None:
-    """Refuse a file that its own size and header show to be none of ours, before it is read."""
+    """Refuse a file whose size or header cannot be that of a model, before it is read."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
@@ -295,10 +296,10 @@ def _short(error: Exception) -> str:
 
 
 def restore_fault(error: BaseException) -> DataError | None:
-    """The error to report where Lightning failed to restore a training from what a checkpoint holds, else None.
+    """The error to report if Lightning failed to restore a training from a checkpoint, else None.
 
     Args:
-        error: of the training; where it was raised says whether it was restored then.
+        error: of the training; its traceback shows whether it came from the restoring.
     """
     if isinstance(error, MeshGaitError):
         return None

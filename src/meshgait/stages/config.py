@@ -12,10 +12,10 @@ from meshgait.errors import ConfigError
 
 
 def require_weights(**weights: float) -> None:
-    """Refuse factors on losses or rates that are negative or no number.
+    """Refuse weights that are negative, infinite or NaN.
 
     Raises:
-        ConfigError: which one.
+        ConfigError: one is; the message names it.
     """
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
@@ -29,8 +29,8 @@ class OptimizerConfig:
     Attributes:
         name: "adamw", or "sgd" with momentum 0.9.
         lr: peak learning rate.
-        weight_decay: of matrices; decoupled for AdamW.
-        decay_vectors: whether biases and normalisations decay as well, as in the published recipes.
+        weight_decay: of weight matrices; decoupled for AdamW.
+        decay_vectors: whether biases and parameters of normalisations decay as well, as in the published recipes.
         warmup: share of all steps over which the learning rate rises; then it falls as a cosine to zero.
         milestones: steps from which on the learning rate is a tenth of what it was, instead of the cosine.
     """
@@ -84,19 +84,19 @@ class BodyLossWeights:
         require_weights(**{f"body.losses.{name}": weight for name, weight in asdict(self).items()})
 
     def any(self) -> bool:
-        """Whether there is a term at all."""
+        """Whether any term has a weight."""
         return any(asdict(self).values())
 
 
 @dataclass(frozen=True)
 class BodyConfig:
-    """The body that the 3D branch is compared with, and how.
+    """The body that the 3D branch is trained against, and the losses.
 
     Attributes:
         file: SMPL file of the truth; None for the default body (that of the walkers).
         markers: marker file of that body; None for those of the default body.
         decoder: how the mesh is read from markers.
-        losses: weights among the 3D losses.
+        losses: weights of the 3D losses.
     """
 
     file: str | None = None
@@ -107,10 +107,10 @@ class BodyConfig:
 
 @dataclass(frozen=True)
 class Branch3DConfig:
-    """How stage 2 goes on training the stem and the 3D branch.
+    """How stage 2 trains the stem and the 3D branch.
 
     Attributes:
-        freeze: keep both as pretrained.
+        freeze: do not train them; they stay as pretrained.
         lr_factor: factor on the learning rate of their parameters.
         loss_weight: factor on all 3D losses; 0 trains identity alone.
         frames: frames of a batch that 3D losses are computed on (0: all).
@@ -129,7 +129,7 @@ class Branch3DConfig:
 
 @dataclass(frozen=True)
 class IdentityLossConfig:
-    """Losses of who is walking.
+    """Losses of identity: triplet and classification.
 
     Attributes:
         triplet_weight: factor on the triplet loss.
@@ -145,5 +145,5 @@ class IdentityLossConfig:
         require_weights(**{f"identity.{name}": value for name, value in asdict(self).items()})
 
     def any(self) -> bool:
-        """Whether identity is learnt at all."""
+        """Whether any identity loss has a weight."""
         return self.triplet_weight > 0 or self.class_weight > 0

@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub: ``owner/name`` or ``owner/name@revision`` -> a folder on this machine."""
+"""Download models from the Hugging Face hub: ``owner/name`` or ``owner/name@revision`` -> a local folder."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 
 
 def is_repository(path: str | Path) -> bool:
-    """Whether a name that is no path here can be one of the hub.
+    """Whether a name that is no local path can be a repository of the hub.
 
-    A folder with the owner's name makes it a misspelled path, for which the network need not be asked.
+    If there is a local folder of the owner's name, it is taken for a misspelled path, and the hub is not asked.
     """
     text = str(path)
     if Path(text).exists() or Path(text).suffix == ".ckpt" or not REPOSITORY.fullmatch(text):
@@ -24,11 +24,11 @@ def is_repository(path: str | Path) -> bool:
 
 
 def download(name: str, files: Sequence[str]) -> Path:
-    """Folder with those files of a repository; they come from the hub's cache where they are there already.
+    """Folder with these files of a repository, from the local cache of the hub if they are there.
 
     Raises:
-        ConfigError: the client is not installed.
-        DataError: the hub is out of reach, or has no such files.
+        ConfigError: huggingface_hub is not installed.
+        DataError: the hub cannot be reached, or has no such files.
     """
     require("hub", f"{name} is no path here, and to look for it at Hugging Face")
     from huggingface_hub import snapshot_download
@@ -36,7 +36,7 @@ def download(name: str, files: Sequence[str]) -> Path:
     repository, _, revision = name.partition("@")
     try:
         folder = Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(files)))
-    except Exception as error:  # the client's errors have no common base
+    except Exception as error:  # huggingface_hub's errors have no common base class
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise DataError(
             f"{name} is no path here and cannot be had from Hugging Face ({reason})",

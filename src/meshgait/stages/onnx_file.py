@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 INPUTS, OUTPUT = ("silhouettes", "mask"), "embeddings"
 TOLERANCE = 1e-4
 CHECKED = ((1, 1), (1, 13), (3, 6))
-"""(sequences, frames) of the batches on which both networks are compared; none is the one that is traced."""
+"""(sequences, frames) of the batches on which both networks are compared; the traced batch has another size."""
 
 
 class Inference(nn.Module):
-    """(B, T, H, W) float in [0, 1] and (B, T) bool -> embeddings (B, S, C), and nothing else."""
+    """(B, T, H, W) float in [0, 1] and (B, T) bool -> embeddings (B, S, C) alone."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Inference(nn.Module):
 
 
 def write_onnx(network: nn.Module, frame: tuple[int, int], path: Path, about: dict[str, str]) -> float:
-    """Trace, write, and compare with the network itself in onnxruntime.
+    """Trace the network, write the file, and compare its embeddings in onnxruntime with those of the network.
 
     Args:
         network: of a recogniser, in evaluation mode on the CPU.
@@ -63,16 +63,16 @@ def write_onnx(network: nn.Module, frame: tuple[int, int], path: Path, about: di
         with _quiet():
             program = torch.onnx.export(
                 inference,
-                random_walks(2, 10, frame),  # a size of 0 or 1, also of every so many-th frame, would be special
+                random_walks(2, 10, frame),  # the tracer treats sizes of 0 and 1 specially
                 input_names=INPUTS,
                 output_names=[OUTPUT],
                 dynamic_shapes={name: {0: batch, 1: time} for name in INPUTS},
                 dynamo=True,
                 verbose=False,
             )
-            assert program is not None  # as it is with dynamo
+            assert program is not None  # which dynamo=True returns
             model = program.model_proto
-    except Exception as error:  # the exporter wraps errors of any kind
+    except Exception as error:  # the exporter raises errors of many classes
         reason = " ".join(str(error.__cause__ or error).split())[:160]
         raise ConfigError(
             f"torch {torch.__version__} cannot trace this network to ONNX ({reason})",
@@ -117,7 +117,7 @@ def difference(inference: nn.Module, frame: tuple[int, int], path: Path) -> floa
 
 
 def random_walks(sequences: int, frames: int, frame: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Noise (B, T, H, W) and a mask (B, T) in which each sequence but the first is shorter than the one before."""
+    """Noise (B, T, H, W) and a mask (B, T); each sequence but the first is shorter than the previous one."""
     generator = torch.Generator().manual_seed(frames)
     silhouettes = torch.rand(sequences, frames, *frame, generator=generator)
     lengths = torch.tensor([max(1, frames - place) for place in range(sequences)])
@@ -125,7 +125,7 @@ def random_walks(sequences: int, frames: int, frame: tuple[int, int]) -> tuple[T
 
 
 def _strip(graph: GraphProto | FunctionProto) -> None:
-    """Remove what the exporter notes at each node: lines of source, with the paths of this machine."""
+    """Remove the exporter's metadata of each node: lines of source code, with paths of this machine."""
     for node in graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
@@ -136,7 +136,7 @@ def _strip(graph: GraphProto | FunctionProto) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's notes on packages that have nothing to do with it."""
+    """Hide messages of the exporter about packages that are not needed."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

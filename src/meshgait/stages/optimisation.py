@@ -39,13 +39,13 @@ class WarmupSteps(WarmupCosine):
 class Schedule(LambdaLR):
     """Learning rates that depend on the step and on the settings of this training alone.
 
-    torch's own takes everything from a checkpoint: the rates and, with them, the number of steps, after which a
-    cosine stays at zero. This one takes the step, so that a training that goes on with other settings follows
-    them; with equal settings the rates are the same to the last bit.
+    `LambdaLR` loads everything from a checkpoint, the rates included; a cosine would stay at zero after the steps
+    of the first training. This one loads the step only, so that a training resumed with other settings follows
+    them. With equal settings the rates are equal to the last bit.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on at the step of a checkpoint."""
+        """Continue at the step of a checkpoint."""
         self.last_epoch, self._step_count = state_dict["last_epoch"], state_dict["_step_count"]
         self._last_lr = [
             rate * factor(self.last_epoch) for rate, factor in zip(self.base_lrs, self.lr_lambdas, strict=True)
@@ -57,7 +57,7 @@ class Schedule(LambdaLR):
 def decay_groups(
     module: nn.Module, weight_decay: float, decay_vectors: bool = False, **extra: float
 ) -> list[dict[str, Any]]:
-    """Optimiser groups of the trainable parameters of ``module``: with decay, and without (vectors)."""
+    """Optimiser groups of the trainable parameters of ``module``: with weight decay, and without (vectors)."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     decay = weight_decay if decay_vectors else 0.0
     groups = (

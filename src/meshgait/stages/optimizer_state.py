@@ -1,4 +1,4 @@
-"""State of an optimiser in a checkpoint, and how another training goes on from it."""
+"""State of an optimiser in a checkpoint, adapted to a training that resumes with other parameter groups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OPTIMIZER = "optimizer"
 
 
 def keep_settings(optimizer: Optimizer) -> None:
-    """Let an optimiser take what it has learnt from a checkpoint, but none of its settings."""
+    """Make an optimiser load its state (moments) from a checkpoint, but keep its own settings (rates, decay)."""
     own = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
     optimizer.register_load_state_dict_post_hook(partial(_put_back, own))
 
@@ -25,22 +25,22 @@ def _put_back(own: list[dict[str, Any]], optimizer: Optimizer) -> None:
 
 
 def optimizer_layout(module: nn.Module, kind: str, groups: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What tells whose state an optimiser's is: its class, and the names of the parameters of each group."""
+    """What an optimiser state belongs to: class of the optimiser, names of the parameters of each group."""
     names = {id(parameter): name for name, parameter in module.named_parameters()}
     return {"class": kind, "groups": [[names.get(id(p), "") for p in group["params"]] for group in groups]}
 
 
 def fitted_state(state: dict[str, Any], saved: dict[str, Any] | None, own: dict[str, Any]) -> dict[str, Any]:
-    """State of an optimiser as one of the layout ``own`` can load it.
+    """State of an optimiser in the layout ``own``.
 
     Args:
         state: of a checkpoint.
         saved: its `optimizer_layout`; None in checkpoints of earlier versions.
-        own: that of the optimiser that is to go on.
+        own: layout of the optimiser that will load it.
 
     Returns:
-        ``state`` itself where the layouts are the same. Otherwise each parameter keeps what an optimiser of the
-        same class has learnt for it, and begins with nothing where there is none.
+        ``state`` itself where the layouts are the same. Otherwise each parameter keeps its state if the
+        optimiser is of the same class, and parameters without a state start with none.
     """
     if saved == own:
         return state

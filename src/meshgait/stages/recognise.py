@@ -37,11 +37,11 @@ class RecogniseStage(Stage):
         size: sizes of the network; those of stage 1 where its weights are loaded.
         num_subjects: training subjects; linked to the data on the command line.
         pretrained: checkpoint or exported model whose weights are the start: of stage 1 its stem and 3D branch,
-            of stage 2 all but the classifier; None starts from noise. Without 3D it is not read.
+            of stage 2 all but the classifier; None starts from random weights. Without 3D it is not read.
         network: which parts the network has.
         body: the body of the truth, and the 3D losses.
-        branch_3d: how the stem and the 3D branch go on learning.
-        identity: losses of who is walking.
+        branch_3d: how the stem and the 3D branch are trained.
+        identity: losses of identity.
         optimizer: how the weights are optimised.
         augmentation: of identity batches.
         checkpointing: compute maps again for the gradient instead of keeping them; less memory, more time.
@@ -88,7 +88,7 @@ class RecogniseStage(Stage):
                 self._start_from(pretrained)
         self.frozen = self._shared() if branch_3d.freeze and network.use_3d else []
         for part in self.frozen:
-            part.requires_grad_(False).eval()  # Lightning leaves the modes that a module starts with
+            part.requires_grad_(False).eval()  # Lightning keeps the mode that a module starts with
         self.settings = {
             "size": asdict(size), "num_subjects": num_subjects, **asdict(network), **body_settings(body),
         }  # fmt: skip
@@ -109,7 +109,7 @@ class RecogniseStage(Stage):
         return cls(size, settings["num_subjects"], network=NetworkConfig(**network), body=body_config(settings))
 
     def setup(self, stage: str) -> None:
-        """Before a fit, freeze what these data cannot train: DDP would wait for its gradient for ever."""
+        """Before a fit, freeze what these data cannot train: DDP would wait for its gradients for ever."""
         super().setup(stage)
         data = datamodule_of(self.trainer)
         if stage != "fit" or not isinstance(data, SilhouetteDataModule):
@@ -132,7 +132,7 @@ class RecogniseStage(Stage):
 
         Args:
             path: of a checkpoint or a folder, or ``owner/name`` or ``owner/name@revision``.
-            body: SMPL file, where another path than the recorded one leads to it.
+            body: SMPL file, if its path is no longer the recorded one.
             markers: marker file, likewise.
 
         Returns:
@@ -174,7 +174,7 @@ class RecogniseStage(Stage):
         return self
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """The pretrained parts with a learning rate of their own."""
+        """Parameter groups; the pretrained parts have their own learning rate."""
         if self.supervision is None or self.branch_3d.lr_factor == 1:
             return super().parameter_groups()
         shared = nn.ModuleList(self._shared())
@@ -220,7 +220,7 @@ class RecogniseStage(Stage):
 
     def _supervise(self, output: GaitOutput, batch: GaitBatch) -> tuple[Tensor, dict[str, Tensor], BodyReading]:
         """3D losses on the frames that the 3D branch looked at."""
-        assert self.supervision is not None and batch.truth is not None  # or there is nothing to compare
+        assert self.supervision is not None and batch.truth is not None  # the caller has checked it
         step = self.network.size.lift_every
         return self.supervision(
             output.body, batch.truth.every(step), batch.mask[:, ::step], self.generator(stream=2)
@@ -229,12 +229,12 @@ class RecogniseStage(Stage):
     def _supervise_apart(self, batch: GaitBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """3D losses of a batch that has truth but no identity, through stem and lifter alone."""
         batch = self.augment(batch, self.branch_3d.augmentation, stream=1)
-        assert self.supervision is not None  # or 3D would not be learnt
+        assert self.supervision is not None  # the caller has checked it
         estimate = self.network.reconstructor()(rearrange(batch.silhouettes, "b t h w -> (b t) h w"))
         loss, terms, _ = self.supervision(estimate, batch.truth, batch.mask, self.generator(stream=3))
         return loss, terms
 
-    # Lightning hands any output to the callbacks, its type admits tensors and mappings alone
+    # Lightning passes any output to the callbacks, though its type admits tensors and mappings only
     def validation_step(self, batch: GaitBatch, batch_idx: int) -> GaitOutput:  # type: ignore[override]
         """Embeddings for the callbacks; errors in millimetres where truth exists."""
         with_body = self.supervision is not None and batch.truth is not None
@@ -261,7 +261,7 @@ class RecogniseStage(Stage):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave the classifier out where it was trained on other subjects: embeddings do not need it."""
+        """Skip the classifier if it was trained on other subjects: embeddings do not need it."""
         super().on_load_checkpoint(checkpoint)
         own, saved = (
             {n: v for n, v in state.items() if n.startswith(CLASSIFIER)}

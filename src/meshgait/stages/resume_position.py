@@ -34,7 +34,7 @@ def epoch_steps(trainer: Trainer) -> float:
 
 
 def resume_position(checkpoint: dict[str, Any]) -> ResumePosition | None:
-    """Position from which a checkpoint goes on; None if the checkpoint does not say it."""
+    """Position of a checkpoint in its training; None if the checkpoint does not hold it."""
     try:
         loops = checkpoint["loops"]["fit_loop"]
         return ResumePosition(
@@ -48,11 +48,11 @@ def resume_position(checkpoint: dict[str, Any]) -> ResumePosition | None:
 
 
 def total_steps(trainer: Trainer, position: ResumePosition | None) -> float:
-    """Steps of a whole training; of one that goes on with longer or shorter epochs, those done and those to come.
+    """Steps of the whole training; if it resumes with longer or shorter epochs, steps done plus steps to come.
 
     Args:
         trainer: of the training.
-        position: of the checkpoint that it goes on from.
+        position: of the checkpoint that it resumes from.
     """
     total = trainer.estimated_stepping_batches
     if position is None or not math.isfinite(total) or position.epoch_steps == (own := epoch_steps(trainer)):

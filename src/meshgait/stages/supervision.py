@@ -1,4 +1,4 @@
-"""3D supervision: compare what the 3D branch says with SMPL truth; shared by both stages."""
+"""3D supervision: compare the estimate of the 3D branch with SMPL truth; shared by both stages."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class BodySupervision(nn.Module):
         size: sizes of the network whose estimates are compared.
         body: the body of the truth, and the weights of the loss terms.
         frames: how many frames of a training batch are supervised at most (0: all); the choice is random.
-        mesh_frames: how many of these have mesh losses at most (0: all): they cost most and say least.
+        mesh_frames: how many of these have mesh losses at most (0: all); mesh losses are slow and add little.
 
-    A batch is that of all devices: the frames chosen are the same however it is shared out, and the losses' mean
-    over ranks is that over all these frames, of which a rank may have more or fewer.
+    With several devices, the frames are chosen from the batch of all devices, so the choice does not depend on the
+    number of devices. The mean of the losses over ranks is the mean over all chosen frames.
 
     Raises:
         ConfigError: the network's points are not the body's joints and markers.
@@ -77,7 +77,7 @@ class BodySupervision(nn.Module):
         self.targets = TargetMaker(model, marker_set)
         matrix = torch.as_tensor(getattr(marker_set, body.decoder)).float()
         self.mesh = MeshDecoder(matrix, adaptive=body.decoder == "simplex")
-        # what no loss reaches must not wait for a gradient, which DDP would miss
+        # DDP would wait for the gradients of parameters that no loss uses
         self.mesh.requires_grad_(not MESH_TERMS.isdisjoint(self.weights))
         faces = torch.as_tensor(model.faces)
         self.register_buffer("faces", faces, persistent=False)
@@ -89,7 +89,7 @@ class BodySupervision(nn.Module):
         """The frames to supervise: real and valid ones; while training, at most ``frames`` in random order.
 
         Returns:
-            (estimate, truth) of these, and how many of them, the first, have mesh losses.
+            (estimate, truth) of these, and the number of frames, from the first, that have mesh losses.
         """
         usable = mask & truth.valid
         if self.training:
@@ -105,7 +105,7 @@ class BodySupervision(nn.Module):
         return BodyEstimate(*picked), chosen, meshes
 
     def _draw(self, usable: Tensor, generator: Generator | None) -> tuple[Tensor, int]:
-        """This rank's of the frames drawn from all ranks' (B, T): their numbers (N,), and how many have meshes."""
+        """This rank's part of the frames drawn from all ranks: numbers (N,), and how many have mesh losses."""
         rows, longest = len(usable), distributed.all_reduce_max(usable.shape[1], usable.device)
         order = torch.randperm(distributed.world_size() * rows * longest, generator=generator).to(usable.device)
         keys = rearrange(order, "(w b t) -> w b t", b=rows, t=longest)[distributed.rank(), :, : usable.shape[1]]
@@ -142,7 +142,7 @@ class BodySupervision(nn.Module):
             (total, terms by name, reading in metres).
         """
         estimate, chosen, meshes = self.choose(estimate, truth, mask, generator)
-        with torch.autocast(mask.device.type, enabled=False):  # what is compared is in single precision
+        with torch.autocast(mask.device.type, enabled=False):  # losses are computed in single precision
             target = self.targets(chosen.poses, chosen.betas, chosen.cameras)
             terms, reading = self._compare(estimate, target, chosen.valid, meshes)
         return weighted_sum(terms, self.weights), terms, reading
@@ -168,7 +168,7 @@ class BodySupervision(nn.Module):
             "normals": lambda: losses.surface_normals(vertices, true_vertices, self.faces, few),
         }
         terms = {name: wanted[name]() for name in self.weights}
-        if self.training:  # the ranks have unequal numbers of frames and of points inside
+        if self.training:  # numbers of frames and of points inside differ between ranks
             counts = torch.stack([mask.sum(), few.sum(), (inside & mask[:, None]).sum()])
             of_frames, of_meshes, of_points = distributed.share_factors(counts)
             factors = dict.fromkeys(MESH_TERMS, of_meshes) | {"marginal_cross_entropy": of_points}

@@ -1,4 +1,4 @@
-"""Synchronised batch norms as a plugin of the trainer, on any kind of device."""
+"""Synchronised batch norm as a plugin of the trainer, on GPUs and CPUs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from meshgait.models.sync_batchnorm import convert_sync_batchnorm, revert_sync_b
 
 
 class SyncBatchNormPlugin(TorchSyncBatchNorm):
-    """Batch norms of all processes of a DDP training as one while it lasts; no effect on a single device.
+    """Synchronises batch norms over the processes of a DDP training; no effect on a single device.
 
-    Those of torch on GPUs, ours on CPUs.
+    Uses torch's `SyncBatchNorm` on GPUs and `CpuSyncBatchNorm` on CPUs.
     """
 
     def apply(self, model: nn.Module) -> nn.Module:
@@ -26,6 +26,6 @@ class SyncBatchNormPlugin(TorchSyncBatchNorm):
         return model
 
     def revert(self, model: nn.Module) -> nn.Module:
-        """Back to plain batch norms."""
+        """Restore plain batch norms."""
         revert_sync_batchnorm(model)
         return super().revert(model)

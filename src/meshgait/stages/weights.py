@@ -1,11 +1,11 @@
-"""Writing models to hand on: a folder of ``model.safetensors`` (weights) and ``model.yaml`` (what they are of).
+"""Writing exported models: a folder of ``model.safetensors`` (weights) and ``model.yaml`` (description).
 
 Neither file can run code. The YAML holds what rebuilds the network (``stage``, ``settings``), the SHA-256 of the
 weights, the names and SHA-256 of files that the model was trained with and that are not part of it (``needs``: a
-licensed body and its markers), and, for people, where the weights come from (``training``).
+licensed body and its markers), and, for the reader, where the weights come from (``training``).
 
-Only what was learnt is written. Bodies and markers have licences of their own, and the classifier has one vector a
-training subject: a template of that person.
+Only learnt weights are written. Bodies and markers have their own licences, and the classifier has one vector per
+training subject, which is a biometric template of that person.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from meshgait.stages.checkpoint import DESCRIPTION, FILES, FORMAT, WEIGHTS
 
 CLASSIFIER = "network.classify."
 LEARNT = ("network.", "supervision.mesh.gamma")
-"""What a state may hold: the network, and how much a mesh trusts its markers."""
+"""Prefixes of learnt weights: the network, and the exponent of the markers' confidence."""
 
 
 def learnt(state: Mapping[str, Tensor], with_classifier: bool = True) -> dict[str, Tensor]:
-    """The part of a stage's state that is handed on."""
+    """The part of a stage's state that is exported."""
     kept = {name: value for name, value in state.items() if name.startswith(LEARNT)}
     return {name: value for name, value in kept.items() if with_classifier or not name.startswith(CLASSIFIER)}
 
@@ -44,15 +44,15 @@ def write_model(
     half: bool = False,
     **about: Any,  # noqa: ANN401
 ) -> dict[str, Any]:
-    """Write weights and description into an existing folder.
+    """Write weights and description to an existing folder.
 
     Args:
         folder: where to.
         stage: name of the class that the state is of.
-        settings: what rebuilds its network; paths in it stay here, only the names of their files are told.
+        settings: what rebuilds its network; of paths in it only the names of the files are written.
         state: of the stage.
         with_classifier: keep the vectors of the training subjects.
-        half: write half precision; it is computed in single precision all the same.
+        half: write half precision; computations use single precision all the same.
         about: further keys of the description.
 
     Returns:
@@ -101,7 +101,7 @@ def write_description(folder: Path, description: Mapping[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Tuples become lists, which is what YAML has."""
+    """The value with tuples as lists, as YAML has no tuples."""
     if isinstance(value, Mapping):
         return {str(name): _plain(inner) for name, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -20,10 +20,10 @@ from meshgait.viz.silhouettes import save_png
 
 
 class _Moved(argparse.Action):
-    """An option of earlier versions."""
+    """An option that no longer exists."""
 
     def __call__(self, *_: object) -> None:
-        """Say where it went.
+        """Refuse it, naming its replacement.
 
         Raises:
             ConfigError: always.
@@ -34,7 +34,7 @@ class _Moved(argparse.Action):
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     parser = subparsers.add_parser(
         "body",
         help="describe or import a body model",
@@ -49,10 +49,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Runs the verb.
+    """Run the verb.
 
     Raises:
-        OutputError: a file cannot be written, found out before any work.
+        OutputError: a file cannot be written; checked before any work.
         BodyModelError: the source is missing or malformed.
     """
     for path in (args.out, args.picture, args.obj):
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def describe(body: BodyModel) -> PlainTable:
-    """What a body is and how exact it is, as a table."""
+    """Table of a body's properties and errors."""
     meta, table = body.meta, PlainTable(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("body", str(meta.get("name", body.source)))
     table.add_row("source", str(meta.get("source", body.source)))
@@ -97,7 +97,7 @@ def describe(body: BodyModel) -> PlainTable:
 
 
 def require_writable(path: Path | None) -> None:
-    """Makes sure that a file can be written before work is done for it.
+    """Check that a file can be written before work is done for it.
 
     Raises:
         OutputError: its folder is missing or cannot be written, or it is itself a folder.

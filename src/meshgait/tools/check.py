@@ -20,7 +20,7 @@ from meshgait.viz.silhouettes import save_png
 from meshgait.viz.suspicious_frames import SuspiciousFrame, suspicious_frames_sheet
 
 WRONG = 1
-"""Exit status of --strict when something is found; 2 is that of a check that could not be made."""
+"""Exit status of --strict if something is found; 2 means that the check failed."""
 
 
 def add_parser(verbs: argparse._SubParsersAction) -> None:
@@ -142,12 +142,12 @@ def _print_findings(console: Console, report: StoreReport) -> None:
 
 
 def draw(report: StoreReport, folder: Path, least: float) -> list[Path]:
-    """Write pictures of what is doubtful.
+    """Write pictures of suspicious frames and of the overlap with the mesh.
 
     Args:
         report: of the check.
         folder: made if it is missing.
-        least: IoU below which a mesh disagrees.
+        least: IoU below which a mesh does not fit.
 
     Returns:
         The files.

@@ -1,4 +1,4 @@
-"""`meshgait compare RUN...`: the figures of runs in one table."""
+"""`meshgait compare RUN...`: the metrics of runs in one table."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def body_table(runs: list[dict[str, Any]]) -> PlainTable:
 
 
 def recognition_table(runs: list[dict[str, Any]]) -> PlainTable:
-    """Rank-1 per probe condition, and the means of the other measures; the baseline of each data set first."""
+    """Rank-1 per probe condition, and means of the other metrics; the baseline of each data set comes first."""
     conditions = list(dict.fromkeys(c for run in runs for c in _conditions(run["figures"], "val")))
     table = PlainTable(title=f"Recognition, rank-1 %, protocol {runs[0]['protocol']}", title_justify="left")
     table.add_column("run", no_wrap=True)

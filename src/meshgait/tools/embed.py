@@ -33,7 +33,7 @@ WALK = "folder of frames, .gif, .npy, .npz or .pkl of silhouettes"
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments that say which model reads a walk, and which person of it."""
+    """Declare the arguments for the model, and for the person in masks of several."""
     parser.add_argument(
         "--checkpoint",
         type=Path,
@@ -48,7 +48,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read, embed, write; the file appears only when it is whole."""
+    """Read, embed, write; the file appears only when it is complete."""
     out = arguments.out or Path("embeddings") / f"{walk_name(arguments.paths[0])}.npz"
     if out.suffix != ".npz":
         raise ConfigError(f"--out is {out}", "give the name of an .npz file")
@@ -70,12 +70,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def walk_name(path: Path) -> str:
-    """Name for what is made of a walk."""
+    """Name of the output for a walk."""
     return path.resolve().stem or "walker"
 
 
 def read_walk(recogniser: Recogniser, path: Path, person: int | None) -> Silhouettes:
-    """Read a walk, and say what was read and what was left out."""
+    """Read a walk, and print which frames were read and which were left out."""
     walk = recogniser.read(path, person)
     report = walk.report
     say(f"{report.source}: {len(walk.frames)} of {report.total} frames hold a figure ({report.figure})")

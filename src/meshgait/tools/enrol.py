@@ -42,12 +42,12 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 
 
 def add_gallery(parser: argparse.ArgumentParser) -> None:
-    """Declare the gallery's path."""
+    """Declare the argument for the gallery."""
     parser.add_argument("--gallery", type=Path, required=True, metavar="FILE", help="file of the gallery")
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Declare the model's path."""
+    """Declare the argument for the model."""
     parser.add_argument(
         "--model",
         metavar="PATH",
@@ -70,7 +70,7 @@ def parsed(text: str) -> date:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read, embed, enrol; say what is enrolled now and what is missing."""
+    """Read, embed, enrol; print what is enrolled now and what is missing."""
     walkers = [one_walker(sequences_of(path), path, arguments.walker) for path in arguments.source]
     passes = [one for walker in walkers for one in walker.passes]
     with Gallery(arguments.gallery, arguments.model) as gallery:

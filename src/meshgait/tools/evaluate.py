@@ -72,7 +72,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Score, print, write."""
-    reuse_freed_memory()  # blocks of tens of megabytes are used again and again
+    reuse_freed_memory()  # blocks of tens of megabytes are allocated repeatedly
     _check(arguments)
     given = Embeddings.read(arguments.embeddings)
     rules = CustomProtocol.read(arguments.csv) if arguments.csv else None
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.verification:
         result["verification"] = {name: _verification(record, name, arguments.seed) for name in scores}
     if arguments.open_set:
-        if protocol.impostors:  # who is in nobody's gallery is what an open set is about
+        if protocol.impostors:  # probes of subjects without a gallery sequence matter in an open set only
             task = _select(given, replace(protocol, impostors=()), rules, arguments)
             record = _Record(given.vectors.numpy(), arguments.metric, task)
         result["open_set"] = {
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def figures(scores: dict[str, Scores], protocol: EvaluationProtocol) -> dict[str, Any]:
-    """What the JSON says: rates in percent, a number where the protocol has one group of probes, else one each."""
+    """Content of the JSON: rates in percent; one number, or one for each group of probes if there are several."""
     single = len(protocol.probes) == 1
 
     def grouped(values: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -130,7 +130,7 @@ def figures(scores: dict[str, Scores], protocol: EvaluationProtocol) -> dict[str
 
 @dataclass(frozen=True)
 class _Record:
-    """What `meshgait.evaluation.verification` asks for."""
+    """Embeddings and selection as `meshgait.evaluation.verification` needs them."""
 
     embeddings: np.ndarray
     distance: Distance
@@ -141,7 +141,7 @@ class _Record:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Options that do not go together."""
+    """Refuse options that exclude each other."""
     own = arguments.protocol == "csv"
     if own and not arguments.csv:
         raise ConfigError(
@@ -200,7 +200,7 @@ def _open_set(
 
 
 def _submit(given: Embeddings, task: Selection, arguments: argparse.Namespace) -> None:
-    """GREW's probes lie under `probe/03/VIDEO`: the video is their view."""
+    """Write a submission; GREW's probes are in `probe/03/VIDEO`, where the video is read as their view."""
     probes = np.flatnonzero(np.logical_or.reduce(list(task.probes.values())))
     found = nearest_rows(given.vectors, probes, np.flatnonzero(task.gallery), arguments.metric)
     write_submission(arguments.submission, given.views[probes], given.labels[found])

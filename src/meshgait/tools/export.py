@@ -1,4 +1,4 @@
-"""`meshgait export CHECKPOINT`: a trained model to hand on: weights, description, model card, ONNX."""
+"""`meshgait export CHECKPOINT`: a trained model for others: weights, description, model card, ONNX."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STAGES: dict[str, type[Stage]] = {stage.__name__: stage for stage in (RecogniseS
 ONNX, CARD = "model.onnx", "README.md"
 FIGURES = ("val/", "gei/")
 TOLD = ("step", "seconds", "seed", "devices", "precision", "version", "git", "machine")
-"""What a metrics file tells of its run that is no path and names nobody."""
+"""Keys of a metrics file that go into the description: no paths, no names of people."""
 
 
 def add_parser(verbs: argparse._SubParsersAction) -> None:
@@ -59,7 +59,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read, check, write; the folder appears only when all of it is written."""
+    """Read, check, write; the folder appears only when it is complete."""
     out = arguments.out
     if out.exists() and not arguments.overwrite:
         raise OutputError(f"{out} exists", "give another --out, or --overwrite")
@@ -92,12 +92,12 @@ def write_export(
     with_classifier: bool,
     half: bool = False,
 ) -> dict[str, str]:
-    """Write all files to ``folder``; returns what each one is.
+    """Write all files to ``folder``; returns a description of each.
 
     Args:
         stage: in evaluation mode.
-        training: where its weights come from.
-        folder: where to.
+        training: where the weights come from.
+        folder: to write to.
         title: of the model card.
         onnx: whether to write ONNX too.
         with_classifier: whether to keep the vectors of the training subjects.
@@ -112,7 +112,7 @@ def write_export(
         if onnx:
             progress.advance(1, ONNX)
             about = {"meshgait": __version__, "weights": weights["sha256"]}
-            assert isinstance(stage, RecogniseStage)  # which was checked before
+            assert isinstance(stage, RecogniseStage)  # the caller has checked it
             worst = write_onnx(stage.network, stage.network.size.frame, folder / ONNX, about)
             description["onnx"] = {"sha256": sha256_of(folder / ONNX)}
             written[ONNX] = f"silhouettes and mask to embeddings; differs by {worst:.0e} at most in onnxruntime"
@@ -128,11 +128,11 @@ def write_export(
 
 
 def provenance(checkpoint: Checkpoint, metrics: Path | None) -> tuple[dict[str, Any], list[str]]:
-    """Where weights come from, without paths; and what could not be found out, in words.
+    """Where weights come from, without paths, and notes on what could not be found.
 
     Args:
-        checkpoint: of a training; a run's lies in RUN/checkpoints.
-        metrics: file of the figures; None for that of the run.
+        checkpoint: of a training, in RUN/checkpoints.
+        metrics: metrics file; None for that of the run.
     """
     run, step = RunFolder(Path(checkpoint.source).absolute().parent.parent), checkpoint.step
     told: dict[str, Any] = {"step": step, "subjects": checkpoint.settings.get("num_subjects")}
@@ -160,7 +160,7 @@ def provenance(checkpoint: Checkpoint, metrics: Path | None) -> tuple[dict[str, 
 
 
 def recipe(path: Path) -> dict[str, Any]:
-    """Settings of model and data that a run was made with, without paths and without what is told elsewhere.
+    """Settings of model and data of a run, without paths and without what is written elsewhere.
 
     Raises:
         DataError: the file is damaged.
@@ -191,7 +191,7 @@ def _arguments(path: Path, content: dict[str, Any], part: str) -> dict[str, Any]
 
 
 def _texts(value: object) -> list[str]:
-    """All text within a setting: paths may lie deep."""
+    """All strings within a setting, nested ones included: any may be a path."""
     if isinstance(value, dict):
         return [text for pair in value.items() for one in pair for text in _texts(one)]
     if isinstance(value, list | tuple):

@@ -21,7 +21,7 @@ from meshgait.tools.enrol import SOURCE, add_gallery, add_model
 from meshgait.tools.identify import add_forms, csv_line, print_rows
 
 NOT_PROVEN = 1
-"""Exit status of an erasure after which stored bytes were still found."""
+"""Exit status of an erasure if some of the stored bytes were still found."""
 LOG_LINES = 20
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -95,7 +95,7 @@ def _add_measures(action: Callable[[str, str], argparse.ArgumentParser]) -> None
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do the action; returns the exit status."""
+    """Run the action; returns the exit status."""
     with Gallery(arguments.gallery, getattr(arguments, "model", None)) as gallery:
         return _ACTIONS[arguments.action](gallery, arguments) or 0
 
@@ -178,7 +178,7 @@ def _merge(gallery: Gallery, arguments: argparse.Namespace) -> None:
 
 def _erase(gallery: Gallery, arguments: argparse.Namespace) -> int:
     for name in arguments.name:
-        gallery.person(name)  # none is erased if one is not there
+        gallery.person(name)  # erase none if one is missing
     return _report([gallery.erase(name) for name in dict.fromkeys(arguments.name)])
 
 
@@ -204,7 +204,7 @@ def _report(erasures: Sequence[Erasure]) -> int:
 
 
 def people_of(sources: Sequence[str], most: int | None = None) -> Mapping[str, list[Pass]]:
-    """Walkers of sources by their labels, with at most so many passes each, spread evenly."""
+    """Walkers of sources by their labels, with at most ``most`` passes each, spread evenly."""
     found: dict[str, list[Pass]] = {}
     for source in sources:
         for walker in sequences_of(source):

@@ -46,7 +46,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 
 
 def add_forms(parser: argparse.ArgumentParser) -> None:
-    """Declare in which form results are printed."""
+    """Declare the arguments for the form of the output."""
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument("--json", action="store_true", help="print JSON")
     forms.add_argument("--csv", action="store_true", help="print CSV")
@@ -81,7 +81,7 @@ def _watch(arguments: argparse.Namespace) -> None:
         raise ConfigError("a webcam or stream is the only source, and all its walkers are named", "give it alone")
     first = True
     with Gallery(arguments.gallery, arguments.model) as gallery:
-        gallery.prepare()  # before the first frame: it takes seconds
+        gallery.prepare()  # before the first frame, as it takes seconds
         video = open_video(arguments.source[0], seconds=arguments.seconds)
         note(f"{video.name}: each walker is named when they have left the view; Ctrl-C ends")
         extraction = Extraction(video, make_segmenter("subtract"), snapshots=False, show=False)
@@ -103,7 +103,7 @@ def _row(walker: Walker, found: Identification) -> dict[str, Any]:
 
 
 def in_words(found: Identification) -> str:
-    """An identification on one line."""
+    """An identification as one line of text."""
     nearest = "" if found.name else f", the nearest is {found.nearest}"
     second = f", runner-up {found.runner_up} {found.runner_up_distance:.4g}" if found.runner_up else ""
     level = f", {found.level}" if found.name else ""

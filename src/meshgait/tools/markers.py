@@ -27,7 +27,7 @@ LEFT, RIGHT, MIDLINE = (214, 84, 48), (40, 100, 200), (40, 150, 90)
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     parser = subparsers.add_parser(
         "markers",
         help="learn virtual markers of a body, or import published ones",
@@ -48,10 +48,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Runs the verb.
+    """Run the verb.
 
     Raises:
-        OutputError: a file cannot be written, found out before any work.
+        OutputError: a file cannot be written; checked before any work.
         BodyModelError: the body or the published markers are missing or malformed.
         ConfigError: options that contradict each other, or too few vertices for that many markers.
     """
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _learnt(args: argparse.Namespace, body: BodyModel) -> tuple[Markers, str]:
-    """Markers that are shipped, cached or learnt now, and which."""
+    """Markers that are shipped, cached or learnt now, and a word for which."""
     with Progress("learning markers", MarkerSettings().steps) as bar:
 
         def report(step: int, steps: int, error: float) -> None:
@@ -92,7 +92,7 @@ def _published(args: argparse.Namespace, body: BodyModel) -> tuple[Markers, str]
 
 
 def read_indices(path: Path, vertices: int) -> np.ndarray:
-    """Vertices (V',) that published markers are made of.
+    """Indices (V',) of the vertices that published markers are computed from.
 
     Args:
         path: .npy or .pkl of an integer array, or a .pkl of a dict of one for each part of the body: then all

@@ -21,7 +21,7 @@ from meshgait.errors import ConfigError
 from meshgait.terminal import say
 
 MOST_KINDS = 10
-"""Kinds of figures that are printed after packing."""
+"""Kinds of figures in a data set that are printed after packing."""
 EPILOG = """layouts: opengait = subject/condition/view/*.pkl of any depth (Gait3D's merged modalities too);
 casia-b, gait3d, ccpg, grew (as OpenGait rearranges it), frames = subject/condition/view/*.png; oumvlp =
 Silhouette_VIEW-CONDITION/SUBJECT/*.png; grew-raw = as its archives unpack; sustech1k = .../Sils_aligned/*.png;
@@ -29,12 +29,12 @@ usf = Gal.npz, PrbA.npz .. PrbG.npz of the USF HumanID challenge."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     parser = subparsers.add_parser(
         "pack",
         help="convert a data set to a packed store",
         description="Converts a data set to a packed store, or (--to opengait) a store to OpenGait's pickles. "
-        "SOURCE is only read; a stopped run is taken up by the same command.",
+        "SOURCE is only read; the same command continues an interrupted run.",
         epilog=EPILOG,
     )
     add = parser.add_argument
@@ -93,7 +93,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Runs the verb.
+    """Run the verb.
 
     Raises:
         ConfigError: arguments that contradict each other.
@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> None:
 def _fits(
     body: str | None, iou: float, aligned: bool, size: tuple[int, int]
 ) -> tuple[Callable[[], Align] | None, dict[str, Any]]:
-    """What aligns SMPL rows, and its description (`PackOptions`)."""
+    """Function that aligns SMPL rows, and its description (`PackOptions`)."""
     if body is not None and aligned:
         raise ConfigError("--body aligns SMPL rows, --aligned-fits takes them as they are", "give one of them")
     if not 0 <= iou <= 1:
@@ -139,7 +139,7 @@ def _fits(
         return _as_written, {"aligned": True}
     if body is None:
         return None, {}
-    from meshgait.body.smpl import BodyModel  # imports torch, hence only now
+    from meshgait.body.smpl import BodyModel  # it imports torch, so it is imported only when needed
 
     return partial(_aligner, body, size, iou), {"body": BodyModel.load(body).hash, "iou": iou}
 
@@ -158,7 +158,7 @@ def _as_written() -> Align:
 
 
 def _aligner(body: str, size: tuple[int, int], iou: float) -> Align:
-    """What aligns SMPL rows; made in each process, for PyTorch's threads do not survive a fork."""
+    """Function that aligns SMPL rows; made in each process, as PyTorch's threads do not survive a fork."""
     import torch
 
     from meshgait.body.alignment import Aligner
@@ -169,7 +169,7 @@ def _aligner(body: str, size: tuple[int, int], iou: float) -> Align:
 
 
 def _summarise(store: Store) -> None:
-    """Say what is in a new store and what is not, and why."""
+    """Print what is in a new store, and what was left out and why."""
     dest = store.path
     people = len({sequence.subject for sequence in store.sequences})
     megabytes = (dest / "silhouettes.npy").stat().st_size / 1e6

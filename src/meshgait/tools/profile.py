@@ -1,4 +1,4 @@
-"""`meshgait profile --config YAML`: what a network costs, with 3D and without."""
+"""`meshgait profile --config YAML`: cost of a network, with 3D and without."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         "profile",
         help="what a network costs: parameters, FLOPs, times, memory",
         description="Parameters, FLOPs, times and memory of a recogniser, by branch, on random silhouettes. No "
-        "data are needed. Settings of the experiment may follow behind --, as in -- --model.network.use_3d=false.",
+        "data are needed. Settings of the experiment may follow after --, as in -- --model.network.use_3d=false.",
     )
     parser.add_argument("--config", type=Path, nargs="+", required=True, help="experiment YAML of stage 2")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the figures to this file")
@@ -83,7 +83,7 @@ def _placed(stage: RecogniseStage, device: str) -> RecogniseStage:
 
 
 def describe(stage: RecogniseStage, cost: Cost, arguments: argparse.Namespace) -> dict[str, Any]:
-    """The figures with the input and the machine they are of."""
+    """The cost, with input and machine."""
     height, width = stage.network.size.frame
     device = arguments.device
     return {

@@ -44,7 +44,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read, reconstruct, draw; the folder appears only when all of it is written."""
+    """Read, reconstruct, draw; the folder appears only when it is complete."""
     if not 0.3 <= arguments.stature <= 2.6:
         raise ConfigError(f"--stature is {arguments.stature} m", "give the body height in metres, 0.3 to 2.6")
     out = arguments.out or Path("reconstructions") / walk_name(arguments.path)
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def choose_frame(walk: Silhouettes, wanted: int | None) -> int:
-    """Place, among the kept frames, of the source frame ``wanted``; the middle one by default."""
+    """Index among the kept frames of the source frame ``wanted``; the middle one by default."""
     if wanted is None:
         return len(walk.kept) // 2
     places = np.flatnonzero(walk.kept == wanted)
@@ -77,19 +77,19 @@ def choose_frame(walk: Silhouettes, wanted: int | None) -> int:
 
 
 def panel_rows(recogniser: Recogniser, walk: Silhouettes) -> list[PanelRow]:
-    """All there is to draw of a few frames, spread over the walk."""
+    """Rows of a picture for a few frames, spread over the walk."""
     shown = np.unique(np.linspace(0, len(walk.frames) - 1, PANEL_ROWS).round().astype(int))
     pictures = iter(walk.frames[shown].astype(np.float32) / 255)
     rows: list[PanelRow] = []
     for estimate, vertices in recogniser.estimate(walk.frames[shown]):
-        assert estimate.volumes is not None  # outside of training they are kept
+        assert estimate.volumes is not None  # they are kept outside of training
         parts = zip(estimate.volumes.numpy(), estimate.points.numpy(), vertices, strict=True)
         rows += [PanelRow(next(pictures), *part) for part in parts]
     return rows
 
 
 def write_reconstruction(body: Reconstruction, chosen: int, rows: list[PanelRow], folder: Path) -> dict[str, str]:
-    """Write all files to ``folder``; returns what each one is."""
+    """Write all files to ``folder``; returns a description of each."""
     names = np.array(body.joint_names)
     np.savez_compressed(
         folder / POINTS, joints=body.joints, markers=body.markers, joint_names=names, frames=body.kept

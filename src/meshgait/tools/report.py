@@ -23,7 +23,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read, draw, write; the file appears only when it is whole."""
+    """Read, draw, write; the file appears only when it is complete."""
     require("report", "a report")
     from meshgait.report.folder import read_runs
     from meshgait.report.page import make, write

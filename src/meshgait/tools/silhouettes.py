@@ -114,7 +114,7 @@ def show(report: VideoReport, out: Path) -> None:
 
 
 def _fingerprint(video: str) -> list[str | int]:
-    """What tells whether a video is still the same: name, size and time of change."""
+    """Name, size and time of change of a video, to detect another one."""
     path = Path(video)
     if not path.exists():
         return [video]

@@ -41,8 +41,8 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         type=int,
         default=60,
         metavar="S",
-        help="a worker that is not heard of for so many seconds is taken for dead, and its trial is taken up by "
-        "another (default %(default)s)",
+        help="a worker that sends nothing for this many seconds counts as dead, and another one repeats its "
+        "trial (default %(default)s)",
     )
     add("--online", action="store_true", help="hand the sweep to W&B and run its agents")
 

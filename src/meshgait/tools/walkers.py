@@ -21,7 +21,7 @@ from meshgait.viz.silhouettes import montage, save_gif, save_png
 HELP = "make synthetic walkers (silhouettes with exact SMPL truth) as a packed store"
 
 FRAMES = 8
-"""Frames per sequence in a montage, spread over the sequence's first second."""
+"""Frames of a sequence in a montage, spread over its first second."""
 
 MAX_VIEWS = 5
 
@@ -30,15 +30,15 @@ VARIETIES = {
     "wardrobe": "rare clothes, hats, luggage and ways to hold the arms",
     "body": "bodies beyond the common: stout, slim, old, children",
 }
-"""Settings that make walkers more different, 0 to 1."""
+"""Settings, 0 to 1, that make walkers more varied."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add the verb to the command line."""
+    """Declare the verb's arguments."""
     default = WalkerSettings()
     parser = subparsers.add_parser("walkers", help=HELP, description=HELP)
     add = parser.add_argument
-    add("dest", type=Path, metavar="DEST", help="folder to make; an interrupted run is taken up again")
+    add("dest", type=Path, metavar="DEST", help="folder to make; the same command continues an interrupted run")
     add("--bodies", type=int, default=default.bodies, help="body shapes (default %(default)s)")
     add("--styles", type=int, default=None, help="gait styles (default: as many as bodies)")
     add(
