@@ -27,6 +27,32 @@ TINY = NetworkSize(
 )
 
 
+SLOW = {
+    "callbacks", "gallery", "report", "sweeps", "synthetic", "tools", "video", "web", "test_cli.py",
+    "test_experiments.py", "test_launch.py", "test_notebooks.py", "test_pretrained.py", "test_resume.py",
+    "test_resume_otherwise.py", "test_training.py", "test_zero_shot.py",
+}  # fmt: skip
+"""Folders and files of tests that train, run commands, draw many pictures or start processes: all are slow."""
+
+
+def is_slow(path: Path) -> bool:
+    """Whether a file or folder is in `SLOW`."""
+    inner = path.relative_to(Path(__file__).parent).parts
+    return bool(inner) and inner[0] in SLOW
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make test-fast` does not even import slow files: that takes as long as its tests."""
+    return True if config.option.markexpr == "not slow" and is_slow(collection_path) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests of slow files."""
+    for item in items:
+        if is_slow(item.path):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the reference data; tests that need it are skipped where it is absent."""

@@ -2,6 +2,7 @@
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -130,14 +131,17 @@ PARSES = {
 """Uses of parsers of JSON, YAML and CSV in a part; all others go by `meshgait.textfiles`."""
 
 
+@cache
 def imports(name):
     """(module, name) of everything that a module imports, wherever in the file."""
+    found = []
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, None) for alias in node.names)
+            found += [(alias.name, None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name} imports relatively"
-            yield from ((node.module, alias.name) for alias in node.names)
+            found += [(node.module, alias.name) for alias in node.names]
+    return found
 
 
 def own_imports(name):
@@ -208,11 +212,10 @@ def test_modules_are_short(name):
     assert len(MODULES[name].read_text().splitlines()) < MOST_LINES
 
 
+@cache
 def calls(name):
     """(dotted name of the function, call) of every call in a module."""
-    for node in ast.walk(TREES[name]):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
+    return [(ast.unparse(node.func), node) for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)]
 
 
 def test_shapes_are_changed_by_einops():

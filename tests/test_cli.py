@@ -12,8 +12,6 @@ from meshgait import cli
 from meshgait.cli import main
 from meshgait.errors import DataError
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[1]
 CONFIG = tuple(
     f"--config={ROOT / 'experiments' / name}" for name in ("finetune/walkers.yaml", "ablations/2d-only.yaml")

@@ -21,8 +21,6 @@ from meshgait.models.size import NetworkSize
 from meshgait.stages.checkpoint import read_checkpoint
 from meshgait.stages.recognise import RecogniseStage
 
-pytestmark = pytest.mark.slow
-
 FOLDER = Path(__file__).parents[1] / "experiments"
 CONTENT = {
     path.relative_to(FOLDER).as_posix(): yaml.safe_load(path.read_text()) for path in FOLDER.rglob("*.yaml")

@@ -103,6 +103,7 @@ def test_a_verb_that_needs_more_says_so_before_it_begins(words, package, extra, 
     assert f"needs {package}" in said and f"meshgait[{extra}]" in said and said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_command_line_starts_without_any_extra():
     """Every verb is there to be asked for its help in a process that has none of them."""
     missing = [name for extra in EXTRAS.values() for name in extra]

@@ -15,8 +15,6 @@ from meshgait.cli import main
 from meshgait.stages.sync_batchnorm_plugin import SyncBatchNormPlugin
 from meshgait.training import MeshGaitCLI
 
-pytestmark = pytest.mark.slow
-
 LAUNCH = Path(__file__).parents[1] / "launch"
 CONFIG = LAUNCH.parent / "experiments" / "finetune" / "walkers.yaml"
 GIVEN = ("--config", str(CONFIG), "--model.pretrained", "null")

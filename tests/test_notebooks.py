@@ -10,8 +10,6 @@ import pytest
 from meshgait.data.store import Store
 from meshgait.synthetic.population import WalkerSettings
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[1]
 PATHS = {path.name: path for path in (ROOT / "notebooks").glob("*.ipynb")}
 NAMES = ["01_walkers.ipynb", "02_heatmaps_and_meshes.ipynb", "03_recognition.ipynb"]

@@ -11,8 +11,6 @@ import yaml
 from meshgait.callbacks.settings import flat
 from meshgait.cli import main
 
-pytestmark = pytest.mark.slow
-
 BEFORE = Path(__file__).parent / "files" / "settings-without-groups.ckpt"
 """Of version 0.1.0 before settings were in groups: 3 steps as those of `finished`."""
 

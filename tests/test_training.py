@@ -22,8 +22,6 @@ from meshgait.stages.checkpoint import read_checkpoint
 from meshgait.stages.recognise import RecogniseStage
 from tests.wandb_file import offline_runs
 
-pytestmark = pytest.mark.slow
-
 CONFIG = Path(__file__).parents[1] / "experiments" / "finetune" / "walkers.yaml"
 KINDS = ("cmc", "confusions", "embeddings", "heatmaps", "views", "walk")
 

@@ -178,6 +178,7 @@ def _covered(silhouettes, vertices):
     return torch.stack(covered).mean(), torch.stack(explained).mean()
 
 
+@pytest.mark.slow
 def test_truth_of_the_walkers_lies_on_their_silhouettes_also_after_augmentation(maker, store):
     """Ties together the walkers' renderer, the store, the augmentation's pixels, and the targets."""
     from meshgait.data.transforms import Augmentation

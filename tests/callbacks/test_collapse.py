@@ -12,8 +12,6 @@ from meshgait.stages.config import IdentityLossConfig
 from meshgait.stages.recognise import RecogniseStage
 from tests.conftest import TINY
 
-pytestmark = pytest.mark.slow
-
 
 def steps(alarm, distances, every=1):
     for step, distance in enumerate(distances, 1):

@@ -62,7 +62,6 @@ def spoil_loss(monkeypatch, call, value):
     monkeypatch.setattr(recognise, "triplet_loss", triplet)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_before_the_weights_change(tiny_store, tmp_path, monkeypatch, value):
     spoil_loss(monkeypatch, 6, value)

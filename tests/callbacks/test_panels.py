@@ -41,7 +41,6 @@ def names(tmp_path):
     return sorted(path.name for path in (tmp_path / "pictures").glob("*"))
 
 
-@pytest.mark.slow
 def test_a_picture_per_validation_is_named_by_its_step(tmp_path, tiny_size, tiny_store, drawn):
     data = BodyDataModule(str(tiny_store), batch_size=4, batches=2, eval_frames=2)
     fit(tmp_path, ReconstructStage(tiny_size), data, HeatmapPanels(rows=3), max_epochs=2)
@@ -53,7 +52,6 @@ def test_a_picture_per_validation_is_named_by_its_step(tmp_path, tiny_size, tiny
         assert not np.array_equal(one.points, two.points)
 
 
-@pytest.mark.slow
 def test_pictures_can_be_rarer_and_the_last_is_always_drawn(tmp_path, tiny_size, tiny_store, drawn):
     data = BodyDataModule(str(tiny_store), batch_size=4, batches=1, eval_frames=1)
     fit(tmp_path, ReconstructStage(tiny_size), data, HeatmapPanels(rows=1, every=2), max_epochs=5)

@@ -14,8 +14,6 @@ from meshgait.evaluation.cmc import cmc, first_ranks
 from meshgait.evaluation.record import EvaluationRecord
 from tests.callbacks.test_evaluate import run
 
-pytestmark = pytest.mark.slow
-
 KINDS = ("cmc", "confusions", "embeddings", "views")
 
 

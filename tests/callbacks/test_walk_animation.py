@@ -31,7 +31,6 @@ def shown(monkeypatch):
     return seen
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("frames", "expected"), [(2, [0, 2]), (3, [0, 2, 4]), (4, [0, 1, 2, 3]), (9, range(6))])
 def test_it_is_one_test_sequence_in_order(trainer, tiny_size, store, shown, frames, expected):
     WalkAnimation(frames).draw(trainer, ReconstructStage(tiny_size).eval())

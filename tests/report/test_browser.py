@@ -11,8 +11,6 @@ from meshgait.report.page import make, write
 from tests.browser import PATIENCE, chromium
 from tests.report.runs import make_run
 
-pytestmark = pytest.mark.slow
-
 # WebGL is computed where there is no graphics card
 ARGUMENTS = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 

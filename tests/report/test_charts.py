@@ -36,7 +36,6 @@ def test_a_chart_has_two_themes():
         ElementTree.fromstring(text)  # made shorter, yet whole
 
 
-@pytest.mark.slow
 def test_cmc_and_det(runs):
     found = [recognition(run, name) for run in runs[1:] for name in ("nm", "bg")]
     section = charts.identification(found)
@@ -65,7 +64,6 @@ def test_views_are_charts_of_each_run(runs):
     assert not charts.views([replace(runs[1], metrics=nothing)]).blocks
 
 
-@pytest.mark.slow
 def test_maps_of_embeddings(runs):
     (grid,) = charts.embeddings(runs).blocks
     assert [picture.caption for picture in grid.blocks] == ["a", "b"]
@@ -75,7 +73,6 @@ def test_maps_of_embeddings(runs):
     assert "evaluation.npz" in charts.embeddings(runs[:1]).text[0]
 
 
-@pytest.mark.slow
 def test_courses_that_have_one_are_drawn(runs, tmp_path):
     shown, folded = charts.training(runs).blocks
     # once is no course; epochs, the baseline and what is said per condition are left out

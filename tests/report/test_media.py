@@ -96,7 +96,6 @@ def test_meshes_without_truth():
     assert media.stills("run", found, None)[0].caption == "a"
 
 
-@pytest.mark.slow
 def test_a_bomb_is_refused_before_it_is_unpacked(run):
     """Some hundred kilobytes of PNG that are 800 MB of picture."""
     Image.new("1", (20_000, 40_000)).save(run / "pictures" / "heatmaps-000500.png")

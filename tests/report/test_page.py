@@ -16,8 +16,6 @@ from meshgait.report.folder import read_runs
 from meshgait.report.page import make, render, soft, write
 from tests.report.runs import make_run, record
 
-pytestmark = pytest.mark.slow
-
 VOID = {"meta", "link", "img", "source", "input", "wbr", "br"}
 NASTY = "<script>alert('&')</script>"
 

@@ -44,7 +44,6 @@ def test_values_of_secrets_are_not_shown():
     assert without_secrets("abc", "data.tokens_kept") == without_secrets("abc", "model.key") == "abc"
 
 
-@pytest.mark.slow
 def test_no_page_tells_them(tmp_path):
     folders = [make_run(tmp_path / name, store=f"/home/alice-{name}/walkers", hash=name) for name in "ab"]
     for folder in folders:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from meshgait.stages.optimisation import Schedule, WarmupCosine
-from meshgait.stages.optimizer_state import fitted_state, keep_settings, optimizer_layout
+from meshgait.stages.optimizer_state import adapt_state, keep_own_settings, optimizer_layout
 
 
 def network():
@@ -13,7 +13,7 @@ def network():
 def make(module, total, lr, decay=0.1, kind=torch.optim.AdamW):
     optimizer = kind([{"params": module.parameters(), "weight_decay": decay}], lr=lr)
     schedule = Schedule(optimizer, WarmupCosine(total, 0.2))
-    keep_settings(optimizer)
+    keep_own_settings(optimizer)
     return optimizer, schedule
 
 
@@ -64,12 +64,12 @@ def test_what_was_learnt_follows_its_parameter_into_another_grouping():
     optimizer, schedule = make(module, 8, 0.01)
     train(module, optimizer, schedule, 2)
     saved, state = optimizer_layout(module, "AdamW", optimizer.param_groups), optimizer.state_dict()
-    assert fitted_state(state, saved, saved) is state
+    assert adapt_state(state, saved, saved) is state
     groups = [{"params": list(module[1].parameters())}, {"params": [module[0].weight]}]
     own = optimizer_layout(module, "AdamW", groups)
-    fitted = fitted_state(state, saved, own)
+    fitted = adapt_state(state, saved, own)
     other = torch.optim.AdamW(groups, lr=1.0)
-    keep_settings(other)
+    keep_own_settings(other)
     other.load_state_dict(fitted)
     assert [group["lr"] for group in other.param_groups] == [1.0, 1.0]
     for parameter in (module[0].weight, *module[1].parameters()):
@@ -84,5 +84,5 @@ def test_another_class_of_optimiser_begins_with_nothing(saved):
     known = optimizer_layout(module, "AdamW", optimizer.param_groups) if saved else None
     groups = [{"params": [parameter]} for parameter in module.parameters()]
     own = optimizer_layout(module, "SGD", groups)
-    fitted = fitted_state(optimizer.state_dict(), known, own)
+    fitted = adapt_state(optimizer.state_dict(), known, own)
     assert fitted["state"] == {} and [len(group["params"]) for group in fitted["param_groups"]] == [1, 1, 1, 1]

@@ -12,8 +12,6 @@ from meshgait.synthetic import generate as module
 from meshgait.synthetic.generate import generate
 from meshgait.synthetic.population import WalkerSettings
 
-pytestmark = pytest.mark.slow
-
 SETTINGS = WalkerSettings(bodies=4, styles=4, views=(0, 90), conditions=("nm-01", "bg-01"), frames=3)
 
 

@@ -143,7 +143,6 @@ def test_a_file_that_the_user_names_must_be_a_recording(amass):
 SETTINGS = WalkerSettings(bodies=4, styles=4, views=(0, 90), conditions=("nm-01", "bg-01"), frames=4)
 
 
-@pytest.mark.slow
 def test_a_store_of_recorded_walks(amass, tmp_path, body, renderer):
     """Crossed as styles are, the same bytes for any number of workers, told apart by the recordings' hash."""
     motions = Motions.collect([amass], 4, 1.0, progress=False)

@@ -39,7 +39,6 @@ def naked_sequences(renderer, naked):
     return sequences
 
 
-@pytest.mark.slow
 def test_truth_projects_onto_the_silhouette(body, naked_sequences):
     """An exact rasteriser draws the smplx body by the stored camera where the silhouette is, without a bias.
 

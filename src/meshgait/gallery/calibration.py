@@ -1,4 +1,4 @@
-"""The threshold of a gallery: how near strangers come to the people who are enrolled, and what can be promised.
+"""The threshold of a gallery: distances of strangers to the enrolled people, and the error rates that follow.
 
 FPIR: false-positive identification rate, share of the searches of people who are not enrolled that return a name
 (ISO/IEC 19795-1). People are the unit: many walks of few people say little. Where no error was seen among n people

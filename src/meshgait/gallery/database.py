@@ -1,4 +1,4 @@
-"""The file of a gallery: one SQLite database, whole at every moment, that keeps nothing of what was erased.
+"""The file of a gallery: one SQLite database, consistent at every moment, without remains of erased data.
 
 Deleted rows are overwritten with zeros (``secure_delete``). The journal is a rollback journal, which is gone after
 every change; a write-ahead log would keep old pages. Temporary tables and the copy that ``VACUUM`` makes stay in
@@ -155,7 +155,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """A change that is made wholly or not at all; no other process writes meanwhile. Changes may be nested."""
+        """A transaction: made completely or not at all, without other writers. Transactions may be nested."""
         with self._lock:
             partner = None if self._depth else self.partner
             if partner is None:
@@ -173,13 +173,13 @@ class Database:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """No other process writes meanwhile; the same as `writing`, without what lies outside the file."""
+        """As `writing`, but for changes within the file alone."""
         with self._transaction("BEGIN IMMEDIATE"):
             yield
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Several reads that see one state."""
+        """Several reads of one consistent state."""
         with self._transaction("BEGIN"):
             yield
 
@@ -207,7 +207,7 @@ class Database:
             return self._connection.execute(query, values).fetchall()
 
     def stream(self, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple]:
-        """Rows of a query one by one, for what does not fit into memory."""
+        """Rows of a query one by one, for results that do not fit into memory."""
         with self.reported():
             yield from self._connection.execute(query, values)
 
@@ -244,7 +244,7 @@ class Database:
         return int(self.fact(GENERATION) or 0)
 
     def changed(self) -> None:
-        """Note that people or walks are others now; within `writing`."""
+        """Record that people or walks have changed; within `writing`."""
         self.set_fact(GENERATION, str(self.generation + 1))
 
     def compact(self) -> None:

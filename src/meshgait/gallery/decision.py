@@ -1,4 +1,4 @@
-"""From distances to an answer: a name or unknown, how far it can be trusted, and what would help, in words."""
+"""From distances to an answer: a name or unknown, the confidence in it, and advice, as text."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def decide(
 def _confidence(
     distance: float, second: float | None, named: bool, mirrored: bool, calibration: Calibration | None
 ) -> tuple[Level, str]:
-    """Level, and words that say what it rests on."""
+    """Level of the answer, and a text with the reasons."""
     if calibration is None:
         return "none", (
             "not calibrated, so nobody can say how near strangers come; run `meshgait gallery calibrate` with "

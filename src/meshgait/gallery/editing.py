@@ -26,7 +26,7 @@ def rename(opened: Opened, name: str, new: str) -> Person:
 
 
 def merge(opened: Opened, name: str, into: str) -> Person:
-    """Let the walks of one person be those of another, who keeps name and consent; the earlier end counts.
+    """Merge one person into another, who keeps name and consent; the earlier end of consent counts.
 
     Raises:
         GalleryError: one of them is not enrolled, or both are the same.

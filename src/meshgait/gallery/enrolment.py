@@ -21,7 +21,7 @@ def enter(
     consent_until: date | None,
     keep_silhouettes: bool,
 ) -> Person:
-    """Add walks to a person, who is entered if need be; all of them or none.
+    """Add walks to a person, who is added if new; all of the walks or none.
 
     Args:
         opened: the gallery.

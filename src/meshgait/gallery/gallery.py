@@ -77,7 +77,7 @@ class Gallery:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; the next use opens it again."""
+        """Close the file; the next use opens it again."""
         if self._parts is not None:
             self._parts.close()
             self._parts = None
@@ -171,7 +171,7 @@ class Gallery:
         return found
 
     def erase(self, name: str) -> Erasure:
-        """Remove a person wholly, and search the gallery's files for what was stored.
+        """Remove a person completely, and search the gallery's files for what was stored.
 
         If the process is killed meanwhile, the person is there wholly or not at all, and whoever opens the gallery
         next finishes the cleaning of the file.
@@ -197,7 +197,7 @@ class Gallery:
         return editing.rename(self._open(), name, new)
 
     def merge(self, name: str, into: str) -> Person:
-        """Let the walks of one person be those of another, who keeps name and consent; the earlier end counts.
+        """Merge one person into another, who keeps name and consent; the earlier end of consent counts.
 
         Raises:
             GalleryError: one of them is not enrolled, or both are the same.
@@ -241,7 +241,7 @@ class Gallery:
 
     @property
     def calibration(self) -> Calibration | None:
-        """How near is near enough, or None."""
+        """The calibrated threshold, or None."""
         return calibrations.kept(self._open().database)
 
     def calibrate(
@@ -284,7 +284,7 @@ class Gallery:
         Args:
             probes: walks by person; who is enrolled under that name is mated. By default each enrolled walk is
                 searched among the others.
-            fpir: rates in percent at which FNIR is told.
+            fpir: rates in percent at which FNIR is reported.
             today: to which consents are held.
 
         Raises:

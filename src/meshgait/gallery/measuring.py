@@ -1,4 +1,4 @@
-"""How near strangers come to a gallery, and how often its people are found: calibration and evaluation."""
+"""Calibration and evaluation of a gallery: distances of strangers, and how often its people are found."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def evaluate(
     Args:
         opened: the gallery.
         probes: vectors (S, D) of walks by person; who is enrolled under that name is mated, others are not.
-        fpir: false-positive identification rates in percent at which FNIR is told.
+        fpir: false-positive identification rates in percent at which FNIR is reported.
         today: to which consents are held.
 
     Raises:

@@ -95,7 +95,7 @@ def create_on_server(path: Path, url: str) -> Opened:
 
 
 def require_model(database: Database, fingerprint: str, note: bool = False) -> None:
-    """Refuse embeddings of another model: distances between them and those of the gallery mean nothing.
+    """Refuse embeddings of another model: they cannot be compared with those of the gallery.
 
     Args:
         database: the open gallery.

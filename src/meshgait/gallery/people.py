@@ -89,14 +89,14 @@ class People:
         ]
 
     def add(self, name: str, consent: str, until: date | None) -> int:
-        """Enter a person; returns the number."""
+        """Add a person; returns the number."""
         values = (checked_name(name), now(), checked_note(consent), None if until is None else until.isoformat())
         return self._database.change(
             "INSERT INTO people (name, enrolled, consent, consent_until) VALUES (?, ?, ?, ?)", values
         )
 
     def set_consent(self, person: int, consent: str | None, until: date | None) -> None:
-        """Replace what is given of a consent."""
+        """Replace the given parts of a consent."""
         if consent:
             self._database.change("UPDATE people SET consent = ? WHERE id = ?", (checked_note(consent), person))
         if until is not None:
@@ -105,7 +105,7 @@ class People:
     def add_walk(
         self, person: int, vectors: np.ndarray, frames: int, direction: str, view: str, enrolled: str = ""
     ) -> int:
-        """Enter a walk with vectors (2, S, D), which are kept elsewhere; returns its number.
+        """Add a walk with vectors (2, S, D), which are kept elsewhere; returns its number.
 
         Raises:
             GalleryError: exactly this walk is enrolled already.
@@ -155,7 +155,7 @@ class People:
         self._database.change("UPDATE people SET name = ? WHERE id = ?", (checked_name(name), person))
 
     def move_walks(self, person: int, into: int) -> None:
-        """Let the walks of one person be those of another one."""
+        """Give the walks of one person to another one."""
         self._database.change("UPDATE walks SET person = ? WHERE person = ?", (into, person))
 
     def delete(self, person: int) -> None:

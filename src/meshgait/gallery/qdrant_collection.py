@@ -98,7 +98,7 @@ class QdrantCollection:
         return {int(point.id): np.asarray(point.vector, np.float32) for point in found.points}
 
     def get(self, ids: Sequence[int]) -> dict[int, np.ndarray]:
-        """Vectors (N,) of those of the points that are there, by their numbers."""
+        """Vectors of the points that exist among these, by their numbers."""
         found: dict[int, np.ndarray] = {}
         for start in range(0, len(ids), BATCH):
             with self._reported():
@@ -109,7 +109,7 @@ class QdrantCollection:
         return found
 
     def remove(self, ids: Sequence[int]) -> None:
-        """Delete points; numbers that are not there are passed over."""
+        """Delete points; missing numbers are ignored."""
         if not ids or not self.exists():
             return
         with self._reported():
@@ -126,7 +126,7 @@ class QdrantCollection:
             return self._client.count(self.name, count_filter=chosen, exact=True).count
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._client.close()
 
     def __str__(self) -> str:

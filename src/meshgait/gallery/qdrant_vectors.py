@@ -2,7 +2,7 @@
 
 The file says which embeddings there are: its table of vectors holds the number and a hash of each. The server
 holds number, vector and number of the walk; whatever else lies there is passed over. Vectors are added just before
-a change of the file is completed and deleted just after it, so that whoever reads the file finds what it names.
+a change of the file is completed and deleted just after it, so that readers of the file find every vector.
 Numbers that are about to change are written to a second file first (``people.gallery-changes``): if the process is
 killed or the server fails in between, the next who opens or changes the gallery deletes from the server those of
 them that the gallery's file does not name.
@@ -182,7 +182,7 @@ class QdrantVectors:
         """
         self._added, self._deleted = {}, set()
         if not made:
-            with suppress(MeshGaitError):  # why the change was not made is told already
+            with suppress(MeshGaitError):  # the reason of the failed change is reported already
                 self._finish()
             return
         try:
@@ -194,7 +194,7 @@ class QdrantVectors:
             ) from error
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._collection.close()
 
     def _finish(self) -> None:

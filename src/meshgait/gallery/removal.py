@@ -1,4 +1,4 @@
-"""Erasing people: out of the tables, out of the file, and the proof of it."""
+"""Erase people from the tables and from the file, and search the files to prove it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from meshgait.gallery.vectors import Recheck
 
 
 def erase(opened: Opened, persons: Sequence[Person], action: str) -> list[Erasure]:
-    """Remove people wholly, and search the gallery's files, and its server, for what was stored of them.
+    """Remove people completely, and search the gallery's files, and its server, for what was stored of them.
 
     If the process is killed before the change is made, everybody is still there; after it, the next who opens the
     gallery compacts the file.

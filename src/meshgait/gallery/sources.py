@@ -1,4 +1,4 @@
-"""Who is to be enrolled or identified: walkers and their passes, from whatever the user names."""
+"""Walkers and their passes from any source that a user names: video, folder, file or store."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 
 @dataclass(frozen=True)
 class Pass:
-    """One time that somebody walks by.
+    """One walk of a person past the camera.
 
     Attributes:
         walk: whatever the model reads (silhouettes, or their path), or a function that gives it when it is needed.
@@ -50,7 +50,7 @@ class Pass:
 
 @dataclass(frozen=True)
 class Walker:
-    """Somebody in a source.
+    """A walker in a source.
 
     Attributes:
         label: what the source calls this walker.
@@ -131,7 +131,7 @@ def passes_of(walks: Walks, direction: str = "", view: str = "") -> list[Pass]:
 
 
 def counted(number: int, one: str, several: str = "") -> str:
-    """A number of things in words."""
+    """A count with its noun, such as "3 walks"."""
     return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 

@@ -31,7 +31,7 @@ class Hit(NamedTuple):
 
 
 class Recheck(NamedTuple):
-    """Where deleted vectors were found again, and what else is to be said of the search, both in words."""
+    """Result of a search for deleted vectors: where some were found, and remarks, both as text."""
 
     found: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class VectorStore(Protocol):
         """Vectors (N, S, D) of numbers (N,)."""
 
     def delete(self, ids: Sequence[int]) -> None:
-        """Remove vectors; numbers that are not there are passed over."""
+        """Remove vectors; missing numbers are ignored."""
 
     def count(self) -> int:
         """How many there are."""
@@ -62,7 +62,7 @@ class VectorStore(Protocol):
         """Look for deleted vectors (N, S, D) of numbers (N,) wherever they were, except in the gallery's files."""
 
     def close(self) -> None:
-        """Let go of what the store has opened itself."""
+        """Close what the store has opened itself."""
 
 
 def digest(vectors: np.ndarray) -> bytes:
@@ -120,7 +120,7 @@ class SqliteVectors:
         self._load()
         distances = strip_distances(vector, self._vectors)
         counted = np.flatnonzero(~np.isin(self._ids, list(without))) if without else np.arange(len(self._ids))
-        if len(counted) > k:  # all that are as near as the k-th, so that equal ones do not come by chance
+        if len(counted) > k:  # all that are as near as the k-th, so that the choice among equal ones is not random
             limit = np.partition(distances[counted], k - 1)[k - 1]
             counted = counted[distances[counted] <= limit]
         nearest = counted[np.lexsort((self._ids[counted], distances[counted]))][:k]

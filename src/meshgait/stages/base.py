@@ -29,7 +29,7 @@ from meshgait.stages.optimisation import (
     WarmupSteps,
     decay_groups,
 )
-from meshgait.stages.optimizer_state import OPTIMIZER, fitted_state, keep_settings, optimizer_layout
+from meshgait.stages.optimizer_state import OPTIMIZER, adapt_state, keep_own_settings, optimizer_layout
 from meshgait.stages.resume_position import (
     EPOCH_STEPS,
     ResumePosition,
@@ -153,7 +153,7 @@ class Stage(LightningModule):
         factor = WarmupSteps if own.milestones else WarmupCosine
         self.total_steps = max(1, int(total))
         schedule = Schedule(optimizer, factor(self.total_steps, own.warmup, own.milestones))
-        keep_settings(optimizer)
+        keep_own_settings(optimizer)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def augment(self, batch: GaitBatch, augmentation: Augmentation, stream: int) -> GaitBatch:
@@ -206,7 +206,7 @@ class Stage(LightningModule):
             kind = SGD if self.optimizer.name == "sgd" else AdamW
             own, saved = optimizer_layout(self, kind.__name__, self.parameter_groups()), checkpoint.get(OPTIMIZER)
             states, self._position = checkpoint.get("optimizer_states", []), resume_position(checkpoint)
-            checkpoint["optimizer_states"] = [fitted_state(state, saved, own) for state in states]
+            checkpoint["optimizer_states"] = [adapt_state(state, saved, own) for state in states]
 
     def log_gathered(self, figures: dict[str, Any], prog_bar: bool = False) -> None:
         """Log metrics that were computed over all processes, so that they are equal in each."""

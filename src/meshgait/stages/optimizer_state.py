@@ -13,7 +13,7 @@ OPTIMIZER = "optimizer"
 """Key of a checkpoint: class of the optimiser, and the names of the parameters in each of its groups."""
 
 
-def keep_settings(optimizer: Optimizer) -> None:
+def keep_own_settings(optimizer: Optimizer) -> None:
     """Make an optimiser load its state (moments) from a checkpoint, but keep its own settings (rates, decay)."""
     own = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
     optimizer.register_load_state_dict_post_hook(partial(_put_back, own))
@@ -30,7 +30,7 @@ def optimizer_layout(module: nn.Module, kind: str, groups: Sequence[dict[str, An
     return {"class": kind, "groups": [[names.get(id(p), "") for p in group["params"]] for group in groups]}
 
 
-def fitted_state(state: dict[str, Any], saved: dict[str, Any] | None, own: dict[str, Any]) -> dict[str, Any]:
+def adapt_state(state: dict[str, Any], saved: dict[str, Any] | None, own: dict[str, Any]) -> dict[str, Any]:
     """State of an optimiser in the layout ``own``.
 
     Args:

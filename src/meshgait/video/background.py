@@ -1,4 +1,4 @@
-"""What a standing camera sees while nobody is there, and how a frame differs from it.
+"""Background of a standing camera, and the difference of a frame from it.
 
 The background is the median over sampled frames. Exposure that drifts and a camera that trembles by parts of a
 pixel are measured in the frame itself: brightness is fitted, robustly, as ``gain x background + shift x slope +
@@ -15,7 +15,7 @@ import numpy as np
 STEP = 4
 """The fit uses every N-th row and column."""
 MOST_SHIFT = 3.0
-"""Pixels; slopes say nothing of what lies farther."""
+"""Pixels; slopes of the picture cannot measure larger shifts."""
 LEAST_NOISE = 1.2
 """Grey levels."""
 BAND = 16
@@ -83,7 +83,7 @@ class Background:
         return self.corrected(frame, self.fit(frame) if known is None else known, slice(None), slice(None))
 
     def corrected(self, frame: np.ndarray, known: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-        """A part of a smoothed frame, freed of what `fit` found."""
+        """A part of a smoothed frame, corrected by what `fit` found."""
         gain, right, down, offset = (np.float32(value) for value in known)
         result = frame - offset
         if abs(right) > 0.05:

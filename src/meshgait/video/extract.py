@@ -86,7 +86,7 @@ class Extraction:
                 self.report.camera.append(camera_motion(stretch.pairs))
                 if self.segmenter.needs_still_camera and not self.report.camera[-1].still:
                     if self.video.live:
-                        self._check_camera()  # or it would be passed over without end
+                        self._check_camera()  # else a moving webcam would be skipped for ever
                     yield from self._skip(stretch, progress)
                     continue
                 self.segmenter.learn(stretch.samples)
@@ -114,7 +114,7 @@ class Extraction:
             progress.reach(number + 1)
 
     def _rest(self, number: int) -> None:
-        """Note that a later run may go on with a frame, where nobody is in view."""
+        """Record that a later run may continue with a frame in which nobody is in view."""
         if self._tracker.active:
             return
         self.quiet = number
@@ -134,7 +134,7 @@ class Extraction:
         self.report.warnings.append(f"{what} in {share:.0%} of the video, which was passed over; {remedy}")
 
     def _keep(self, number: int, picture: np.ndarray) -> None:
-        """Keep cut-outs of the tracks, ever farther apart in time."""
+        """Keep cut-outs of the tracks, at growing distances in time."""
         for track in self._tracker.active:
             shown, last = self._shown[track.identity], track.sightings[-1]
             age = len(track.sightings) - 1
@@ -197,14 +197,14 @@ class Extraction:
         self._list(self.report.refused, Refusal(first, last, len(sightings), reason).summary())
 
     def _list(self, rows: list[dict[str, Any]], row: dict[str, Any]) -> None:
-        """Add to the report, which must not grow without end."""
+        """Add to the report, whose length is limited."""
         rows.append(row)
         if self.video.live:
             del rows[:-LIVE_LISTED]
 
 
 def _because(dropped: dict[str, int], frames: int) -> str:
-    """What made frames few, where it was more than those that are left."""
+    """The main reason why frames were left out, if it was more frames than those that are left."""
     if sum(dropped.values()) <= frames:
         return ""
     reason = max(dropped, key=lambda name: dropped[name])

@@ -38,7 +38,7 @@ class Box(NamedTuple):
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
     def shared(self, other: Box) -> float:
-        """Pixels that lie in both."""
+        """Number of pixels in both boxes."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(width, 0.0) * max(height, 0.0)
@@ -59,7 +59,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Figure:
-    """A person, or what may be one, in one frame.
+    """A person, or something that may be one, in one frame.
 
     Attributes:
         mask: (h, w) bool, cut to the figure.

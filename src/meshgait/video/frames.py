@@ -1,4 +1,4 @@
-"""Frames of a source, one at a time: what all sources of frames have in common."""
+"""Base of all sources of frames, which give one frame at a time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True)
 class Look:
-    """What of a video is looked at.
+    """Which part of a video is used.
 
     Attributes:
         every: take every N-th frame.
@@ -95,7 +95,7 @@ class Video(ABC):
         return number >= start and number % self.look.every == 0 and (wanted is None or number in wanted)
 
     def _prepare(self, first: np.ndarray) -> None:
-        """Learn the frame's size from the first one."""
+        """Set the size of frames from the first one."""
         height, width = first.shape[:2]
         if self.look.rotate in (90, 270):
             height, width = width, height

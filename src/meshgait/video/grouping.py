@@ -1,4 +1,4 @@
-"""Which parts of a difference from the background belong to one figure."""
+"""Group the parts of a difference from the background into figures."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Group:
 
 
 def groups(difference: np.ndarray, least_rows: int, expected: Sequence[Box] = ()) -> list[Group]:
-    """Join the parts of a difference to figures.
+    """Join the parts of a difference into figures.
 
     Parts that lie where one figure is expected belong together. Others do where one is above the other.
 

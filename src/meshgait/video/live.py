@@ -1,4 +1,4 @@
-"""Frames of a webcam or of a stream: they come once only, and Ctrl-C ends them without losing who is in view."""
+"""Frames of a webcam or a stream, which come once; Ctrl-C ends them and keeps the walk in view."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class LiveVideo(Video):
         self._prepare(first)
 
     def stop(self) -> None:
-        """Let the frame at hand be the last one."""
+        """Make the current frame the last one."""
         self._stopped = True
 
     def _pictures(self, start: int, wanted: set[int] | None) -> Iterator[tuple[int, np.ndarray]]:
@@ -77,7 +77,7 @@ class LiveVideo(Video):
             return False, None
 
     def _number_by_time(self, begun: float) -> int:
-        """Number of the frame at hand by its time; 0 where the source does not say the time."""
+        """Number of the current frame by its time; 0 if the source has no times."""
         since = self._capture.get(cv2.CAP_PROP_POS_MSEC) - begun
         return round(since / 1000 * self._rate) - 1 if since > 0 else 0
 
@@ -91,7 +91,7 @@ def is_live(source: Path | str | int) -> bool:
 
 @contextmanager
 def interrupt_ends(video: Video) -> Iterator[None]:
-    """Let the first Ctrl-C end a live video after the frame at hand, so that an open walk is finished.
+    """Make the first Ctrl-C end a live video after the current frame, so that an open walk is finished.
 
     A second one interrupts as usual, and so does the first one where the video is a file.
     """

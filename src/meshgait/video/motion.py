@@ -1,4 +1,4 @@
-"""Whether the camera stands still: how far the picture as a whole moves from one frame to the next.
+"""Motion of the camera: how far the whole picture moves from one frame to the next.
 
 Shift and zoom are fitted to brightness directly (Lucas and Kanade, 1981), over all pixels and from coarse to fine.
 Pixels that do not follow, those of walkers among them, are left out of the fit. Where a picture has no contrast,

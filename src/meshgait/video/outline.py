@@ -1,4 +1,4 @@
-"""The outline of one figure: where its body must be, its true edge, one piece, no false holes."""
+"""The outline of one figure: its trunk, its exact edge, one connected piece, no false holes."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ LEAST_ROWS = 12
 
 
 class Description(Schema):
-    """How a network is used.
+    """Settings of a network.
 
     Attributes:
         size: [height, width] of its input, where the file leaves it open.
@@ -45,7 +45,7 @@ class Description(Schema):
 
 
 class PersonMask:
-    """A network of one's own; see the module.
+    """A network given by its ONNX file; see the module.
 
     Args:
         path: of the ONNX file.

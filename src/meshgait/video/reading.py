@@ -147,7 +147,7 @@ def open_video(source: Path | str | int, look: Look | None = None, seconds: floa
 
 
 def _check_container(path: Path) -> None:
-    """Refuse what is no container of video, by its first bytes."""
+    """Refuse files that are not containers of video, by their first bytes."""
     try:
         with path.open("rb") as file:
             start = file.read(16)
@@ -171,5 +171,5 @@ def _read_colours(path: Path) -> np.ndarray | None:
             if image.width * image.height > LARGEST_PIXELS:
                 return None
         return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    except Exception:  # damaged files make Pillow and OpenCV raise nearly anything
+    except Exception:  # Pillow and OpenCV raise many kinds of errors for damaged files
         return None

@@ -1,4 +1,4 @@
-"""What comes out of a video: walks with their silhouettes, and what was left out and why."""
+"""Results for a video: walks with their silhouettes, and what was left out and why."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Walk:
         return result
 
     def summary(self) -> dict[str, Any]:
-        """What a report says of it."""
+        """Its entry in a report."""
         return {
             "walker": self.walker,
             "pass": self.number,
@@ -91,7 +91,7 @@ class Walk:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Something that moved and is no walk that can be used.
+    """Something that moved and is not a usable walk.
 
     Attributes:
         first: number of its first frame.
@@ -106,7 +106,7 @@ class Refusal:
     reason: str
 
     def summary(self) -> dict[str, Any]:
-        """What a report says of it."""
+        """Its entry in a report."""
         return dict(vars(self))
 
 
@@ -147,7 +147,7 @@ class VideoReport:
         return stretches[-1] if stretches else CameraMotion(0.0, True)
 
     def summary(self) -> dict[str, Any]:
-        """All of it in plain types."""
+        """The report as plain types."""
         return vars(self) | {
             "size": list(self.size),
             "camera": {"still": self.motion.still, "pixels_per_frame": round(self.motion.pixels, 3)},

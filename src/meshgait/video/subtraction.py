@@ -134,7 +134,7 @@ def _evidence(
 
 
 def _only_shadow(evidence: np.ndarray, shadow: np.ndarray, reach: int) -> np.ndarray:
-    """Where nothing but a shadow is: no clear evidence lies around, within ``reach`` pixels."""
+    """Where there is only a shadow: no clear evidence lies around, within ``reach`` pixels."""
     clear = ((evidence > 0) & ~shadow).astype(np.uint8)
     clear = cv2.morphologyEx(clear, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))

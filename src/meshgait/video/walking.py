@@ -42,7 +42,7 @@ STRETCH = 0.2
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a pass is.
+    """Judgement of a pass.
 
     Attributes:
         walk: whether it is a walk.
@@ -95,7 +95,7 @@ def _ways(sightings: Sequence[Sighting], rate: float, every: int) -> np.ndarray:
 
 
 def judge(sightings: Sequence[Sighting], rate: float, width: int) -> Verdict:
-    """Tell whether a pass is a walk.
+    """Decide whether a pass is a walk.
 
     Args:
         sightings: frames of one direction.

@@ -35,7 +35,7 @@ OUTLINE = (0, 160, 255)
 
 
 class State(Schema):
-    """Where an interrupted run stands: all walks before ``quiet`` are written.
+    """State of an interrupted run: all walks before ``quiet`` are written.
 
     Attributes:
         settings: of the run.
@@ -107,7 +107,7 @@ class WalkFolder:
             file.write_bytes(_png(strip(walk)))
 
     def note(self, report: VideoReport, quiet: int, walkers: int) -> None:
-        """Write where to go on if the run is interrupted."""
+        """Write the state from which an interrupted run continues."""
         content = {
             "settings": self.settings,
             "quiet": quiet,
@@ -144,10 +144,10 @@ class WalkFolder:
 
 
 def resume(report: VideoReport, state: State) -> None:
-    """Let a report go on where an interrupted run stood."""
+    """Continue a report where an interrupted run stopped."""
     report.frames, report.specks = state.frames, state.specks
     report.walks, report.refused = state.walks, state.refused
-    # the stretch in which it was interrupted is measured again
+    # the interrupted stretch is measured again
     report.camera = [CameraMotion(*motion) for motion in zip(state.pixels, state.still, strict=True)][:-1]
 
 
