@@ -14,6 +14,7 @@ EXTRAS = {
     "report": ("plotly",),
     "serve": ("starlette", "uvicorn"),
     "sweeps": ("optuna", "sqlalchemy"),
+    "tflite": ("ai_edge_litert",),
 }
 """Packages of each part by the names under which they are imported."""
 

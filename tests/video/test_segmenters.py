@@ -1,5 +1,6 @@
 import sys
 import types
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,7 +11,12 @@ from onnx import TensorProto, helper
 
 import meshgait
 from meshgait.errors import ConfigError
+from meshgait.video.figures import Box
 from meshgait.video.segmenters import make_segmenter
+from tests.video.tflite_files import write_tflite
+
+RED = (1, 0, 0)
+"""Weights of a network whose output is the red channel."""
 
 
 def bright(path, channels=1):
@@ -77,6 +83,76 @@ def test_what_cannot_be_used_is_refused_with_a_remedy(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision.models", None)
     with pytest.raises(ConfigError, match=r"pip install 'meshgait\[masks\]'"):
         make_segmenter("torchvision")
+
+
+@pytest.mark.parametrize("settings", [{}, {"quantised": True}, {"open_size": True}], ids=["float", "8", "open"])
+def test_a_tflite_network_sees_what_the_same_onnx_network_sees(tmp_path, picture, settings):
+    (tmp_path / "a.yaml").write_text("size: [120, 160]\n")
+    ours = make_segmenter(write_tflite(tmp_path / "a.tflite", [RED], **settings)).figures(picture)
+    other = make_segmenter(bright(tmp_path / "b.onnx")).figures(picture)
+    assert boxes(ours) == boxes(other) and len(ours) == 2
+    assert all(np.array_equal(a.mask, b.mask) for a, b in zip(ours, other, strict=True))
+
+
+def test_the_output_that_is_a_mask_is_found_or_named(tmp_path, picture):
+    path = write_tflite(tmp_path / "a.tflite", [RED], also=[(1, 7), (1, 20, 20, 9)])
+    assert len(make_segmenter(path).figures(picture)) == 2
+    for number, words in {0: "output 0 is no mask", 3: "output 3 is no mask", 1: ""}.items():
+        (tmp_path / "a.yaml").write_text(f"output: {number}\n")
+        if words:
+            with pytest.raises(ConfigError, match=words):
+                make_segmenter(path).figures(picture)
+        else:
+            assert make_segmenter(path).figures(picture) == []  # it is constant
+    for wrong in ("size: [0, 9]", "size: [9]", "closeup: -1"):
+        (tmp_path / "a.yaml").write_text(f"{wrong}\n")
+        with pytest.raises(ConfigError, match="closeup from 0 to 10"):
+            make_segmenter(path)
+
+
+def test_a_tflite_file_that_cannot_be_used_is_refused_with_a_remedy(tmp_path, monkeypatch):
+    path = write_tflite(tmp_path / "five.tflite", np.zeros((1, 5)))
+    with pytest.raises(ConfigError, match=r"takes \[1, 120, 160, 5\]; give a network of one picture"):
+        make_segmenter(path)
+    whole = Path(path).read_bytes()
+    for content in (b"no network", b"", whole[: len(whole) // 2], bytes(len(whole))):
+        Path(path).write_bytes(content)
+        with pytest.raises(ConfigError, match="is no network that LiteRT reads"):
+            make_segmenter(path)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    with pytest.raises(ConfigError, match=r"pip install 'meshgait\[tflite\]'"):
+        make_segmenter(path)
+
+
+def test_the_card_of_blazepose_is_shown_and_it_sees_one_person_at_a_time(tmp_path, picture, capsys):
+    """MediaPipe's pose network is known by its outputs; its mask is a logit."""
+    outputs = [(1, 195), (1, 1), (1, 64, 64, 39), (1, 117)]
+    path = write_tflite(tmp_path / "pose.tflite", [(20, 0, 0)], (64, 64), also=outputs, bias=-10)
+    segmenter = make_segmenter(path)
+    said = capsys.readouterr().err
+    assert said.count("model card says") == 1 and "identity recognition is explicitly out of scope" in said
+    assert said.count("\n") == 1 and "your choice" in said and segmenter.needs_still_camera
+    segmenter.learn([np.zeros_like(picture)] * 9)
+    np.testing.assert_allclose(boxes(segmenter.figures(picture)), [(60, 60), (200, 60)], atol=3)
+    assert len(segmenter.figures(picture, [Box(55, 55, 105, 205)])) == 2  # an expected one is not seen twice
+    make_segmenter(write_tflite(tmp_path / "mine.tflite", [RED]))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("place", [(0, 40), (150, 40), (-10, -5), (295, 130)])
+def test_a_close_up_lies_where_the_whole_frame_would(tmp_path, place):
+    """Also at the border, beyond which the network sees black."""
+    image = np.zeros((240, 320, 3), np.uint8)
+    cv2.rectangle(image, place, (place[0] + 39, place[1] + 139), (0, 0, 255), -1)
+    (tmp_path / "near.yaml").write_text("closeup: 1.3\nsize: [128, 96]\n")
+    segmenter = make_segmenter(write_tflite(tmp_path / "near.tflite", [RED], open_size=True))
+    segmenter.learn([np.zeros_like(image)] * 9)
+    (figure,) = segmenter.figures(image)
+    whole = np.zeros(image.shape[:2], bool)
+    left, top, right, bottom = map(int, figure.box)
+    whole[top:bottom, left:right] = figure.mask
+    truth = image[..., 2] > 0
+    assert (whole & truth).sum() / (whole | truth).sum() > 0.9
 
 
 def fake_torchvision(monkeypatch):

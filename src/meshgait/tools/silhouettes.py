@@ -39,7 +39,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     add(
         "--segmenter",
         default="subtract",
-        help="subtract (the camera stands still), torchvision (Mask R-CNN), or FILE.onnx (%(default)s)",
+        help="subtract (the camera stands still), torchvision (Mask R-CNN), FILE.onnx, FILE.tflite (%(default)s)",
     )
     add("--fetch", action="store_true", help="let torchvision fetch its weights (180 MB)")
     add("--every", type=int, default=1, metavar="N", help="take every N-th frame (%(default)s)")

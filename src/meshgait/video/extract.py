@@ -226,8 +226,8 @@ def silhouettes(
 
     Args:
         video: a video file, a folder of its frames, the number of a webcam, or the address of a stream.
-        segmenter: "subtract" (the camera stands still), "torchvision", the path of an ONNX file, or an object of
-            your own with the methods of `meshgait.video.figures.Segmenter`.
+        segmenter: "subtract" (the camera stands still), "torchvision", the path of an .onnx or .tflite file, or
+            an object of your own with the methods of `meshgait.video.figures.Segmenter`.
         look: which frames and which part of them are looked at.
         least_height: pixels that a walker must be high.
         seconds: for which a webcam or stream is read; None: until it ends.

@@ -13,7 +13,7 @@ def make_segmenter(name: str, fetch: bool = False) -> Segmenter:
     """The segmenter of a name.
 
     Args:
-        name: "subtract", "torchvision", or the path of an ONNX file.
+        name: "subtract", "torchvision", or the path of an .onnx or .tflite file.
         fetch: let torchvision fetch its weights.
 
     Raises:
@@ -25,8 +25,10 @@ def make_segmenter(name: str, fetch: bool = False) -> Segmenter:
         from meshgait.video.mask_rcnn import MaskRCNN  # imports torch, hence only now
 
         return MaskRCNN(fetch)
-    if name.lower().endswith(".onnx"):
+    if name.lower().endswith((".onnx", ".tflite")):
         from meshgait.video.person_mask import PersonMask
 
         return PersonMask(Path(name))
-    raise ConfigError(f"segmenter {name!r} is unknown", "give subtract, torchvision or the path of an .onnx file")
+    raise ConfigError(
+        f"segmenter {name!r} is unknown", "give subtract, torchvision or the path of an .onnx or .tflite file"
+    )
