@@ -45,6 +45,10 @@ class GalleryError(MeshGaitError):
     """A gallery of enrolled people is missing, damaged, in use, or of another model."""
 
 
+class ServerError(GalleryError):
+    """The server that holds a gallery's embeddings does not answer, or lets nobody in."""
+
+
 class ConfigError(MeshGaitError):
     """A setting is out of its range or contradicts another one."""
 

@@ -1,6 +1,7 @@
 """Galleries with a Qdrant server: the same answers, nothing left after an erasure, a failure or a kill."""
 
 import os
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -350,6 +351,86 @@ def test_a_server_that_is_gone_is_named_on_one_line(path, mean_model):
     with pytest.raises(GalleryError, match="gives no proper answer"):
         Gallery(path.with_name("new"), mean_model).create(url)
     assert not path.with_name("new").exists()
+
+
+@pytest.fixture
+def left_alone(path, mean_model):
+    """The path of a gallery whose server is away: Anna, and Ben, whose consent has ended."""
+    with running() as server, Gallery(path, mean_model) as gallery:
+        gallery.create(server.url)
+        gallery.enrol("Anna", [walk(0), walk(0, 1)], consent="form 7 in the drawer")
+        gallery.enrol("Ben", walk(1), consent_until=date(2020, 1, 1))
+    return path
+
+
+def test_people_can_be_seen_and_renamed_while_the_server_is_away(left_alone, mean_model):
+    with Gallery(left_alone, mean_model) as gallery:
+        assert [(one.name, one.walks) for one in gallery.people()] == [("Anna", 2), ("Ben", 1)]
+        assert "gives no proper answer" in gallery.away and "\n" not in gallery.away
+        assert len(gallery.walks("Anna")) == 2 and gallery.calibration is None and gallery.server is not None
+        assert [line.action for line in gallery.log()] == ["enrol", "enrol"] and gallery.model_hash
+        assert gallery.rename("Anna", "Annika").name == "Annika"
+        assert gallery.merge("Ben", "Annika").walks == 3
+
+
+NEED_EMBEDDINGS = {
+    "erase": lambda gallery: gallery.erase("Anna"),
+    "expire": lambda gallery: gallery.expire(),
+    "identify": lambda gallery: gallery.identify(walk(0)),
+    "enrol": lambda gallery: gallery.enrol("Cleo", walk(2)),
+    "calibrate": lambda gallery: gallery.calibrate({f"s{n}": walk(n) for n in range(100, 140)}, fpir=10),
+    "evaluate": lambda gallery: gallery.evaluate(),
+    "export": lambda gallery: gallery.export_people(gallery.path.with_name("people.npz")),
+    "prepare": lambda gallery: gallery.prepare(),
+}
+
+
+@pytest.mark.parametrize("act", NEED_EMBEDDINGS)
+@pytest.mark.parametrize("seen", [False, True], ids=["first", "after a look"])
+def test_what_needs_embeddings_is_refused_while_the_server_is_away(left_alone, mean_model, act, seen):
+    before = left_alone.read_bytes()
+    with Gallery(left_alone, mean_model) as gallery:
+        if seen:
+            gallery.people()
+        with pytest.raises(GalleryError, match=r"server http\S+ gives .* so nothing was done; start it") as caught:
+            NEED_EMBEDDINGS[act](gallery)
+    assert "\n" not in str(caught.value)
+    assert left_alone.read_bytes() == before and os.listdir(left_alone.parent) == [left_alone.name]
+
+
+def test_a_server_that_comes_back_is_used_again(served, server, monkeypatch):
+    served.close()
+    monkeypatch.setattr(server, "key", "changed")
+    assert len(served.people()) == 3 and "asks for a key" in served.away
+    with pytest.raises(GalleryError, match="asks for a key, so nothing was done; set the variable"):
+        served.erase("Ben")
+    monkeypatch.setattr(server, "key", "")
+    assert served.erase("Ben").proven and served.away == ""
+    assert sorted(points(server)) == [*range(2, 8), *range(14, 20)]
+
+
+def test_an_erasure_stays_unfinished_as_long_as_the_server_is_away(served, server, monkeypatch):
+    """What is noted is deleted once the server is back, whatever was done with the file meanwhile."""
+    server.fail = {"POST/points/delete"}
+    with pytest.raises(GalleryError, match="still holds what was deleted"):
+        served.erase("Ben")
+    served.close()
+    server.fail = {"POST/points/delete", "POST/points/count", "GET"}
+    assert served.rename("Anna", "Annika").name == "Annika" and served.away
+    assert (served.path.parent / "people.gallery-changes").exists()
+    server.fail = set()
+    served.close()
+    assert [one.name for one in served.people()] == ["Annika", "Cleo"]
+    assert sorted(points(server)) == [*range(2, 8), *range(14, 20)]
+    assert os.listdir(served.path.parent) == [served.path.name]
+
+
+def test_people_can_be_seen_without_the_client(left_alone, monkeypatch):
+    monkeypatch.setitem(sys.modules, "qdrant_client", None)
+    with Gallery(left_alone) as gallery:
+        assert len(gallery.people()) == 2 and "meshgait[qdrant]" in gallery.away
+        with pytest.raises(ConfigError, match=r"is not installed, so nothing was done; `pip install"):
+            gallery.erase("Anna")
 
 
 def test_a_gallery_that_is_there_is_not_made_into_another(gallery, server):

@@ -165,8 +165,17 @@ def test_a_gallery_with_a_server_is_used_as_any_other(run, model, walks, path):
         said = run("gallery", "erase", "Anna")
         assert "none of it is left there" in said.out and "until its optimiser has rewritten" in said.err
         assert "is there already" in run("gallery", "create", "--server", server.url, status=2).err
-    said = run("gallery", "list", status=2)
-    assert f"the Qdrant server {server.url} gives no proper answer" in said.err and said.err.count("\n") == 1
+        run("enrol", "Ben", walks / "1-0.npy", "--model", model)
+    away = f"the Qdrant server {server.url} gives no proper answer"
+    shown = {"list": "Ben", "show": "1 person", "show Ben": "Ben: person 2", "rename Ben B": "B now"}
+    for words, answer in shown.items():
+        said = run("gallery", *words.split())
+        assert answer in said.out and away in said.err and said.err.count("\n") == 1
+    for words in (["erase", "B"], ["export", path.with_name("people.npz")]):
+        said = run("gallery", *words, status=2)
+        assert f"{away} (" in said.err and "so nothing was done; start it" in said.err
+        assert said.err.count("\n") == 1 and said.out == ""
+    assert [row["name"] for row in json.loads(run("gallery", "list", "--json").out)] == ["B"]
     path.unlink()
     assert "is no address" in run("gallery", "create", "--server", "nowhere", status=2).err
     assert not path.exists()

@@ -15,7 +15,7 @@ def rename(opened: Opened, name: str, new: str) -> Person:
     Raises:
         GalleryError: nobody is called ``name``, or somebody else is called ``new``.
     """
-    database, people, _ = opened
+    database, people = opened.database, opened.people
     with database.writing():
         person, other = people.get(name), people.find(new)
         if other is not None and other.id != person.id:
@@ -31,7 +31,7 @@ def merge(opened: Opened, name: str, into: str) -> Person:
     Raises:
         GalleryError: one of them is not enrolled, or both are the same.
     """
-    database, people, _ = opened
+    database, people = opened.database, opened.people
     with database.writing():
         source, target = people.get(name), people.get(into)
         if source.id == target.id:

@@ -36,7 +36,7 @@ def enter(
         DataError: a direction or view cannot be used.
         GalleryError: the gallery is of another model, cannot be written, or has one of the walks already.
     """
-    database, people, vectors = opened
+    database, people, vectors = opened.database, opened.people, opened.vectors
     with database.writing():
         require_model(database, fingerprint, note=True)
         person = people.find(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +14,7 @@ from meshgait.gallery import editing, transfer
 from meshgait.gallery.decision import advice, decide
 from meshgait.gallery.embedding import Embedder
 from meshgait.gallery.enrolment import enter
-from meshgait.gallery.opened import (
-    COLLECTION,
-    MODEL,
-    SERVER,
-    Opened,
-    create_on_server,
-    open_gallery,
-    require_model,
-)
+from meshgait.gallery.opened import MODEL, Opened, create_on_server, open_gallery, require_model
 from meshgait.gallery.people import checked_name
 from meshgait.gallery.records import (
     Calibration,
@@ -71,9 +62,7 @@ class Gallery:
     def __enter__(self) -> Gallery:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -99,6 +88,14 @@ class Gallery:
         self._parts = create_on_server(self.path, server)
 
     def _open(self, create: bool = False) -> Opened:
+        """The gallery, with embeddings that can be used."""
+        if self._file(create).away:
+            self.close()  # the server may have come back
+        self._file(create).require_vectors()
+        return self._file()
+
+    def _file(self, create: bool = False) -> Opened:
+        """The gallery, perhaps without embeddings."""
         if self._parts is None:
             self._parts = open_gallery(self.path, create)
         return self._parts
@@ -194,7 +191,7 @@ class Gallery:
         Raises:
             GalleryError: nobody is called ``name``, or somebody else is called ``new``.
         """
-        return editing.rename(self._open(), name, new)
+        return editing.rename(self._file(), name, new)
 
     def merge(self, name: str, into: str) -> Person:
         """Merge one person into another, who keeps name and consent; the earlier end of consent counts.
@@ -202,11 +199,11 @@ class Gallery:
         Raises:
             GalleryError: one of them is not enrolled, or both are the same.
         """
-        return editing.merge(self._open(), name, into)
+        return editing.merge(self._file(), name, into)
 
     def people(self) -> list[Person]:
         """Everybody enrolled, by name."""
-        return self._open().people.all()
+        return self._file().people.all()
 
     def person(self, name: str) -> Person:
         """The person of that name.
@@ -214,35 +211,39 @@ class Gallery:
         Raises:
             GalleryError: nobody is called that.
         """
-        return self._open().people.get(name)
+        return self._file().people.get(name)
 
     def walks(self, name: str) -> list[EnrolledWalk]:
         """Enrolled walks of a person."""
-        return self._open().people.walks([self.person(name).id])
+        return self._file().people.walks([self.person(name).id])
 
     def silhouettes(self, walk: EnrolledWalk) -> np.ndarray | None:
         """Frames (T, H, W) uint8 of an enrolled walk, if they were kept."""
-        return self._open().people.silhouettes(walk.id)
+        return self._file().people.silhouettes(walk.id)
 
     def log(self, most: int | None = None) -> list[LogEntry]:
         """The last lines of the audit log, oldest first; by default all."""
-        return self._open().people.entries(most)
+        return self._file().people.entries(most)
 
     @property
     def model_hash(self) -> str:
         """SHA-256 of the weights that the gallery was made with; "" before anybody is enrolled."""
-        return self._open().database.fact(MODEL) or ""
+        return self._file().database.fact(MODEL) or ""
 
     @property
     def server(self) -> tuple[str, str] | None:
         """Address and collection of the Qdrant server that holds the embeddings; None: they are in the file."""
-        url, name = (self._open().database.fact(fact) for fact in (SERVER, COLLECTION))
-        return None if url is None else (url, name or "")
+        return self._file().server
+
+    @property
+    def away(self) -> str:
+        """Why embeddings cannot be used now, though people can be seen: their server is away. "" if they can."""
+        return f"{self._file().away or ''}"
 
     @property
     def calibration(self) -> Calibration | None:
         """The calibrated threshold, or None."""
-        return calibrations.kept(self._open().database)
+        return calibrations.kept(self._file().database)
 
     def calibrate(
         self,

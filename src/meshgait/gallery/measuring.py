@@ -37,7 +37,7 @@ def calibrate(
         ConfigError: the strangers are too few for that rate.
         GalleryError: a stranger is enrolled, or nobody is.
     """
-    database, people, vectors = opened
+    database, people, vectors = opened.database, opened.people, opened.vectors
     with database.writing():
         for name in strangers:
             if people.find(name) is not None:
@@ -78,7 +78,7 @@ def evaluate(
     Raises:
         GalleryError: no search is mated, or all are.
     """
-    database, people, vectors = opened
+    database, people, vectors = opened.database, opened.people, opened.vectors
     with database.reading():
         searches = Searches(people, vectors, today)
         searches.require_somebody(database.path)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-from meshgait.errors import GalleryError
+from meshgait.errors import ConfigError, GalleryError, ServerError
 from meshgait.extras import require
 from meshgait.gallery.database import Database
 from meshgait.gallery.people import People
@@ -18,29 +18,64 @@ SERVER, COLLECTION = "server", "collection"
 """Facts of a gallery whose embeddings are on a Qdrant server: its address, and the name of the collection."""
 
 
-class Opened(NamedTuple):
-    """File, people and vectors of a gallery."""
+@dataclass(frozen=True)
+class Opened:
+    """File, people and vectors of a gallery.
+
+    Attributes:
+        database: the file.
+        people: in it.
+        away: why the vectors cannot be used: their server does not answer, or its client is not installed.
+    """
 
     database: Database
     people: People
-    vectors: VectorStore
+    _vectors: VectorStore | None
+    away: ServerError | ConfigError | None = None
+
+    @property
+    def vectors(self) -> VectorStore:
+        """The vectors.
+
+        Raises:
+            ServerError: they are on a server that does not answer.
+            ConfigError: the package for it is not installed.
+        """
+        self.require_vectors()
+        assert self._vectors is not None
+        return self._vectors
+
+    def require_vectors(self) -> None:
+        """Raise the error of `vectors`, if there is one."""
+        if self.away is not None:
+            raise type(self.away)(f"{self.away.what}, so nothing was done", self.away.remedy)
+
+    @property
+    def server(self) -> tuple[str, str] | None:
+        """Address and collection of the server that holds the vectors; None: they are in the file."""
+        url, name = (self.database.fact(fact) for fact in (SERVER, COLLECTION))
+        return None if url is None else (url, name or "")
 
     def close(self) -> None:
         """Let go of all of it."""
-        self.vectors.close()
+        if self._vectors is not None:
+            self._vectors.close()
         self.database.close()
 
 
 def open_gallery(path: Path, create: bool = False) -> Opened:
-    """Open a gallery's file, or make it.
+    """Open a gallery's file, or make it. Where its server is away, people can be seen all the same.
 
     Raises:
-        GalleryError: it is missing, damaged, no gallery, or cannot be made; or its server cannot be used.
-        ConfigError: its embeddings are on a server, and the package for that is not installed.
+        GalleryError: it is missing, damaged, no gallery, or cannot be made; or what its server holds does not fit.
     """
     database = Database(path, create)
     try:
-        return Opened(database, People(database), _vectors(database))
+        people = People(database)
+        try:
+            return Opened(database, people, _vectors(database))
+        except (ServerError, ConfigError) as error:
+            return Opened(database, people, None, error)
     except BaseException:
         database.close()
         raise

@@ -14,7 +14,7 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
-from meshgait.errors import ConfigError, GalleryError
+from meshgait.errors import ConfigError, GalleryError, ServerError
 from meshgait.gallery.vectors import walk_of
 from meshgait.text import printable, shortened
 
@@ -138,29 +138,32 @@ class QdrantCollection:
         try:
             yield
         except UnexpectedResponse as error:
-            raise GalleryError(self._refusal(error)) from error
+            raise self._refusal(error) from error
         except (
             ResponseHandlingException,
             AssertionError,
             ValueError,
         ) as error:  # the client asserts that it is Qdrant
             reason = _one_line(getattr(error, "source", error))
-            raise GalleryError(
-                f"the Qdrant server {self.url} gives no proper answer ({reason}); start it, or correct its address"
+            raise ServerError(
+                f"the Qdrant server {self.url} gives no proper answer ({reason})",
+                "start it, or correct its address",
             ) from error
         except (ApiException, QdrantException) as error:
-            raise GalleryError(
-                f"the Qdrant server {self.url} is too busy ({_one_line(error)}); repeat later"
+            raise ServerError(
+                f"the Qdrant server {self.url} is too busy ({_one_line(error)})", "repeat later"
             ) from error
 
-    def _refusal(self, error: UnexpectedResponse) -> str:
+    def _refusal(self, error: UnexpectedResponse) -> GalleryError:
         if error.status_code in (401, 403):
             wrong = f"refuses the key in {KEY}" if os.environ.get(KEY) else "asks for a key"
-            return f"the Qdrant server {self.url} {wrong}; set the variable {KEY} to one that may write"
+            return ServerError(
+                f"the Qdrant server {self.url} {wrong}", f"set the variable {KEY} to one that may write"
+            )
         if error.status_code == 404:
-            return f"there is no {self}; restore the server's snapshot of this gallery"
+            return GalleryError(f"there is no {self}", "restore the server's snapshot of this gallery")
         reason = shortened(printable(error.content.decode(errors="replace")), 200)
-        return f"the Qdrant server {self.url} refuses ({error.status_code}: {reason}); see its log"
+        return ServerError(f"the Qdrant server {self.url} refuses ({error.status_code}: {reason})", "see its log")
 
 
 def connect(url: str, name: str) -> QdrantCollection:

@@ -53,7 +53,6 @@ class QdrantVectors:
         self._journal = database.path.with_name(f"{database.path.name}-changes")
         self._added: dict[int, np.ndarray] = {}
         self._deleted: set[int] = set()
-        database.partner = self
         with database.reading():  # no change is completed meanwhile
             known = self.count()
             if known:
@@ -67,6 +66,7 @@ class QdrantVectors:
             else:
                 collection.exists()  # so that a server that does not answer is named now
         self._finish()
+        database.partner = self
 
     def add(self, ids: Sequence[int], vectors: np.ndarray) -> None:
         """Keep vectors (N, S, D) under new numbers; they are sent when the change is made."""

@@ -27,7 +27,7 @@ def erase(opened: Opened, persons: Sequence[Person], action: str) -> list[Erasur
     Raises:
         GalleryError: the file cannot be written or read.
     """
-    database, people, vectors = opened
+    database, people, vectors = opened.database, opened.people, opened.vectors
     stored, counts, gone = {}, {}, {}
     with database.writing():
         for person in persons:
@@ -50,7 +50,7 @@ def erase(opened: Opened, persons: Sequence[Person], action: str) -> list[Erasur
 
 
 def _proof(opened: Opened, person: Person, walks: int, trace: erasure.Trace, rechecked: Recheck) -> Erasure:
-    database, _, vectors = opened
+    database, vectors = opened.database, opened.vectors
     with database.reading(), database.reported():
         database.count_rows()  # the first read takes the lock: nobody writes while the files are searched
         files = [(path, path.stat().st_size) for path in database.files()]

@@ -53,7 +53,7 @@ def export_people(opened: Opened, path: Path, names: Sequence[str] | None = None
         GalleryError: nobody is called so, or nobody is enrolled.
         OutputError: the file cannot be written.
     """
-    database, people, vectors = opened
+    database, people, vectors = opened.database, opened.people, opened.vectors
     with database.reading():
         chosen = people.all() if names is None else [people.get(name) for name in dict.fromkeys(names)]
         if not chosen:
@@ -97,7 +97,8 @@ def import_people(open_gallery: Callable[[], Opened], path: Path, merge: bool = 
         GalleryError: it is of another model, or somebody is enrolled already and ``merge`` is False.
     """
     content = _read(path)
-    database, people, vectors = opened = open_gallery()
+    opened = open_gallery()
+    database, people, vectors = opened.database, opened.people, opened.vectors
     names = [checked_name(name) for name in content["names"].tolist()]
     with database.writing():
         require_model(database, str(content["model"]), note=True)

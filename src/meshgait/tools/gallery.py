@@ -14,7 +14,7 @@ from meshgait.gallery.decision import percent
 from meshgait.gallery.gallery import Gallery
 from meshgait.gallery.records import Erasure, Person
 from meshgait.gallery.sources import Pass, counted, sequences_of
-from meshgait.messages import warn
+from meshgait.messages import note, warn
 from meshgait.terminal import PlainTable, console, say
 from meshgait.text import printable
 from meshgait.tools.enrol import SOURCE, add_gallery, add_model
@@ -113,8 +113,15 @@ def _where(gallery: Gallery) -> str:
     return f"embeddings in the collection {server[1]} at {server[0]}" if server else "embeddings in the file"
 
 
+def _say_away(gallery: Gallery) -> None:
+    """Say that the server of the embeddings is away, where an action does without it."""
+    if away := gallery.away:
+        note(f"{away}; this is what {gallery.path} says, and until then nobody is identified, enrolled or erased")
+
+
 def _list(gallery: Gallery, arguments: argparse.Namespace) -> None:
     people = gallery.people()
+    _say_away(gallery)
     if arguments.json or arguments.csv:
         print_rows([asdict(person) for person in people], arguments.json)
         return
@@ -135,6 +142,7 @@ def _cells(person: Person) -> list[str]:
 
 
 def _show(gallery: Gallery, arguments: argparse.Namespace) -> None:
+    _say_away(gallery)
     if arguments.name is None:
         _show_gallery(gallery)
         return
@@ -168,10 +176,12 @@ def _show_gallery(gallery: Gallery) -> None:
 
 
 def _rename(gallery: Gallery, arguments: argparse.Namespace) -> None:
+    _say_away(gallery)
     say(f"{arguments.name} is {gallery.rename(arguments.name, arguments.new).name} now")
 
 
 def _merge(gallery: Gallery, arguments: argparse.Namespace) -> None:
+    _say_away(gallery)
     person = gallery.merge(arguments.name, arguments.into)
     say(f"{person.name} has {counted(person.walks, 'walk')} now")
 
