@@ -64,7 +64,7 @@ ALLOWED = {
     "protocol_evaluation": {"data", "evaluation"},
     "recogniser": {"body", "data", "models", "stages"},
     "gallery": {"data", "evaluation", "recogniser", "video"},
-    "web": {"gallery", "video"},
+    "web": {"gallery", "recogniser", "synthetic", "video"},
     "sweeps": set(),
     "report": {"evaluation", "progress", "viz"},
     "tools": {

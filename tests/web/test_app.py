@@ -1,6 +1,7 @@
 """The web page by an HTTP client: limits, token, host, escaping, and what it does with the gallery."""
 
 import re
+import threading
 import time
 from html import unescape
 
@@ -9,7 +10,9 @@ import pytest
 testclient = pytest.importorskip("starlette.testclient", reason="starlette is not installed")
 
 from meshgait.gallery.gallery import Gallery  # noqa: E402
-from meshgait.web import videos  # noqa: E402
+from meshgait.synthetic.generate import generate  # noqa: E402
+from meshgait.synthetic.population import WalkerSettings  # noqa: E402
+from meshgait.web import calibrating, videos  # noqa: E402
 from meshgait.web.app import MOST_FORM, make_app  # noqa: E402
 from meshgait.web.guard import HEADERS  # noqa: E402
 from tests.gallery.models import MeanModel  # noqa: E402
@@ -26,11 +29,11 @@ def gallery(tmp_path):
 
 
 @pytest.fixture
-def page(gallery, tmp_path, monkeypatch):
+def page(gallery, strangers, tmp_path, monkeypatch):
     """A client that gives the token; its temporary files lie in ``tmp_path / "videos"``."""
     (tmp_path / "videos").mkdir()
     monkeypatch.setattr(videos.tempfile, "tempdir", str(tmp_path / "videos"))
-    app = make_app(gallery, TOKEN, most=3_000_000)
+    app = make_app(gallery, TOKEN, most=3_000_000, strangers=strangers)
     with testclient.TestClient(app, base_url="http://127.0.0.1:8700") as client:
         client.params = {"token": TOKEN}
         yield client
@@ -39,6 +42,18 @@ def page(gallery, tmp_path, monkeypatch):
 def bare(page):
     """A client without token, for the same page."""
     return testclient.TestClient(page.app, base_url="http://127.0.0.1:8700")
+
+
+def calibrate(page, fpir):
+    """Calibrate on the page and wait for the end; what is shown then."""
+    answer = page.post("/calibrate", data={"fpir": fpir})
+    for _ in range(2000):
+        if "Calibrating:" not in answer.text:
+            return answer.text
+        assert '<meta http-equiv="refresh"' in answer.text
+        time.sleep(0.05)
+        answer = page.get("/calibration")
+    raise AssertionError("it is calibrated for ever")
 
 
 def drop(page, path, name="walk.mp4"):
@@ -151,13 +166,119 @@ def test_from_a_video_to_a_name_and_back(page, gallery, one_walker, tmp_path):
     assert f"{person.consent_until}" == "2090-01-31"
     said = page.post(f"{address}/identify")
     assert "<strong>unknown</strong>" in said.text and "not calibrated" in said.text
-    strangers = {f"s{number}": walk(number) for number in range(100, 140)}
-    gallery.calibrate(strangers, fpir=10)
+    calibrate(page, "10")
+    said = page.post(f"{address}/identify")
+    assert "10 % are allowed" in said.text and "40 strangers come as near" in said.text
     assert "<strong>Anna</strong>" in page.post(f"{address}/identify").text
     said = page.post("/erase", data={"person": f"{person.id}"})
     assert "Anna is erased, with 1 walk" in said.text and "Nobody is enrolled" in said.text
     assert page.get(address).status_code == 404  # its answer named Anna, its silhouettes show her
     assert page.post("/erase", data={"person": f"{person.id}"}).status_code == 400
+
+
+def plain(text):
+    """A page without line breaks."""
+    return " ".join(unescape(text).split())
+
+
+def test_the_gallery_is_calibrated_on_the_page(page, gallery):
+    assert "How near" not in page.get("/").text  # nobody is enrolled
+    gallery.enrol("Anna", walk(0), "form 1")
+    said = plain(page.get("/").text)
+    assert "s102.npy and 37 more, and with each other" in said
+    assert "is not calibrated, so nobody is named yet" in said and 'action="/calibrate?token=' in said
+    said = plain(calibrate(page, "10"))
+    known = gallery.calibration
+    assert known.fpir == 10 and known.strangers == 40 and known.current
+    low, high = (f"{round(share)}" if share >= 9.95 else f"{share:.2g}" for share in (known.low, known.high))
+    for shown in (
+        f"<strong>{known.threshold:.3g}</strong>",
+        "at most 10 % of",
+        f"{low} to {high} %",
+        "1 person enrolled",
+    ):
+        assert shown in said
+    assert "refresh" not in page.get("/").text and gallery.log()[-1].action == "calibrate"
+    gallery.enrol("Ben", walk(1), "form 2")
+    assert "names are weak until it is calibrated again" in plain(page.get("/").text)
+    calibrate(page, "12.5")
+    assert gallery.calibration.current and gallery.calibration.fpir == 12.5
+
+
+@pytest.mark.parametrize(
+    ("fpir", "words"),
+    [("1", "1 % cannot be promised: it takes walks of 300 people who are not enrolled, here are 40"),
+     ("0", "give a number between 0 and 100"), ("nan", "give a number between 0 and 100"),
+     ("-5", "give a number between 0 and 100"), ("", "the rate is no number"), ("five", "the rate is no number")],
+)  # fmt: skip
+def test_a_rate_that_cannot_be_shown_is_refused_and_the_old_one_stays(page, gallery, fpir, words):
+    gallery.enrol("Anna", walk(0), "form 1")
+    calibrate(page, "10")
+    before = gallery.calibration
+    assert words in plain(calibrate(page, fpir)) and gallery.calibration == before
+
+
+def test_a_stranger_who_is_enrolled_and_a_gallery_that_is_not_there_are_refused(page, gallery):
+    assert "there is no gallery" in plain(calibrate(page, "10")) and not gallery.path.exists()
+    gallery.enrol("s101.npy", walk(0), "form 1")
+    assert "s101.npy is enrolled, so no stranger" in plain(calibrate(page, "10"))
+
+
+def test_the_page_goes_on_while_it_is_calibrated(page, gallery, monkeypatch):
+    """One walk is held back; meanwhile people are shown, enrolled and erased, and no second calibration begins."""
+    gallery.enrol("Anna", walk(0), "form 1")
+    go_on, read, begun = threading.Event(), gallery.model.read, threading.Event()
+
+    def slowly(given):
+        if str(given).endswith("s120.npy"):
+            begun.set()
+            assert go_on.wait(60)
+        return read(given)
+
+    monkeypatch.setattr(gallery.model, "read", slowly)
+    answer = page.post("/calibrate", data={"fpir": "10"})
+    assert "Calibrating:" in answer.text and begun.wait(60)
+    assert "comparing walk 21 of 40" in plain(page.get("/calibration").text)
+    said = page.get("/").text
+    assert "is being calibrated" in said and "refresh" not in said and 'action="/calibrate' not in said
+    gallery.enrol("Ben", walk(1), "form 2")
+    assert "is erased" in page.post("/erase", data={"person": "1"}).text
+    page.post("/calibrate", data={"fpir": "50"})
+    go_on.set()
+    for _ in range(2000):
+        if "Calibrating:" not in page.get("/calibration").text:
+            break
+        time.sleep(0.05)
+    assert (gallery.calibration.fpir, gallery.calibration.people) == (10, 1) and gallery.calibration.current
+
+
+def test_an_error_while_calibrating_is_said(page, gallery, monkeypatch):
+    gallery.enrol("Anna", walk(0), "form 1")
+    monkeypatch.setattr(gallery.model, "embed", lambda walks: 1 / 0)
+    assert "could not be calibrated (ZeroDivisionError)" in plain(calibrate(page, "10"))
+
+
+def test_without_strangers_synthetic_walkers_are_drawn(gallery, monkeypatch, tmp_path):
+    few = WalkerSettings(bodies=2, styles=2, test_fraction=0, views=(90,), conditions=("nm-01",), frames=6)
+    monkeypatch.setattr(calibrating, "DRAWN", few)
+    monkeypatch.setattr(calibrating.tempfile, "tempdir", str(tmp_path))
+    gallery.enrol("Anna", walk(0), "form 1")
+    with testclient.TestClient(make_app(gallery, TOKEN), base_url="http://127.0.0.1:8700") as page:
+        page.params = {"token": TOKEN}
+        assert "4 synthetic walkers, which are drawn for it" in page.get("/").text
+        made = []
+        monkeypatch.setattr(calibrating, "generate", lambda *a, **k: made.append(a) or generate(*a, **k))
+        assert "cannot be promised" in calibrate(page, "70") and not made  # none is drawn in vain
+        assert "4 strangers" in plain(calibrate(page, "80"))
+    assert gallery.calibration.strangers == 4 and len(made) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [gallery.path.name]  # the walkers are gone
+
+
+def test_a_page_whose_server_of_embeddings_is_away_shows_people(page, gallery, monkeypatch):
+    gallery.enrol("Anna", walk(0), "form 1")
+    monkeypatch.setattr(Gallery, "away", "the Qdrant server <b> is away")
+    text = page.get("/").text
+    assert "the Qdrant server &lt;b&gt; is away" in text and "Anna" in text
 
 
 @pytest.mark.parametrize(

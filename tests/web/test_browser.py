@@ -26,7 +26,7 @@ def browser():
 
 
 @pytest.fixture
-def address(tmp_path, monkeypatch):
+def address(tmp_path, monkeypatch, strangers):
     """Of the page of a gallery in which somebody with a bad name is enrolled."""
     servers, addresses, known = [], [], threading.Event()
 
@@ -43,8 +43,8 @@ def address(tmp_path, monkeypatch):
     with Gallery(tmp_path / "people.gallery", MeanModel()) as gallery:
         gallery.enrol(EVIL, walk(0), "form 1")
         gallery.enrol("Ben", walk(1), "form 2")
-        gallery.calibrate({f"s{number}": walk(number) for number in range(100, 140)}, fpir=10)
-        thread = threading.Thread(target=server.serve, args=(gallery,), kwargs={"port": 0, "ready": ready})
+        settings = {"port": 0, "ready": ready, "strangers": strangers}
+        thread = threading.Thread(target=server.serve, args=(gallery,), kwargs=settings)
         thread.start()
         assert known.wait(60)
         yield addresses[0]
@@ -92,14 +92,31 @@ def test_a_video_is_dropped_and_its_walker_enrolled_named_and_erased(browser, ad
     assert page.locator("h2", has_text="walk <b>.mp4").count() == 1
 
     page.get_by_text("Enrol this walker").click()
-    page.get_by_label("Name").fill("Anna")
+    page.get_by_label("Name", exact=True).fill("Anna")
     page.get_by_label("Consent: what").fill("form 12")
     page.get_by_label("Consent until").fill("2090-01-31")
     picture(page, f"enrol-{width}")
     page.get_by_role("button", name="Enrol", exact=True).click()
     page.get_by_text("Enrolled as Anna").wait_for()
     page.get_by_role("button", name="Who is it?").click()
+    page.locator(".answer", has_text="unknown").wait_for()
+    video = page.url
+    page.get_by_text("is not calibrated, so nobody is named yet").wait_for()
+    page.get_by_text("Calibrate", exact=True).first.click()
+    page.get_by_label("Share of strangers").fill("1")
+    picture(page, f"calibrate-{width}")
+    page.get_by_role("button", name="Calibrate").click()
+    page.get_by_text("identification rate of 1 % cannot be promised").wait_for()
+    page.get_by_text("Calibrate", exact=True).first.click()
+    page.get_by_label("Share of strangers").fill("10")
+    page.get_by_role("button", name="Calibrate").click()
+    page.get_by_text("at most 10 % of people who are not enrolled get a name").wait_for()
+    picture(page, f"calibrated-{width}")
+    page.get_by_role("link", name="Back").click()
+    page.goto(video)
+    page.get_by_role("button", name="Who is it?").click()
     page.locator(".answer", has_text="Anna").wait_for()
+    assert page.get_by_text("10 % are allowed").count() == 1
     picture(page, f"named-{width}")
 
     row = page.locator("tr", has_text="Anna")

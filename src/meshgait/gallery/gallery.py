@@ -55,8 +55,7 @@ class Gallery:
     """
 
     def __init__(self, path: str | Path, model: Recogniser | str | Path | None = None) -> None:
-        self.path = Path(path)
-        self._embedder = Embedder(model)
+        self.path, self._embedder = Path(path), Embedder(model)
         self._parts: Opened | None = None
 
     def __enter__(self) -> Gallery:
@@ -64,6 +63,11 @@ class Gallery:
 
     def __exit__(self, *raised: object) -> None:
         self.close()
+
+    @property
+    def model(self) -> Recogniser:
+        """The model, loaded now if it was not."""
+        return self._embedder.model
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -74,8 +78,8 @@ class Gallery:
     def create(self, server: str) -> None:
         """Make the gallery with its embeddings on a Qdrant server, for more walks than one machine can hold.
 
-        People, consents, log and calibration are in the file all the same, and everything is used as before. A
-        key is taken from the variable QDRANT_API_KEY. Without this, `enrol` makes a gallery that is in its file.
+        People, consents, log and calibration are in the file all the same. A key is taken from the variable
+        QDRANT_API_KEY. Without this, `enrol` makes a gallery that is in its file.
 
         Args:
             server: its address, such as https://gallery.example.org:6333.
@@ -130,8 +134,7 @@ class Gallery:
             require_model(self._open().database, self._embedder.fingerprint)
         embedded = self._embedder.embed_all(passes, "enrolling")
         opened, made = self._open(create=True), list(zip(passes, embedded, strict=True))
-        model = self._embedder.fingerprint
-        entered = enter(opened, model, name, made, consent, consent_until, keep_silhouettes)
+        entered = enter(opened, self._embedder.fingerprint, name, made, consent, consent_until, keep_silhouettes)
         return Enrolment(entered, len(passes), advice(entered))
 
     def prepare(self) -> None:
@@ -161,8 +164,8 @@ class Gallery:
             searches.require_somebody(self.path)
             people, distances = searches.distances([made.vectors[0] for made in embedded])
             known = calibrations.kept(opened.database)
-        frames = sum(len(made.silhouettes) for made in embedded)
-        found = decide(distances, [person.name for person in people], known, frames)
+        names, frames = [person.name for person in people], sum(len(made.silhouettes) for made in embedded)
+        found = decide(distances, names, known, frames)
         with opened.database.writing():
             opened.people.log("identify", None, f"one walker: {found.status}")
         return found
@@ -181,8 +184,7 @@ class Gallery:
 
     def expire(self, today: date | None = None) -> list[Erasure]:
         """Erase everybody whose consent has ended, as `erase` does."""
-        today = today or date.today()
-        gone = [person for person in self.people() if person.expired(today)]
+        gone = [person for person in self.people() if person.expired(today or date.today())]
         return erase(self._open(), gone, "expire") if gone else []
 
     def rename(self, name: str, new: str) -> Person:
@@ -268,8 +270,8 @@ class Gallery:
         from meshgait.gallery import measuring  # imports torch
 
         opened, strangers = self._open(), strangers or {}
-        own_people = len(opened.people.all()) if own else 0
-        calibrations.require_enough(len(strangers) + (own_people if own_people > 1 else 0), fpir)
+        others = len(opened.people.all()) if own else 0
+        calibrations.require_enough(len(strangers) + (others if others > 1 else 0), fpir)
         require_model(opened.database, self._embedder.fingerprint)
         embedded = self._embedder.embed_people(strangers, "calibrating")
         return measuring.calibrate(opened, embedded, fpir, own, today or date.today())

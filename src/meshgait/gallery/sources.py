@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -113,6 +113,19 @@ def one_walker(walkers: Sequence[Walker], source: Source, number: int | Literal[
     more = ", ..." if len(walkers) > LISTED else ""
     found = f"{source} shows {counted(len(walkers), 'walker')}: {', '.join(known)}{more}"
     raise DataError(f"{found}", "choose one with --walker N, or --walker all if they are one person")
+
+
+def people_of(sources: Sequence[str], most: int | None = None) -> Mapping[str, list[Pass]]:
+    """Walkers of sources by their labels, with at most so many passes each, spread evenly."""
+    found: dict[str, list[Pass]] = {}
+    for source in sources:
+        for walker in sequences_of(source):
+            found.setdefault(walker.label, []).extend(walker.passes)
+    for label, passes in found.items():
+        if most is not None and len(passes) > max(most, 1):
+            chosen = np.linspace(0, len(passes) - 1, max(most, 1)).round().astype(int)
+            found[label] = [passes[place] for place in chosen]
+    return found
 
 
 def passes_of(walks: Walks, direction: str = "", view: str = "") -> list[Pass]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from meshgait.gallery.decision import percent
 from meshgait.gallery.gallery import Gallery
 from meshgait.gallery.records import Erasure, Person
-from meshgait.gallery.sources import Pass, counted, sequences_of
+from meshgait.gallery.sources import counted, people_of
 from meshgait.messages import note, warn
 from meshgait.terminal import PlainTable, console, say
 from meshgait.text import printable
@@ -211,19 +209,6 @@ def _report(erasures: Sequence[Erasure]) -> int:
         for remark in found.remarks:
             warn(remark)
     return 0 if all(found.proven for found in erasures) else NOT_PROVEN
-
-
-def people_of(sources: Sequence[str], most: int | None = None) -> Mapping[str, list[Pass]]:
-    """Walkers of sources by their labels, with at most ``most`` passes each, spread evenly."""
-    found: dict[str, list[Pass]] = {}
-    for source in sources:
-        for walker in sequences_of(source):
-            found.setdefault(walker.label, []).extend(walker.passes)
-    for label, passes in found.items():
-        if most is not None and len(passes) > max(most, 1):
-            chosen = np.linspace(0, len(passes) - 1, max(most, 1)).round().astype(int)
-            found[label] = [passes[place] for place in chosen]
-    return found
 
 
 def _calibrate(gallery: Gallery, arguments: argparse.Namespace) -> None:

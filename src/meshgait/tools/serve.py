@@ -1,4 +1,4 @@
-"""`meshgait serve`: a web page to enrol, identify and erase."""
+"""`meshgait serve`: a web page to enrol, calibrate, identify and erase."""
 
 from __future__ import annotations
 
@@ -18,15 +18,23 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     """Declare the verb's arguments."""
     parser = verbs.add_parser(
         "serve",
-        help="a web page on this computer: drop a video, enrol, identify, erase",
+        help="a web page on this computer: drop a video, enrol, calibrate, identify, erase",
         description="Serves a web page for one person at this computer: drop a video, see the walkers cut out, "
-        "enrol, identify, erase. The printed address holds a secret token. Videos are deleted after use.",
+        "enrol, calibrate, identify, erase. The printed address holds a secret token. Videos are deleted after "
+        "use.",
     )
     add_gallery(parser)
     add_model(parser)
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen at (%(default)s: this computer alone)")
     add("--port", type=int, default=8700, help="0: any that is free (%(default)s)")
+    add(
+        "--strangers",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="people who are not enrolled, to calibrate with; without them, synthetic walkers are drawn",
+    )
     add("--most-megabytes", type=float, default=500.0, metavar="MB", help="of a video (%(default)s)")
 
 
@@ -46,7 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     with Gallery(arguments.gallery, arguments.model) as gallery, suppress(KeyboardInterrupt):
         if gallery.path.exists() and gallery.path.stat().st_size:
             gallery.prepare()
-        serve(gallery, arguments.host, arguments.port, int(arguments.most_megabytes * 1e6), _ready)
+        most = int(arguments.most_megabytes * 1e6)
+        serve(gallery, arguments.host, arguments.port, most, _ready, arguments.strangers)
     say("stopped; videos and silhouettes that were not enrolled are gone")
     return 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
@@ -21,11 +21,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from meshgait.errors import DataError, MeshGaitError
+from meshgait.gallery.decision import percent
 from meshgait.gallery.gallery import Gallery
 from meshgait.gallery.people import parsed_date
 from meshgait.gallery.records import Erasure
 from meshgait.gallery.sources import counted
 from meshgait.text import printable, shortened
+from meshgait.web.calibrating import Calibrating
 from meshgait.web.guard import Guard, limited_body
 from meshgait.web.videos import FoundWalker, LookedAt, TooManyError, Videos
 
@@ -37,7 +39,11 @@ MOST_UPLOAD = 500_000_000
 
 
 def make_app(
-    gallery: Gallery, token: str, hosts: tuple[str, ...] = ("127.0.0.1", "localhost"), most: int = MOST_UPLOAD
+    gallery: Gallery,
+    token: str,
+    hosts: tuple[str, ...] = ("127.0.0.1", "localhost"),
+    most: int = MOST_UPLOAD,
+    strangers: Sequence[str] = (),
 ) -> ASGIApp:
     """The web page of a gallery, as an ASGI application.
 
@@ -46,17 +52,19 @@ def make_app(
         token: that every request must hold.
         hosts: names under which the page may be asked for.
         most: bytes of a video.
+        strangers: sources of people who are not enrolled, to calibrate with; without one, walkers are drawn.
     """
-    return Guard(_Page(gallery, token, most).app, token, hosts)
+    return Guard(_Page(gallery, token, most, strangers).app, token, hosts)
 
 
 class _Page:
-    def __init__(self, gallery: Gallery, token: str, most: int) -> None:
+    def __init__(self, gallery: Gallery, token: str, most: int, strangers: Sequence[str]) -> None:
         self._gallery, self._token, self._most = gallery, token, most
+        self._calibrating = Calibrating(gallery.path, strangers)
         self._videos, self._lock = Videos(), threading.Lock()
         self._notices: list[str] = []
         pages = Environment(loader=PackageLoader("meshgait.web", "assets"), autoescape=True)
-        pages.filters |= {"plain": printable, "short": shortened}
+        pages.filters |= {"plain": printable, "short": shortened, "percent": percent}
         pages.globals |= {"url": self._url, "counted": counted}
         self._template = pages.get_template("page.html")
         routes = [
@@ -67,6 +75,8 @@ class _Page:
             Route("/videos/{id}/identify", self._form(self._identify), methods=["POST"]),
             Route("/videos/{id}/enrol", self._form(self._enrol), methods=["POST"]),
             Route("/videos/{id}/forget", self._form(self._forget), methods=["POST"]),
+            Route("/calibration", self._watch),
+            Route("/calibrate", self._form(self._calibrate), methods=["POST"]),
             Route("/erase", self._form(self._erase), methods=["POST"]),
             Mount("/assets", StaticFiles(directory=ASSETS)),
         ]
@@ -78,6 +88,7 @@ class _Page:
         try:
             yield
         finally:
+            self._calibrating.close()
             self._videos.close()
 
     def _url(self, path: str) -> str:
@@ -87,18 +98,25 @@ class _Page:
     async def _home(self, request: Request) -> Response:
         return await self._page()
 
-    async def _page(self, video: LookedAt | None = None, error: str = "", status: int = 200) -> Response:
-        return HTMLResponse(await run_in_threadpool(self._html, video, error), status)
+    async def _watch(self, request: Request) -> Response:
+        """The page of a calibration: how far it is, or what came out."""
+        return await self._page(watched=True)
 
-    def _html(self, video: LookedAt | None, error: str) -> str:
+    async def _page(
+        self, video: LookedAt | None = None, error: str = "", status: int = 200, watched: bool = False
+    ) -> Response:
+        return HTMLResponse(await run_in_threadpool(self._html, video, error, watched), status)
+
+    def _html(self, video: LookedAt | None, error: str, watched: bool) -> str:
         notices, self._notices = self._notices, []
         with self._lock:
             there = self._gallery.path.exists() and self._gallery.path.stat().st_size > 0
             people = self._gallery.people() if there else []
             calibration = self._gallery.calibration if there else None
+            away = self._gallery.away if there else ""
         return self._template.render(
             video=video, people=people, calibration=calibration, notices=notices, error=error, today=date.today(),
-            path=self._gallery.path, most=self._most,
+            path=self._gallery.path, most=self._most, away=away, calibrating=self._calibrating, watched=watched,
         )  # fmt: skip
 
     async def _upload(self, request: Request) -> Response:
@@ -165,6 +183,14 @@ class _Page:
     def _forget(self, request: Request, values: dict[str, str]) -> str:
         self._videos.forget(self._known(request).id)
         return "/"
+
+    def _calibrate(self, request: Request, values: dict[str, str]) -> str:
+        try:
+            fpir = float(values.get("fpir", ""))
+        except ValueError:
+            raise DataError("the rate is no number", "give percent, such as 5") from None
+        self._calibrating.begin(self._gallery.model, fpir)
+        return "/calibration"
 
     def _erase(self, request: Request, values: dict[str, str]) -> str:
         number = values.get("person", "")

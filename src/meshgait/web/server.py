@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import uvicorn
 
@@ -21,6 +21,7 @@ def serve(
     port: int = 8700,
     most: int = MOST_UPLOAD,
     ready: Callable[[str], None] = lambda address: None,
+    strangers: Sequence[str] = (),
 ) -> None:
     """Serve the web page of a gallery until Ctrl-C.
 
@@ -30,6 +31,7 @@ def serve(
         port: 0: any that is free.
         most: bytes of a video.
         ready: called with the address of the page, which holds its token.
+        strangers: sources of people who are not enrolled, to calibrate with; without one, walkers are drawn.
 
     Raises:
         ConfigError: the address or port cannot be used.
@@ -40,7 +42,7 @@ def serve(
         what = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{host}:{port} cannot be used ({what})", "give another --port, or --port 0") from None
     token = secrets.token_urlsafe(24)
-    app = make_app(gallery, token, tuple({*LOOPBACK, host.lower()}), most)
+    app = make_app(gallery, token, tuple({*LOOPBACK, host.lower()}), most, strangers)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
         limit_concurrency=50, timeout_graceful_shutdown=3,
