@@ -1,16 +1,18 @@
 """Silhouettes of videos: how exact and how fast, beside OpenCV's background subtraction.
 
-    python benchmarks/video.py [--kth FOLDER] [--json OUT]
+    python benchmarks/video.py [--kth FOLDER] [--segmenter FILE] [--json OUT]
 
 Films of rendered walkers with exact masks, encoded as mp4: ``subtract``, the default of `meshgait silhouettes`,
 beside OpenCV's MOG2 and KNN with their shadows taken off, a median filter, and closing. IoU is that of everything
 in a frame; a frame is in pieces where it has more parts of at least 3 % of the truth than the truth has.
 ``subtract`` joins pieces and drops far ones, so none are left: the last line says how many frames were in
-pieces before. Speed is that of the whole way from the file to walks, in frames per second of processor time on
-one core, at 480 lines.
+pieces before. Speed is that of the whole way from the file to walks, in processor time on one core, at 480 lines.
 
 With a folder of KTH's videos and learned masks, walks are compared with those in the cropped frame as well. Frames
 that are not given (no walk was found there) do not count in the IoU, and stand beside it.
+
+``--segmenter`` measures another one in the same ways, and on KTH's clips beside ``subtract``: IoU where both give
+a mask, in pixels of the frame.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -28,6 +31,9 @@ import numpy as np
 from meshgait.data.silhouettes import normalise
 from meshgait.synthetic.film import Film, backdrop, shoot, walking_actor, write_video
 from meshgait.video.extract import silhouettes
+from meshgait.video.figures import Segmenter
+from meshgait.video.results import Walk
+from meshgait.video.segmenters import make_segmenter
 from meshgait.video.subtraction import Subtraction
 
 Frames = list[np.ndarray]
@@ -44,28 +50,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--films", type=int, default=5, help="of different people and backgrounds")
     parser.add_argument("--kth", type=Path, help="folder that holds videos/ and kth/")
+    parser.add_argument("--segmenter", help="another one: torchvision, FILE.onnx or FILE.tflite")
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     figures: dict[str, object] = {}
+    others = {Path(arguments.segmenter).name: make_segmenter(arguments.segmenter)} if arguments.segmenter else {}
     with tempfile.TemporaryDirectory() as folder:
-        figures["films"] = exactness(Path(folder), arguments.films)
-        figures["speed"] = speed(Path(folder))
+        figures["films"] = exactness(Path(folder), arguments.films, others)
+        figures["speed"] = speed(Path(folder), others)
     if arguments.kth:
-        figures["kth"] = beside_learned(arguments.kth)
+        figures["kth"] = beside_learned(arguments.kth, others)
+        figures["kth, beside subtract"] = {
+            name: beside_subtract(arguments.kth, name, segmenter) for name, segmenter in others.items()
+        }
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def exactness(folder: Path, count: int) -> dict[str, dict[str, float]]:
+def exactness(folder: Path, count: int, others: dict[str, Segmenter]) -> dict[str, dict[str, float]]:
     """IoU with the truth and share of frames in pieces, per method."""
-    rows: dict[str, list[tuple[float, float]]] = {name: [] for name in METHODS}
+    methods = METHODS | {
+        name: segmented(lambda segmenter=segmenter: segmenter) for name, segmenter in others.items()
+    }
+    rows: dict[str, list[tuple[float, float]]] = {name: [] for name in methods}
     joined = []
     for seed in range(count):
         film = two_in_turn((240, 320), seed)
         write_video(folder / "film.mp4", film.frames)
         frames, truth = read(folder / "film.mp4"), film.masks.any(axis=0)
-        for name, method in METHODS.items():
+        for name, method in methods.items():
             masks = method(frames)
             seen = [k for k in range(len(frames)) if truth[k].sum() >= LEAST]
             rows[name].append(
@@ -92,31 +106,31 @@ def two_in_turn(size: tuple[int, int], seed: int) -> Film:
     return shoot([first, second], backdrop(size, 150, seed=seed), 150, noise, shadow, seed=seed)
 
 
-def speed(folder: Path) -> dict[str, float]:
-    """Frames per second of processor time at 480 lines, by the number of walkers in view at once."""
+def speed(folder: Path, others: dict[str, Segmenter]) -> dict[str, float]:
+    """Milliseconds of processor time a frame at 480 lines, by method and number of walkers in view at once."""
     result = {}
     for count in (1, 2, 4):
         places = np.linspace(0, 500, count, endpoint=False) + 60
         actors = [walking_actor(n, 100, (x, 430 - 15 * n), 220) for n, x in enumerate(places)]
-        write_video(folder / "fast.mp4", shoot(actors, backdrop((480, 854), 300), 100).frames)
-        clock = time.process_time()
-        found = silhouettes(folder / "fast.mp4")
-        result[f"{count} walkers"] = found.report.frames / (time.process_time() - clock)
-        walks = len(found.walks)
-        frames = read(folder / "fast.mp4")
-        for name in ("MOG2", "KNN"):
+        path, frames = folder / "fast.mp4", shoot(actors, backdrop((480, 854), 300), 100).frames
+        write_video(path, frames)
+        runs: dict[str, Callable[[], object]] = {
+            name: partial(silhouettes, path, segmenter)
+            for name, segmenter in {"subtract": Subtraction(), **others}.items()
+        }
+        runs |= {f"{name}, masks alone": partial(METHODS[name], read(path)) for name in ("MOG2", "KNN")}
+        for name, run in runs.items():
             clock = time.process_time()
-            METHODS[name](frames)
-            result[f"{count} walkers {name}"] = len(frames) / (time.process_time() - clock)
-        words = ", ".join(f"{name} {result[f'{count} walkers {name}']:.0f}" for name in ("MOG2", "KNN"))
-        rate = result[f"{count} walkers"]
-        print(f"480 lines, {count} walkers: {rate:.1f} frames/s ({walks} walks); masks alone: {words}")
+            run()
+            each = 1000 * (time.process_time() - clock) / len(frames)
+            result[f"{count} walkers, {name}"] = each
+            print(f"480 lines, {count} walkers, {name}: {each:.1f} ms a frame, {1000 / each:.1f} frames/s")
     return result
 
 
-def beside_learned(folder: Path) -> dict[str, dict[str, float]]:
+def beside_learned(folder: Path, others: dict[str, Segmenter]) -> dict[str, dict[str, float]]:
     """IoU with learned masks in the cropped frame, and share of frames that are not given, per method."""
-    rows: dict[str, list[tuple[float, float]]] = {"walks": [], "MOG2": [], "KNN": []}
+    rows: dict[str, list[tuple[float, float]]] = {name: [] for name in ("subtract", *others, "MOG2", "KNN")}
     for clip, firsts in KTH_FIRST.items():
         path = folder / "videos" / f"kth-{clip}.avi"
         with np.load(folder / "kth" / f"{clip[3:]}.npz") as learned:
@@ -124,9 +138,10 @@ def beside_learned(folder: Path) -> dict[str, dict[str, float]]:
             bits = np.unpackbits(learned["packed"], axis=-1)[..., :44] > 0
             spans = [(int(learned["start"][k]), int(learned["frames"][k])) for k in own]
         truth = {first + k: bits[at + k] for first, (at, n) in zip(firsts, spans, strict=True) for k in range(n)}
-        found = silhouettes(path).walks
-        given = {int(t): m for walk in found for t, m in zip(walk.frames, walk.masks, strict=True)}
-        rows["walks"].append(compared(given, truth))
+        for name, segmenter in {"subtract": Subtraction(), **others}.items():
+            found = silhouettes(path, segmenter).walks
+            given = {int(t): m for walk in found for t, m in zip(walk.frames, walk.masks, strict=True)}
+            rows[name].append(compared(given, truth))
         frames = read(path)
         for name in ("MOG2", "KNN"):
             rows[name].append(compared(dict(enumerate(map(largest, METHODS[name](frames)))), truth))
@@ -135,6 +150,42 @@ def beside_learned(folder: Path) -> dict[str, dict[str, float]]:
     for name, row in result.items():
         print(f"  {name:10} {row['iou']:.3f} {row['missing']:6.1%}")
     return result
+
+
+def beside_subtract(folder: Path, name: str, other: Segmenter) -> dict[str, dict[str, float]]:
+    """Of all clips: walks and frames given, share of these in pieces, speed of both, and their IoU."""
+    segmenters, overlaps = {"subtract": Subtraction(), name: other}, []
+    rows = {one: dict.fromkeys(("walks", "frames", "in_pieces", "seen", "seconds"), 0.0) for one in segmenters}
+    for clip in KTH_FIRST:
+        masks: dict[str, dict[int, np.ndarray]] = {}
+        for one, segmenter in segmenters.items():
+            clock = time.process_time()
+            found = silhouettes(folder / "videos" / f"kth-{clip}.avi", segmenter)
+            rows[one]["seconds"] += time.process_time() - clock
+            rows[one]["seen"] += found.report.frames
+            rows[one]["walks"] += len(found.walks)
+            rows[one]["frames"] += sum(len(walk.frames) for walk in found.walks)
+            rows[one]["in_pieces"] += sum(walk.in_pieces * len(walk.frames) for walk in found.walks)
+            masks[one] = {number: mask for walk in found.walks for number, mask in whole(walk, found.report.size)}
+        ours, theirs = masks["subtract"], masks[name]
+        overlaps += [iou(ours[number], theirs[number]) for number in ours.keys() & theirs.keys()]
+    for one, row in rows.items():
+        row["in_pieces"] /= max(row["frames"], 1)
+        row["frames/s"] = row.pop("seen") / row.pop("seconds")
+        print(
+            f"KTH, six clips, {one}: {row['walks']:.0f} walks, {row['frames']:.0f} frames, "
+            f"{row['in_pieces']:.1%} in pieces before they are joined, {row['frames/s']:.0f} frames/s"
+        )
+    print(f"  IoU of the two: {np.mean(overlaps):.3f} in {len(overlaps)} frames that both give")
+    return {**rows, "both": {"iou": float(np.mean(overlaps)), "frames": float(len(overlaps))}}
+
+
+def whole(walk: Walk, size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Numbers and masks (H, W) bool of the frames of a walk."""
+    for number, mask, (left, top) in zip(walk.frames, walk.masks, walk.corners, strict=True):
+        frame = np.zeros(size, bool)
+        frame[top : top + mask.shape[0], left : left + mask.shape[1]] = mask
+        yield int(number), frame
 
 
 def compared(given: dict[int, np.ndarray], truth: dict[int, np.ndarray]) -> tuple[float, float]:
@@ -163,16 +214,20 @@ def read(path: Path) -> Frames:
     return frames
 
 
-def ours(frames: Frames) -> Frames:
-    """Masks of `subtract`, without tracking."""
-    segmenter, masks = Subtraction(), []
-    segmenter.learn([frames[k] for k in np.unique(np.linspace(0, len(frames) - 1, 31).astype(int))])
-    for frame in frames:
-        mask = np.zeros(frame.shape[:2], bool)
-        for figure in segmenter.figures(frame):
-            left, top, right, bottom = (int(side) for side in figure.box)
-            mask[top:bottom, left:right] |= figure.mask
-        masks.append(mask)
+def segmented(make: Callable[[], Segmenter]) -> Callable[[Frames], Frames]:
+    """Masks of a segmenter, without tracking."""
+
+    def masks(frames: Frames) -> Frames:
+        segmenter, found = make(), []
+        segmenter.learn([frames[k] for k in np.unique(np.linspace(0, len(frames) - 1, 31).astype(int))])
+        for frame in frames:
+            mask = np.zeros(frame.shape[:2], bool)
+            for figure in segmenter.figures(frame):
+                left, top, right, bottom = (int(side) for side in figure.box)
+                mask[top:bottom, left:right] |= figure.mask
+            found.append(mask)
+        return found
+
     return masks
 
 
@@ -192,7 +247,7 @@ def opencv(make: Callable[[], cv2.BackgroundSubtractor]) -> Callable[[Frames], F
 
 
 METHODS: dict[str, Callable[[Frames], Frames]] = {
-    "subtract": ours,
+    "subtract": segmented(Subtraction),
     "MOG2": opencv(lambda: cv2.createBackgroundSubtractorMOG2(500, 16, True)),
     "KNN": opencv(lambda: cv2.createBackgroundSubtractorKNN(500, 400, True)),
 }

@@ -65,6 +65,8 @@ def test_a_large_picture_is_searched_small_and_cut_out_full(background):
     segmenter = learned(film.frames)
     (figure,) = segmenter.figures(film.frames[20])
     assert iou(whole([figure], (480, 640)), film.masks[0, 20]) > 0.88
+    (box,) = segmenter.boxes(film.frames[20])
+    assert box.iou(figure.box) > 0.8
 
 
 def test_the_median_is_the_median():

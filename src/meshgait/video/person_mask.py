@@ -98,7 +98,7 @@ class PersonMask:
     def figures(self, picture: np.ndarray, expected: Sequence[Box] = ()) -> list[Figure]:
         """Figures in a frame; see `meshgait.video.figures.Segmenter`."""
         if self._finder is not None:
-            new = [figure.box for figure in self._finder.figures(picture, expected)]
+            new = self._finder.boxes(picture, expected)
             new = [box for box in new if all(box.shared(other) < SAME * box.area for other in expected)]
             return _different([self._close(picture, box) for box in [*expected, *new]])
         small = cv2.resize(picture, self._network.size[::-1], interpolation=cv2.INTER_AREA)
