@@ -10,6 +10,7 @@ from meshgait.video.figures import Figure
 from meshgait.video.frames import Look
 from meshgait.video.reading import open_video
 from meshgait.video.subtraction import Subtraction
+from tests.video.test_walking import jack
 
 
 def overlap(walk, truth):
@@ -88,6 +89,23 @@ def test_standing(videos, background):
     still = Actor(walker.masks[[30] * 40], walker.colours[[30] * 40], walker.corners[[0] * 40], 10)
     (reason,) = refusals(videos, background, still, 100, "still")
     assert reason == "stands still"
+
+
+def test_jumping(videos, background):
+    phases = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(60) / 25)
+    masks = np.array([jack(phase) for phase in phases])
+    colours = np.full((*masks.shape, 3), (160, 40, 30), np.uint8)
+    jumper = Actor(masks, colours, np.tile((80, 50), (60, 1)), 20)
+    assert refusals(videos, background, jumper, 140, "jump") == ["jumps or waves the arms"]
+
+
+def test_a_video_that_lies_on_its_side(videos, one_walker):
+    turned = [np.rot90(frame) for frame in one_walker.film.frames]  # to the left
+    write_video(videos / "side.mp4", np.ascontiguousarray(turned))
+    lying = meshgait.silhouettes(videos / "side.mp4")
+    assert lying.walks == [] and lying.report.refused
+    (walk,) = meshgait.silhouettes(videos / "side.mp4", look=Look(rotate=90)).walks
+    assert walk.direction == "right" and overlap(walk, one_walker.film.masks).mean() > 0.8
 
 
 class Boxes:

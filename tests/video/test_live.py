@@ -131,6 +131,14 @@ def test_without_an_end_it_goes_on_to_the_last_frame(camera):
     assert [frame.number for frame in video.frames()] == list(range(84))
 
 
+def test_a_camera_that_goes_away_keeps_the_open_walk(camera):
+    opened = camera(at=ENOUGH)
+    opened.then = opened.release
+    found = meshgait.silhouettes(0)
+    (walk,) = found.walks
+    assert walk.direction == "right" and found.report.frames == ENOUGH
+
+
 @pytest.mark.parametrize("then", [interrupt, press_ctrl_c], ids=["raised", "signal"])
 def test_ctrl_c_keeps_the_open_walk(camera, then):
     before = signal.getsignal(signal.SIGINT)
