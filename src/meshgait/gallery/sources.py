@@ -116,7 +116,7 @@ def one_walker(walkers: Sequence[Walker], source: Source, number: int | Literal[
 
 
 def people_of(sources: Sequence[str], most: int | None = None) -> Mapping[str, list[Pass]]:
-    """Walkers of sources by their labels, with at most so many passes each, spread evenly."""
+    """Walkers of sources by their labels, with at most ``most`` passes each, spread evenly."""
     found: dict[str, list[Pass]] = {}
     for source in sources:
         for walker in sequences_of(source):
