@@ -30,15 +30,15 @@ TINY = NetworkSize(
 SLOW = {
     "callbacks", "gallery", "report", "sweeps", "synthetic", "tools", "video", "web", "test_cli.py",
     "test_experiments.py", "test_launch.py", "test_notebooks.py", "test_pretrained.py", "test_resume.py",
-    "test_resume_otherwise.py", "test_training.py", "test_zero_shot.py",
+    "test_resume_otherwise.py", "test_training.py", "test_zero_shot.py", "textfiles/test_mutations.py",
 }  # fmt: skip
 """Folders and files of tests that train, run commands, draw many pictures or start processes: all are slow."""
 
 
 def is_slow(path: Path) -> bool:
     """Whether a file or folder is in `SLOW`."""
-    inner = path.relative_to(Path(__file__).parent).parts
-    return bool(inner) and inner[0] in SLOW
+    inner = path.relative_to(Path(__file__).parent)
+    return not SLOW.isdisjoint(part.as_posix() for part in (inner, *inner.parents))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -169,7 +169,7 @@ def test_archives_that_lie(tmp_path):
         read_npz(path)
     _zip(path, [("a.npy", array), ("b.txt", b"text")])
     assert list(read_npz(path, ["a"])) == ["a"]
-    with pytest.raises(DataError, match=r"b\.txt is no array"):
+    with pytest.raises(DataError, match=r"b\.txt is not an array"):
         read_npz(path)
     # a directory that promises more than deflate can hold
     content = bytearray(_zip(path, [("a.npy", array)]).read_bytes())
@@ -179,7 +179,7 @@ def test_archives_that_lie(tmp_path):
     with pytest.raises(DataError, match="a claims 2147483648 bytes"):
         read_npz(path)
     _zip(path, [("a\x1b[31m.npy", array)])
-    with pytest.raises(DataError, match="is no name of an array") as caught:
+    with pytest.raises(DataError, match="is not the name of an array") as caught:
         npz_names(path)
     assert str(caught.value).isprintable()
     content = bytearray(_zip(path, [("a.npy", array)]).read_bytes())
@@ -192,7 +192,7 @@ def test_archives_that_lie(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(DataError, match="truncated or no"):
             read_npz(path)
-    with pytest.raises(DataError, match="is no file"):
+    with pytest.raises(DataError, match="is not a file"):
         read_npz(tmp_path)
     with pytest.raises(DataError, match="does not exist"):
         npz_names(tmp_path / "none.npz")

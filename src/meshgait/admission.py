@@ -111,7 +111,7 @@ def refusal(error: BaseException) -> ConfigError | None:
     if found and found[1].endswith(FILES):
         return ConfigError(f"{found[1]} would be taken for a class", f"write the file as ./{found[1]}")
     return found and ConfigError(
-        f"the settings name {found[1]}, which is no class of meshgait, of Lightning or of torch.optim that any "
+        f"the settings name {found[1]}, which is not a class of meshgait, of Lightning or of torch.optim that any "
         f"experiment may use, so it is not imported",
         f"if you trust its code, add {FLAG}={found[1].split('.')[0]}",
     )

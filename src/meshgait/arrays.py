@@ -179,7 +179,7 @@ def write_npz(file: IO[bytes], arrays: Mapping[str, np.ndarray], compressed: boo
 def _opened(path: Path, remedy: str, error: type[MeshGaitError]) -> Path:
     """The path, if it is a regular file (reading a pipe would block)."""
     if not path.is_file():
-        raise error(f"{path} {'is no file' if path.exists() else 'does not exist'}", remedy)
+        raise error(f"{path} {'is not a file' if path.exists() else 'does not exist'}", remedy)
     return path
 
 
@@ -209,7 +209,7 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
         if not name.isprintable():
-            raise ValueError(f"{name!r} is no name of an array")
+            raise ValueError(f"{name!r} is not the name of an array")
         if name in members:
             raise ValueError(f"two arrays are called {name}")
         members[name] = info
@@ -234,7 +234,7 @@ def _member(
     error: type[MeshGaitError],
 ) -> np.ndarray:
     if not info.filename.endswith(".npy"):
-        raise error(f"{path}: {name} is no array", remedy)
+        raise error(f"{path}: {name} is not an array", remedy)
     with _reported(path, remedy, error, f": {name}"), archive.open(info) as stream:
         array = _read(stream, info.file_size, path, name, remedy)
     if array.dtype.kind not in expected.kinds or (expected.ranks and array.ndim not in expected.ranks):
@@ -306,5 +306,5 @@ def _read(stream: IO[bytes], size: int, path: Path, name: str, remedy: str) -> n
     if array.dtype.kind == "U":  # numpy does not check code points; Python would end in a SystemError
         codes = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
         if codes.max(initial=0) > sys.maxunicode:
-            raise ValueError("a text holds what is no character")
+            raise ValueError("a text holds an invalid character")
     return array

@@ -40,7 +40,7 @@ def load_pickle(path: Path | str, inert: bool = False) -> Any:  # noqa: ANN401
     """
     path = Path(path)
     if path.exists() and not path.is_file():  # reading a pipe would block
-        raise DataError(f"{path} cannot be read (it is no file)", "check the path")
+        raise DataError(f"{path} cannot be read (it is not a file)", "check the path")
     try:
         content = path.read_bytes()
     except OSError as error:

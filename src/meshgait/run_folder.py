@@ -162,7 +162,7 @@ def read_metrics(path: Path) -> Metrics:
     Raises:
         DataError: the file is missing, or holds no metrics of a run.
     """
-    metrics = TextFile(path, TRAIN, "figures of a run").json(Metrics)
+    metrics = TextFile(path, TRAIN, "metrics of a run").json(Metrics)
     return metrics.model_copy(update={"figures": renamed_metrics(metrics.figures)})
 
 
@@ -183,10 +183,10 @@ def read_finished(path: Path) -> dict[str, Any]:
     """
     file = RunFolder(path).metrics() if path.is_dir() else path
     if not file.is_file():
-        raise DataError(f"{path} is no finished run: {file} is missing", "train it with `meshgait fit`")
+        raise DataError(f"{path} is not a finished run: {file} is missing", "train it with `meshgait fit`")
     content = measured(read_metrics(file))
     if missing := sorted({"uses_3d", "data", "protocol", "machine", "seconds"} - content.keys()):
-        raise DataError(f"{file} holds no figures of a run ({', '.join(missing)} missing)", TRAIN)
+        raise DataError(f"{file} does not hold the metrics of a run ({', '.join(missing)} missing)", TRAIN)
     name = path.name if path.is_dir() else f"{path.parent.name}/{path.stem}"
     return content | {"name": f"{name}, partial" if content.get("partial") else name}
 

@@ -261,15 +261,15 @@ class Unpickler(pickle._Unpickler):
 
     def _extend(self, items: list[Any]) -> None:
         if type(self.stack[-1]) is not list:
-            raise DataError("it appends to what is no list")
+            raise DataError("it appends to something that is not a list")
         self.stack[-1].extend(items)
 
     def _set(self, items: list[Any]) -> None:
         if type(self.stack[-1]) is not dict:
-            raise DataError("it sets items of what is no dict")
+            raise DataError("it sets items of something that is not a dict")
         # hashing other keys may take for ever
         if any(type(key) not in PLAIN or (type(key) is int and abs(key) > LARGEST_KEY) for key in items[::2]):
-            raise DataError("a key of a dict is no text and no number")
+            raise DataError("a key of a dict is neither a string nor a number")
         self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
 
     def _set_one(self) -> None:

@@ -34,6 +34,7 @@ def test_usf_baseline_as_measured(shared_data):
     assert all(score.unmatched == 0 for score in scores.values())
 
 
+@pytest.mark.slow
 def test_embeddings_are_flat_means():
     frames = np.random.default_rng(0).integers(0, 256, (3, 5, 4, 2), dtype=np.uint8)
     result = gei_embeddings(frames.__getitem__, range(3))

@@ -160,7 +160,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
 @pytest.mark.parametrize("content", [{"state_dict": {}}, {SETTINGS: {}}, [1, 2]], ids=str)
 def test_files_of_others_are_refused(tmp_path, content):
     torch.save(content, tmp_path / "x.ckpt")
-    with pytest.raises(DataError, match="no checkpoint of ours"):
+    with pytest.raises(DataError, match="not a checkpoint of meshgait"):
         read_checkpoint(tmp_path / "x.ckpt")
 
 

@@ -130,5 +130,5 @@ def test_the_real_client_finds_what_is_in_its_cache(tmp_path, stage, monkeypatch
     assert torch.equal(
         RecogniseStage.load(f"owner/name@{COMMIT}").network.embed.weight, again.network.embed.weight
     )
-    with pytest.raises(DataError, match="owner/other is no path here and cannot be had"):
+    with pytest.raises(DataError, match="owner/other is not a local path and cannot be downloaded"):
         RecogniseStage.load("owner/other")

@@ -100,7 +100,7 @@ def test_a_size_that_cannot_be_printed_is_refused(model, checkpoint, tmp_path):
     content = torch.load(checkpoint, weights_only=True)
     content[SETTINGS]["size"]["strips"] = value
     torch.save(content, checkpoint)
-    with pytest.raises(DataError, match="no checkpoint of ours"):
+    with pytest.raises(DataError, match="not a checkpoint of meshgait"):
         read_checkpoint(checkpoint)
 
 
@@ -165,14 +165,14 @@ def test_a_compressed_checkpoint_is_refused_unread(checkpoint):
 )
 def test_weights_are_tensors_that_lie_in_the_file(tmp_path, state):
     torch.save({"state_dict": state, SETTINGS: {"size": {}}}, tmp_path / "x.ckpt")
-    with pytest.raises(DataError, match="no checkpoint of ours"):
+    with pytest.raises(DataError, match="not a checkpoint of meshgait"):
         read_checkpoint(tmp_path / "x.ckpt")
 
 
 @pytest.mark.parametrize("settings", [{"size": 1}, {"size": {3: 4}}, "text", {5: 6}], ids=str)
 def test_settings_have_names(tmp_path, settings):
     torch.save({"state_dict": {}, SETTINGS: settings}, tmp_path / "x.ckpt")
-    with pytest.raises(DataError, match="no checkpoint of ours"):
+    with pytest.raises(DataError, match="not a checkpoint of meshgait"):
         read_checkpoint(tmp_path / "x.ckpt")
 
 

@@ -72,6 +72,7 @@ def test_both_lines_are_named(tmp_path):
         read_sweep(tmp_path / "x.yaml")
 
 
+@pytest.mark.slow
 def test_experiments_and_files_that_they_name(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "twice.yaml").write_text(TWICE)

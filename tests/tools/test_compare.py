@@ -90,7 +90,7 @@ def test_a_metrics_file_can_be_named_itself(tmp_path):
 
 def test_an_unfinished_run_is_named_with_the_remedy(tmp_path):
     (tmp_path / "run").mkdir()
-    with pytest.raises(DataError, match="no finished run"):
+    with pytest.raises(DataError, match="not a finished run"):
         read_finished(tmp_path / "run")
 
 

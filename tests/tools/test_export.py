@@ -195,7 +195,7 @@ def test_only_an_earlier_export_is_replaced(quick, tmp_path, capsys):
     assert not (tmp_path / "m" / "stale").exists()
     (tmp_path / "m" / "model.yaml").unlink()
     assert quick("--overwrite") == 2
-    assert "no earlier export" in capsys.readouterr().err
+    assert "not an earlier export" in capsys.readouterr().err
     assert (tmp_path / "m" / "model.safetensors").exists()
 
 

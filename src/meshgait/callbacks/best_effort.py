@@ -23,6 +23,6 @@ def best_effort(folder: Path | str, what: str) -> Iterator[None]:
             _warned.add(folder)
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())
             warn(
-                f"{folder} cannot be written ({reason}); training goes on without {what} and whatever else finds "
-                "no place there; free space or mend the permissions"
+                f"{folder} cannot be written ({reason}); training goes on without {what} and other files "
+                "that cannot be written; free space or correct the permissions"
             )

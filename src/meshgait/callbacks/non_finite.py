@@ -70,7 +70,9 @@ class StopOnNonFinite(Callback):
             raise TrainingError(_agreed_message(self._message(trainer, pl_module, seen) if wrong else ""))
 
     def _message(self, trainer: Trainer, module: LightningModule, seen: list[Seen]) -> str:
-        remedy = "lower model.optimizer.lr or mend these sequences, then repeat the command with --ckpt_path last"
+        remedy = (
+            "lower model.optimizer.lr or correct these sequences, then repeat the command with --ckpt_path last"
+        )
         number, parts, terms = next((one for one in seen if _not_finite(one[-1])), seen[-1])
         what = ", ".join(f"{name} is {value}" for name, value in _not_finite(terms).items())
         if not what:

@@ -204,9 +204,11 @@ class Stage(LightningModule):
             )
         if self._trainer is not None and self.trainer.training and "configure_optimizers" not in vars(self):
             kind = SGD if self.optimizer.name == "sgd" else AdamW
-            own, saved = optimizer_layout(self, kind.__name__, self.parameter_groups()), checkpoint.get(OPTIMIZER)
+            layout = optimizer_layout(self, kind.__name__, self.parameter_groups())
             states, self._position = checkpoint.get("optimizer_states", []), resume_position(checkpoint)
-            checkpoint["optimizer_states"] = [adapt_state(state, saved, own) for state in states]
+            checkpoint["optimizer_states"] = [
+                adapt_state(state, checkpoint.get(OPTIMIZER), layout) for state in states
+            ]
 
     def log_gathered(self, figures: dict[str, Any], prog_bar: bool = False) -> None:
         """Log metrics that were computed over all processes, so that they are equal in each."""

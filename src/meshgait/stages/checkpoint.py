@@ -162,7 +162,7 @@ def read_training_checkpoint(path: str | Path) -> Checkpoint:
     path = Path(path)
     if (path / DESCRIPTION).is_file():
         raise DataError(
-            f"{path} is an exported model, which no training can go on from",
+            f"{path} is an exported model, from which no training can go on",
             "give a checkpoint, or start from it with --model.pretrained, or use it with "
             "`meshgait embed PATH --checkpoint`",
         )
@@ -180,7 +180,7 @@ def read_training_checkpoint(path: str | Path) -> Checkpoint:
             f"{path} cannot be read as a checkpoint ({_short(error)})", "train again or take another"
         ) from error
     if not isinstance(content, dict) or not _well_formed(content.get(SETTINGS), content.get("state_dict")):
-        raise DataError(f"{path} is no checkpoint of ours", "give one of `meshgait fit`")
+        raise DataError(f"{path} is not a checkpoint of meshgait", "give one of `meshgait fit`")
     settings = renamed_network(content[SETTINGS])
     stage, version = str(settings.pop("stage", None)), str(settings.pop("version", None))
     return Checkpoint(str(path), stage, version, settings, content["state_dict"], content=content)
@@ -262,7 +262,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
     file = folder / DESCRIPTION
     if not file.is_file():
         raise DataError(
-            f"{folder} is no exported model, {DESCRIPTION} is missing", "make one with `meshgait export`"
+            f"{folder} is not an exported model, {DESCRIPTION} is missing", "make one with `meshgait export`"
         )
     content = TextFile(file, "export it again", "description of an exported model").yaml(dict[str, Any])
     if not few_values(content):

@@ -30,7 +30,7 @@ def download(name: str, files: Sequence[str]) -> Path:
         ConfigError: huggingface_hub is not installed.
         DataError: the hub cannot be reached, or has no such files.
     """
-    require("hub", f"{name} is no path here, and to look for it at Hugging Face")
+    require("hub", f"{name} is not a local path, and to download it from Hugging Face")
     from huggingface_hub import snapshot_download
 
     repository, _, revision = name.partition("@")
@@ -39,9 +39,9 @@ def download(name: str, files: Sequence[str]) -> Path:
     except Exception as error:  # huggingface_hub's errors have no common base class
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise DataError(
-            f"{name} is no path here and cannot be had from Hugging Face ({reason})",
+            f"{name} is not a local path and cannot be downloaded from Hugging Face ({reason})",
             "correct the name, connect to the network, or copy the model's folder here and give its path",
         ) from error
     if lacking := [file for file in files if not (folder / file).is_file()]:
-        raise DataError(f"{name} at Hugging Face holds no {lacking[0]}", "it is no model of `meshgait export`")
+        raise DataError(f"{name} at Hugging Face holds no {lacking[0]}", "it is not a model of `meshgait export`")
     return folder

@@ -106,5 +106,5 @@ def require_writable(path: Path | None) -> None:
         return
     folder = path.resolve().parent
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        reason = "is a folder" if path.is_dir() else f"cannot be written: {folder} is no writable folder"
+        reason = "is a folder" if path.is_dir() else f"cannot be written: {folder} is not a writable folder"
         raise OutputError(f"{path} {reason}", "choose another place")

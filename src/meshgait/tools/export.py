@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     if out.exists() and not arguments.overwrite:
         raise OutputError(f"{out} exists", "give another --out, or --overwrite")
     if out.exists() and not (out / DESCRIPTION).is_file():
-        raise OutputError(f"{out} is no earlier export, so it is not replaced", "give another --out")
+        raise OutputError(f"{out} is not an earlier export, so it is not replaced", "give another --out")
     if arguments.onnx:
         require("onnx", "--onnx")
     checkpoint = read_training_checkpoint(arguments.checkpoint)

@@ -118,7 +118,7 @@ def read_indices(path: Path, vertices: int) -> np.ndarray:
             )
         return np.setdiff1d(np.arange(vertices), _head(path, content["head"]))
     if not isinstance(content, np.ndarray) or content.ndim != 1 or content.dtype.kind not in "iu":
-        raise DataError(f"{path} holds no list of whole numbers", "give vertex indices as .npy")
+        raise DataError(f"{path} does not hold a list of whole numbers", "give vertex indices as .npy")
     return content.astype(np.int64)
 
 
@@ -128,7 +128,7 @@ def _head(path: Path, value: object) -> np.ndarray:
     except ValueError:
         indices = np.zeros(0)
     if indices.dtype.kind not in "iu":
-        raise DataError(f"{path}: its part head is no list of whole numbers", "give indices as .npy")
+        raise DataError(f"{path}: its part head is not a list of whole numbers", "give indices as .npy")
     return indices
 
 

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
     if out.exists() and not arguments.overwrite:
         raise OutputError(f"{out} exists", "give another --out, or --overwrite")
     if out.exists() and not (out / POINTS).is_file():
-        raise OutputError(f"{out} is no earlier reconstruction, so it is not replaced", "give another --out")
+        raise OutputError(f"{out} is not an earlier reconstruction, so it is not replaced", "give another --out")
     recogniser = Recogniser.load(arguments.checkpoint, arguments.body, arguments.markers)
     recogniser.require_3d()
     walk = read_walk(recogniser, arguments.path, arguments.person)

@@ -156,7 +156,10 @@ def view_matrix_figure(
 
 
 def embedding_figure(
-    points: np.ndarray, labels: Sequence[str], conditions: Sequence[str], theme: Theme = "light"
+    points: np.ndarray,
+    labels: Sequence[str] | np.ndarray,
+    conditions: Sequence[str] | np.ndarray,
+    theme: Theme = "light",
 ) -> Figure:
     """Map of embeddings: colour = person, marker = condition.
 
