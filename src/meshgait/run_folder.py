@@ -186,7 +186,7 @@ def read_finished(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} is not a finished run: {file} is missing", "train it with `meshgait fit`")
     content = measured(read_metrics(file))
     if missing := sorted({"uses_3d", "data", "protocol", "machine", "seconds"} - content.keys()):
-        raise DataError(f"{file} does not hold the metrics of a run ({', '.join(missing)} missing)", TRAIN)
+        raise DataError(f"{file} holds no metrics of a run ({', '.join(missing)} missing)", TRAIN)
     name = path.name if path.is_dir() else f"{path.parent.name}/{path.stem}"
     return content | {"name": f"{name}, partial" if content.get("partial") else name}
 

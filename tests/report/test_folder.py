@@ -143,7 +143,7 @@ def test_no_run(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(DataError, match="is no run"):
         read_run(tmp_path)
-    with pytest.raises(DataError, match=r"notes\.txt holds no figures"):
+    with pytest.raises(DataError, match=r"notes\.txt holds no metrics"):
         read_run(tmp_path / "notes.txt")
 
 

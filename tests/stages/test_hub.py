@@ -105,7 +105,7 @@ def test_out_of_reach_says_what_to_do(hub, tmp_path, monkeypatch, capsys):
 def test_without_the_client_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ConfigError, match=r"no path here.* huggingface_hub.*pip install 'meshgait\[hub\]'"):
+    with pytest.raises(ConfigError, match=r"not a local path.* huggingface_hub.*pip install 'meshgait\[hub\]'"):
         RecogniseStage.load("owner/name")
 
 

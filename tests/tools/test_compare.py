@@ -99,7 +99,7 @@ def test_a_file_that_is_no_metrics_file_is_refused_in_one_line(tmp_path, capsys,
     (tmp_path / "metrics.json").write_text(content)
     assert main(["compare", str(tmp_path)]) == 2
     error = capsys.readouterr().err
-    assert error.count("\n") == 1 and "holds no figures" in error
+    assert error.count("\n") == 1 and "holds no metrics" in error
 
 
 def test_words_of_a_file_are_text_and_no_markup(tmp_path, capsys):

@@ -202,7 +202,7 @@ def test_only_an_earlier_export_is_replaced(quick, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [("config.yaml", "a: [", "holds no settings"), ("config.yaml", "a: 1", "holds no settings"),
-     ("metrics.json", "{}", "holds no figures")],
+     ("metrics.json", "{}", "holds no metrics")],
 )  # fmt: skip
 def test_a_damaged_run_is_refused_and_nothing_is_left(name, text, says, tmp_path, tiny_size, capsys):
     path = save(RecogniseStage(tiny_size, 5, network=NetworkConfig(use_3d=False)), tmp_path / "run")
