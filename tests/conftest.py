@@ -31,6 +31,7 @@ SLOW = {
     "callbacks", "gallery", "report", "sweeps", "synthetic", "tools", "video", "web", "test_cli.py",
     "test_experiments.py", "test_launch.py", "test_notebooks.py", "test_pretrained.py", "test_resume.py",
     "test_resume_otherwise.py", "test_training.py", "test_zero_shot.py", "textfiles/test_mutations.py",
+    "viz/test_labels.py", "viz/test_plots.py",
 }  # fmt: skip
 """Folders and files of tests that train, run commands, draw many pictures or start processes: all are slow."""
 
