@@ -111,14 +111,13 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 
 def fill(opened: Opened, vectors: np.ndarray) -> None:
     """Enrol everybody in one change, as an import does."""
-    database, people, store = opened
-    with database.writing():
+    with opened.database.writing():
         for start in range(0, len(vectors), PER_PERSON):
-            person = people.add(f"person {start // PER_PERSON}", "", None)
+            person = opened.people.add(f"person {start // PER_PERSON}", "", None)
             for both in vectors[start : start + PER_PERSON]:
-                walk = people.add_walk(person, both, 30, "", "")
-                store.add([vector_id(walk, False), vector_id(walk, True)], both)
-        database.changed()
+                walk = opened.people.add_walk(person, both, 30, "", "")
+                opened.vectors.add([vector_id(walk, False), vector_id(walk, True)], both)
+        opened.database.changed()
 
 
 def search_once(opened: Opened, vector: np.ndarray) -> None:
