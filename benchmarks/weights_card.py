@@ -79,8 +79,7 @@ walk of 60 frames is embedded in {seconds:.2f} s on one core.
 
 - Real walkers differ from synthetic ones: networks that were trained on real people do much better. Frontal views
   and other clothes are hardest. Measure it on data of the place of use before you rely on it.
-- 3D is read from single frames and is that of a synthetic body; which leg is in front is often a guess, and for
-  real people seen from the side the heading is often wrong by a quarter turn.
+- 3D is read from single frames and is that of a synthetic body; which leg is in front is often a guess.
 - Gait is biometric data. Silhouettes, embeddings and distances need a ground such as explicit consent (GDPR,
   Art. 9). Not for surveillance, nor for decisions about a person without a human.
 """
