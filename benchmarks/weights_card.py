@@ -73,7 +73,8 @@ what each table is.
 
 {tables}
 Nothing was trained on real people. One thing of the recipe was chosen by these figures: that half of the walks are
-mirrored, as KTH's walks to the right were not known (`docs/what-3d-brings.md`). A walk of 60 frames is embedded in {seconds:.2f} s on one core.
+mirrored, as KTH's walks to the right were not known (`docs/what-3d-brings.md`). A
+walk of 60 frames is embedded in {seconds:.2f} s on one core.
 
 ## Limits
 
